@@ -1,0 +1,3 @@
+//! barge.
+pub mod digest;
+pub mod text;

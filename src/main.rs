@@ -1,0 +1,2 @@
+//! The barge program.
+fn main() {}

@@ -1,0 +1,92 @@
+//! Text that came from outside, made safe to show.
+//!
+//! A name in an image, an archive or an answer may hold escape sequences that move the cursor, overwrite what stands
+//! above or turn the reading direction around. Everything of that kind is shown, never obeyed.
+
+use std::fmt::Write as _;
+
+/// Returns whether a character must not reach a terminal as it is: C0, DEL, C1, line and paragraph separators, and the
+/// characters that change the reading direction or cannot be seen.
+#[must_use]
+pub fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{061c}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+/// Returns text with everything unsafe written as an escape (`\u{1b}`), and the rest as it is.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_unsafe(character) {
+            let _ = write!(safe, "{}", character.escape_unicode());
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
+/// Returns text in quotation marks, escaped, and cut after 120 characters: for messages about text that may be anything.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    const LONGEST: usize = 120;
+    let mut cut: String = text.chars().take(LONGEST).collect();
+    if cut.len() < text.len() {
+        cut.push_str("...");
+    }
+    format!("\"{}\"", escaped(&cut))
+}
+
+/// Returns a size for people: bytes below 1 KiB, else with one decimal in KiB, MiB, GiB or TiB.
+#[must_use]
+pub fn human_size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    #[allow(clippy::cast_precision_loss)] // one decimal is shown
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_moves_a_terminal_passes() {
+        assert_eq!(escaped("plain é 漢"), "plain é 漢");
+        assert_eq!(escaped("\u{1b}[2J"), "\\u{1b}[2J");
+        assert_eq!(escaped("a\r\nb\u{7f}\u{9b}\u{202e}c"), "a\\u{d}\\u{a}b\\u{7f}\\u{9b}\\u{202e}c");
+        assert!(quoted(&"x".repeat(500)).len() < 130);
+    }
+
+    #[test]
+    fn sizes_are_rounded_once() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1_048_575, "1.0 MiB"),
+            (13_002_342, "12.4 MiB"),
+            (u64::MAX, "16777216.0 TiB"),
+        ] {
+            assert_eq!(human_size(bytes), text);
+        }
+    }
+}
