@@ -1,0 +1,309 @@
+//! Content and what refers to it.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use serde_json::{Map, Value, json};
+
+use crate::digest::Digest;
+use crate::json::{JsonError, View};
+use crate::media::MediaType;
+use crate::platform::Platform;
+
+/// The full name of an image, as containerd, docker and podman read it from `index.json`.
+pub const CONTAINERD_NAME: &str = "io.containerd.image.name";
+/// The name or tag of an image in a layout (image-spec v1.1.1, annotations.md).
+pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// When BuildKit wrote the layout's descriptor.
+pub const CREATED: &str = "org.opencontainers.image.created";
+/// The image that a top-level descriptor belongs to, as containerd and moby export referrers.
+pub const CONTAINERD_SUBJECT: &str = "io.containerd.manifest.subject";
+/// What an attestation's descriptor says of itself (BuildKit, attestation-storage.md).
+pub const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+/// The manifest that an attestation describes.
+pub const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+
+/// What kind of content a digest names, as far as stores handle it differently.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Bytes: a config, a layer, anything unknown.
+    Blob,
+    /// A document that refers to other content; registries keep it apart and want its type.
+    Manifest(MediaType),
+}
+
+/// A piece of content that some document, name or plan promises.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Content {
+    /// Its name.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// How it is to be handled.
+    pub kind: Kind,
+}
+
+impl Content {
+    /// Returns the name and size of bytes at hand.
+    #[must_use]
+    pub fn of(bytes: &[u8], kind: Kind) -> Self {
+        Self { digest: Digest::of(bytes), size: bytes.len() as u64, kind }
+    }
+}
+
+/// A descriptor (image-spec v1.1.1, descriptor.md) with every field it came with: unknown ones are kept when it is
+/// written into another document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Descriptor {
+    media_type: MediaType,
+    digest: Digest,
+    size: u64,
+    platform: Option<Platform>,
+    annotations: BTreeMap<String, String>,
+    fields: Map<String, Value>,
+}
+
+impl Descriptor {
+    /// Makes a descriptor of content.
+    #[must_use]
+    pub fn new(media_type: &MediaType, digest: Digest, size: u64) -> Self {
+        let fields = json!({"mediaType": media_type.as_str(), "digest": digest.to_string(), "size": size});
+        let Value::Object(fields) = fields else { unreachable!("written as an object above") };
+        let annotations = BTreeMap::new();
+        Self { media_type: media_type.clone(), digest, size, platform: None, annotations, fields }
+    }
+
+    /// Makes a descriptor of bytes at hand.
+    #[must_use]
+    pub fn of(media_type: &MediaType, bytes: &[u8]) -> Self {
+        Self::new(media_type, Digest::of(bytes), bytes.len() as u64)
+    }
+
+    /// Reads a descriptor.
+    ///
+    /// # Errors
+    /// When a field that barge relies on is absent or of another form, the digest cannot be verified, or the embedded
+    /// `data` is not what the digest and the size say.
+    pub fn read(view: &View<'_>) -> Result<Self, JsonError> {
+        let fields = view.object()?.clone();
+        let media_type = MediaType::new(view.need("mediaType", "a media type")?.text()?);
+        let digest_field = view.need("digest", "a digest")?;
+        let digest: Digest = digest_field.text()?.parse().map_err(|error: crate::digest::DigestError| {
+            let expected = match error {
+                crate::digest::DigestError::Unverifiable { .. } => "a digest that can be verified (sha256 or sha512)",
+                crate::digest::DigestError::Malformed { .. } => "a digest such as sha256:<64 hex digits>",
+            };
+            digest_field.wrong(expected)
+        })?;
+        let size = view.need("size", "a size in bytes")?.count()?;
+        let platform = view.get("platform")?.map(|platform| read_platform(&platform)).transpose()?;
+        let annotations = read_texts(view, "annotations")?;
+        for url in view.list_at("urls")? {
+            url.text()?;
+        }
+        view.text_at("artifactType")?;
+        if let Some(data) = view.get("data")? {
+            let bytes = base64::engine::general_purpose::STANDARD
+                .decode(data.text()?)
+                .map_err(|_| data.wrong("base64 (RFC 4648, section 4)"))?;
+            let mut hasher = digest.algorithm().hasher();
+            hasher.update(&bytes);
+            if bytes.len() as u64 != size || hasher.finish() != digest {
+                return Err(data.wrong("the very bytes that the digest and the size beside it name"));
+            }
+        }
+        Ok(Self { media_type, digest, size, platform, annotations, fields })
+    }
+
+    /// Returns the media type.
+    #[must_use]
+    pub const fn media_type(&self) -> &MediaType {
+        &self.media_type
+    }
+
+    /// Returns the digest.
+    #[must_use]
+    pub const fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// Returns the size in bytes.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Returns the platform, when the descriptor has one. It may be absent or wrong: the image's config decides.
+    #[must_use]
+    pub const fn platform(&self) -> Option<&Platform> {
+        self.platform.as_ref()
+    }
+
+    /// Returns the annotations.
+    #[must_use]
+    pub const fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.annotations
+    }
+
+    /// Returns one annotation.
+    #[must_use]
+    pub fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations.get(name).map(String::as_str)
+    }
+
+    /// Returns the type of artifact, when the descriptor says one.
+    #[must_use]
+    pub fn artifact_type(&self) -> Option<&str> {
+        self.fields.get("artifactType").and_then(Value::as_str)
+    }
+
+    /// Returns the content that the descriptor promises.
+    #[must_use]
+    pub fn content(&self) -> Content {
+        let kind = if self.media_type.is_document() { Kind::Manifest(self.media_type.clone()) } else { Kind::Blob };
+        Content { digest: self.digest, size: self.size, kind }
+    }
+
+    /// Returns the manifest that this descriptor is an attestation of (BuildKit): the text as it stands, or an empty one
+    /// when the descriptor says that it is an attestation but not of what.
+    #[must_use]
+    pub fn attestation_of(&self) -> Option<&str> {
+        (self.annotation(REFERENCE_TYPE) == Some("attestation-manifest"))
+            .then(|| self.annotation(REFERENCE_DIGEST).unwrap_or_default())
+    }
+
+    /// Returns the descriptor with this platform; fields of an earlier platform that barge does not know are kept.
+    #[must_use]
+    pub fn with_platform(mut self, platform: &Platform) -> Self {
+        let mut fields = match self.fields.get("platform") {
+            Some(Value::Object(fields)) => fields.clone(),
+            _ => Map::new(),
+        };
+        fields.insert("os".to_owned(), platform.os.as_str().into());
+        fields.insert("architecture".to_owned(), platform.architecture.as_str().into());
+        for (name, value) in [("variant", &platform.variant), ("os.version", &platform.os_version)] {
+            match value {
+                Some(text) => fields.insert(name.to_owned(), text.as_str().into()),
+                None => fields.remove(name),
+            };
+        }
+        if platform.os_features.is_empty() {
+            fields.remove("os.features");
+        } else {
+            fields.insert("os.features".to_owned(), platform.os_features.clone().into());
+        }
+        self.platform = Some(platform.clone());
+        self.fields.insert("platform".to_owned(), Value::Object(fields));
+        self
+    }
+
+    /// Returns the descriptor with an annotation set.
+    #[must_use]
+    pub fn with_annotation(mut self, name: &str, value: &str) -> Self {
+        self.annotations.insert(name.to_owned(), value.to_owned());
+        self.store_annotations()
+    }
+
+    /// Returns the descriptor without some annotations.
+    #[must_use]
+    pub fn without_annotations(mut self, names: &[&str]) -> Self {
+        self.annotations.retain(|name, _| !names.contains(&name.as_str()));
+        self.store_annotations()
+    }
+
+    fn store_annotations(mut self) -> Self {
+        if self.annotations.is_empty() {
+            self.fields.remove("annotations");
+        } else {
+            let annotations = self.annotations.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
+            self.fields.insert("annotations".to_owned(), Value::Object(annotations.collect()));
+        }
+        self
+    }
+
+    /// Returns the descriptor as it is to be written into a document.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        Value::Object(self.fields.clone())
+    }
+}
+
+/// Reads a `platform` object (image-spec v1.1.1, image-index.md, "platform").
+///
+/// # Errors
+/// When a field is no text.
+pub fn read_platform(view: &View<'_>) -> Result<Platform, JsonError> {
+    let text = |name: &str| Ok::<_, JsonError>(view.text_at(name)?.unwrap_or_default().to_owned());
+    let optional = |name: &str| Ok::<_, JsonError>(Some(text(name)?).filter(|text| !text.is_empty()));
+    let features = view.list_at("os.features")?;
+    Ok(Platform {
+        os: text("os")?,
+        architecture: text("architecture")?,
+        variant: optional("variant")?,
+        os_version: optional("os.version")?,
+        os_features: features.iter().map(|feature| feature.text().map(str::to_owned)).collect::<Result<_, _>>()?,
+    })
+}
+
+/// Reads a map of texts, such as `annotations`, that may be absent or `null`.
+///
+/// # Errors
+/// When it is no object, or a value no text.
+pub fn read_texts(view: &View<'_>, name: &str) -> Result<BTreeMap<String, String>, JsonError> {
+    let Some(map) = view.get(name)? else { return Ok(BTreeMap::new()) };
+    let entry = |(name, value): (&String, &Value)| match value {
+        Value::String(text) => Ok((name.clone(), text.clone())),
+        _ => Err(map.wrong("an object whose values are texts")),
+    };
+    map.object()?.iter().map(entry).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    fn read(text: &str) -> Result<Descriptor, JsonError> {
+        Descriptor::read(&View::top(&json::parse(text.as_bytes()).unwrap(), "descriptor"))
+    }
+
+    const HELLO: &str = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+
+    #[test]
+    fn unknown_fields_survive_every_change() {
+        let text = format!(
+            r#"{{"mediaType":"a/b","digest":"{HELLO}","size":5,"urls":["http://x"],"odd":[1],
+               "platform":{{"os":"linux","architecture":"arm64","features":["sse4"]}},"annotations":{{"k":"v"}}}}"#
+        );
+        let mut platform = read(&text).unwrap().platform().unwrap().clone();
+        platform.variant = Some("v8".to_owned());
+        let changed =
+            read(&text).unwrap().with_platform(&platform).with_annotation("a", "b").without_annotations(&["k"]);
+        let value = changed.to_value();
+        assert_eq!(value["odd"], json!([1]));
+        assert_eq!(value["urls"], json!(["http://x"]));
+        assert_eq!(value["platform"]["features"], json!(["sse4"]));
+        assert_eq!(value["platform"]["variant"], json!("v8"));
+        assert_eq!(value["annotations"], json!({"a": "b"}));
+        assert!(changed.without_annotations(&["a"]).to_value().get("annotations").is_none());
+    }
+
+    #[test]
+    fn a_descriptor_that_cannot_be_relied_on_is_refused() {
+        for (text, complaint) in [
+            ("[]".to_owned(), "expected an object"),
+            (format!(r#"{{"digest":"{HELLO}","size":5}}"#), "descriptor.mediaType is absent"),
+            (r#"{"mediaType":"a/b","size":5}"#.to_owned(), "descriptor.digest is absent"),
+            (r#"{"mediaType":"a/b","digest":"blake3:00","size":5}"#.to_owned(), "that can be verified"),
+            (r#"{"mediaType":"a/b","digest":"sha256:../x","size":5}"#.to_owned(), "sha256:<64 hex digits>"),
+            (format!(r#"{{"mediaType":"a/b","digest":"{HELLO}","size":5,"data":"aGVsbHA="}}"#), "the very bytes"),
+            (format!(r#"{{"mediaType":"a/b","digest":"{HELLO}","size":5,"data":"!"}}"#), "base64"),
+            (format!(r#"{{"mediaType":"a/b","digest":"{HELLO}","size":5,"annotations":{{"a":1}}}}"#), "texts"),
+        ] {
+            let error = read(&text).unwrap_err().to_string();
+            assert!(error.contains(complaint), "{text}: {error}");
+        }
+        read(&format!(r#"{{"mediaType":"a/b","digest":"{HELLO}","size":5,"data":"aGVsbG8=","annotations":null}}"#))
+            .unwrap();
+    }
+}

@@ -1,0 +1,450 @@
+//! JSON, read strictly and written one way.
+//!
+//! Two programs that read one document differently can be made to run different images from one digest. So what
+//! parsers are known to disagree on is refused: a byte order mark, anything but UTF-8, a key twice, two keys that differ
+//! only in case (Go's decoder takes either), text after the end.
+//!
+//! A document that came from outside is never written again from its parsed form: [`encode`] is for what barge made, and
+//! [`Object`] changes single fields of a document while every other byte stays as it was.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Deserialize as _;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Number, Value};
+
+/// What is wrong with a JSON document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JsonError {
+    /// It is not the JSON that everybody reads alike.
+    #[error("it is not strict JSON: {0}")]
+    Syntax(String),
+    /// A field has another form than the specification gives it.
+    #[error("{path} is {got}, expected {expected}")]
+    Field {
+        /// Where, as `manifests[3].size`.
+        path: String,
+        /// What stands there.
+        got: String,
+        /// What should.
+        expected: String,
+    },
+}
+
+/// Parses a document strictly.
+///
+/// # Errors
+/// [`JsonError::Syntax`] for all that the page above refuses, and for nesting deeper than 128.
+pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
+    let text = as_text(bytes)?;
+    let mut decoder = serde_json::Deserializer::from_str(text);
+    let value = Strict { names_are_data: false }.deserialize(&mut decoder).map_err(|error| syntax(&error))?;
+    decoder.end().map_err(|error| syntax(&error))?;
+    Ok(value)
+}
+
+fn as_text(bytes: &[u8]) -> Result<&str, JsonError> {
+    if bytes.is_empty() {
+        return Err(JsonError::Syntax("it is empty".to_owned()));
+    }
+    if bytes.starts_with(&[0xef, 0xbb, 0xbf]) {
+        return Err(JsonError::Syntax("it starts with a byte order mark".to_owned()));
+    }
+    std::str::from_utf8(bytes)
+        .map_err(|error| JsonError::Syntax(format!("byte {} is not UTF-8", error.valid_up_to() + 1)))
+}
+
+fn syntax(error: &serde_json::Error) -> JsonError {
+    // serde_json quotes the document in some messages
+    JsonError::Syntax(crate::text::escaped(&error.to_string()))
+}
+
+/// Encodes a document that barge made: keys sorted, no white space, so that the same content has the same digest on every
+/// run and every machine.
+#[must_use]
+pub fn encode(value: &Value) -> Vec<u8> {
+    sorted(value).to_string().into_bytes()
+}
+
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut names: Vec<&String> = fields.keys().collect();
+            names.sort_unstable();
+            Value::Object(names.into_iter().map(|name| (name.clone(), sorted(&fields[name]))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        plain => plain.clone(),
+    }
+}
+
+/// Fields whose keys are data, not names of the specification: two labels may differ only in case.
+const MAPS_OF_DATA: [&str; 7] =
+    ["annotations", "labels", "volumes", "exposedports", "onbuild", "args", "moby.buildkit.buildinfo.v1"];
+
+struct Strict {
+    names_are_data: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, decoder: D) -> Result<Value, D::Error> {
+        decoder.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Number(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Self { names_are_data: self.names_are_data })? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        let mut folded = HashSet::new();
+        while let Some(name) = entries.next_key::<String>()? {
+            if fields.contains_key(&name) {
+                return Err(A::Error::custom(format_args!(
+                    "the key {} stands there twice",
+                    crate::text::quoted(&name)
+                )));
+            }
+            let lower = name.to_lowercase();
+            let below = self.names_are_data || MAPS_OF_DATA.contains(&lower.as_str());
+            if !self.names_are_data && !folded.insert(lower) {
+                return Err(A::Error::custom(format_args!(
+                    "the key {} stands there twice, but for upper and lower case",
+                    crate::text::quoted(&name)
+                )));
+            }
+            let value = entries.next_value_seed(Self { names_are_data: below })?;
+            fields.insert(name, value);
+        }
+        Ok(Value::Object(fields))
+    }
+}
+
+/// A value inside a document, with the path that leads there: what reading code asks, so that every complaint says
+/// where.
+#[derive(Clone, Debug)]
+pub struct View<'a> {
+    value: &'a Value,
+    path: String,
+}
+
+impl<'a> View<'a> {
+    /// Starts at the top of a document; `name` stands for it in messages.
+    #[must_use]
+    pub fn top(value: &'a Value, name: &str) -> Self {
+        Self { value, path: name.to_owned() }
+    }
+
+    /// Returns the value itself.
+    #[must_use]
+    pub const fn value(&self) -> &'a Value {
+        self.value
+    }
+
+    /// Returns the complaint that this is not what was expected.
+    #[must_use]
+    pub fn wrong(&self, expected: &str) -> JsonError {
+        let got = match self.value {
+            Value::Null => "null".to_owned(),
+            Value::Bool(value) => value.to_string(),
+            Value::Number(value) => value.to_string(),
+            Value::String(value) => crate::text::quoted(value),
+            Value::Array(_) => "a list".to_owned(),
+            Value::Object(_) => "an object".to_owned(),
+        };
+        JsonError::Field { path: self.path.clone(), got, expected: expected.to_owned() }
+    }
+
+    /// Returns the fields.
+    ///
+    /// # Errors
+    /// When this is no object.
+    pub fn object(&self) -> Result<&'a Map<String, Value>, JsonError> {
+        self.value.as_object().ok_or_else(|| self.wrong("an object"))
+    }
+
+    /// Returns a field; one that is absent or `null` (which Go programs write for an empty list) is `None`.
+    ///
+    /// # Errors
+    /// When this is no object.
+    pub fn get(&self, name: &str) -> Result<Option<Self>, JsonError> {
+        let found = self.object()?.get(name).filter(|value| !value.is_null());
+        Ok(found.map(|value| Self { value, path: format!("{}.{name}", self.path) }))
+    }
+
+    /// Returns a field that has to be there.
+    ///
+    /// # Errors
+    /// When this is no object, or the field is absent or `null`.
+    pub fn need(&self, name: &str, expected: &str) -> Result<Self, JsonError> {
+        self.get(name)?.ok_or_else(|| JsonError::Field {
+            path: format!("{}.{name}", self.path),
+            got: "absent".to_owned(),
+            expected: expected.to_owned(),
+        })
+    }
+
+    /// Returns a text.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn text(&self) -> Result<&'a str, JsonError> {
+        self.value.as_str().ok_or_else(|| self.wrong("a text"))
+    }
+
+    /// Returns a count: a whole number from 0 to 2^63 - 1, as sizes are signed elsewhere.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn count(&self) -> Result<u64, JsonError> {
+        self.value
+            .as_u64()
+            .filter(|count| i64::try_from(*count).is_ok())
+            .ok_or_else(|| self.wrong("a whole number from 0 to 2^63 - 1"))
+    }
+
+    /// Returns the items of a list.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn list(&self) -> Result<Vec<Self>, JsonError> {
+        let items = self.value.as_array().ok_or_else(|| self.wrong("a list"))?;
+        let item = |(at, value)| Self { value, path: format!("{}[{at}]", self.path) };
+        Ok(items.iter().enumerate().map(item).collect())
+    }
+
+    /// Returns the items of a field that may be absent or `null`.
+    ///
+    /// # Errors
+    /// When this is no object, or the field no list.
+    pub fn list_at(&self, name: &str) -> Result<Vec<Self>, JsonError> {
+        self.get(name)?.map_or_else(|| Ok(Vec::new()), |list| list.list())
+    }
+
+    /// Returns the text in a field that may be absent or `null`.
+    ///
+    /// # Errors
+    /// When this is no object, or the field no text.
+    pub fn text_at(&self, name: &str) -> Result<Option<&'a str>, JsonError> {
+        self.get(name)?.map(|text| text.text()).transpose()
+    }
+}
+
+/// An object of which single fields change while all else stays as it was: order, unknown fields, numbers of any length,
+/// white space inside values.
+#[derive(Clone, Debug)]
+pub struct Object {
+    fields: Vec<(String, Box<RawValue>)>,
+}
+
+impl Object {
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// As [`parse`], or when it is no object.
+    pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
+        let value = parse(bytes)?;
+        View::top(&value, "the document").object()?;
+        Self::from_raw(as_text(bytes)?)
+    }
+
+    fn from_raw(text: &str) -> Result<Self, JsonError> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Vec<(String, Box<RawValue>)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = entries.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(fields)
+            }
+        }
+        let mut decoder = serde_json::Deserializer::from_str(text);
+        let fields = decoder.deserialize_map(Fields).map_err(|error| syntax(&error))?;
+        Ok(Self { fields })
+    }
+
+    /// Returns an object with the fields of a value that barge made.
+    ///
+    /// # Errors
+    /// When the value is no object.
+    pub fn from_value(value: &Value) -> Result<Self, JsonError> {
+        Self::from_raw(&sorted(value).to_string())
+    }
+
+    fn find(&self, name: &str) -> Option<&RawValue> {
+        self.fields.iter().find(|(field, _)| field == name).map(|(_, value)| &**value)
+    }
+
+    /// Returns the items of a list field as they stand; none when it is absent, `null` or no list.
+    #[must_use]
+    pub fn items(&self, name: &str) -> Vec<Box<RawValue>> {
+        self.find(name).and_then(|raw| Vec::<Box<RawValue>>::deserialize(raw).ok()).unwrap_or_default()
+    }
+
+    /// Returns a field that is an object; `None` when it is absent or anything else.
+    #[must_use]
+    pub fn object(&self, name: &str) -> Option<Self> {
+        self.find(name).and_then(|raw| Self::from_raw(raw.get()).ok())
+    }
+
+    /// Sets a field where it stands, or adds it at the end.
+    pub fn set(&mut self, name: &str, value: Box<RawValue>) {
+        match self.fields.iter_mut().find(|(field, _)| field == name) {
+            Some((_, old)) => *old = value,
+            None => self.fields.push((name.to_owned(), value)),
+        }
+    }
+
+    /// Sets a list field.
+    pub fn set_items(&mut self, name: &str, items: &[Box<RawValue>]) {
+        let joined = items.iter().map(|item| item.get()).collect::<Vec<_>>().join(",");
+        self.set(name, raw(format!("[{joined}]")));
+    }
+
+    /// Removes a field.
+    pub fn remove(&mut self, name: &str) {
+        self.fields.retain(|(field, _)| field != name);
+    }
+
+    /// Returns whether no field is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// Returns the object as it is to be stored.
+    #[must_use]
+    pub fn to_raw(&self) -> Box<RawValue> {
+        let field = |(name, value): &(String, Box<RawValue>)| format!("{}:{}", Value::from(name.as_str()), value.get());
+        raw(format!("{{{}}}", self.fields.iter().map(field).collect::<Vec<_>>().join(",")))
+    }
+}
+
+/// Wraps text that was put together from valid JSON.
+#[allow(clippy::expect_used)] // every caller joins whole JSON values with JSON punctuation
+fn raw(text: String) -> Box<RawValue> {
+    RawValue::from_string(text).expect("joined from valid JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_parsers_disagree_on_is_refused() {
+        for (text, complaint) in [
+            (&b""[..], "empty"),
+            (b"\xef\xbb\xbf{}", "byte order mark"),
+            (b"{\"a\":\"\xff\"}", "byte 7 is not UTF-8"),
+            (b"{\"a\":1,\"a\":2}", "the key \"a\" stands there twice"),
+            (b"{\"digest\":1,\"Digest\":2}", "but for upper and lower case"),
+            (b"{\"x\":[{\"a\":{},\"A\":{}}]}", "but for upper and lower case"),
+            (b"{\"annotations\":{\"a\":\"1\",\"a\":\"2\"}}", "twice"),
+            (b"{} {}", "trailing"),
+            (b"{}\0", "trailing"),
+            (b"{\"a\":\"\\ud800\"}", "hex escape"),
+            (b"{\"a\":01}", "invalid number"),
+            (b"{'a':1}", "key must be a string"),
+            (b"{\"a\":NaN}", "expected value"),
+            (b"\x1b[2J", "expected value"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(complaint), "{:?}: {error}", String::from_utf8_lossy(text));
+        }
+        let deep = "[".repeat(5000);
+        assert!(parse(deep.as_bytes()).unwrap_err().to_string().contains("recursion limit"));
+    }
+
+    #[test]
+    fn labels_may_differ_only_in_case() {
+        parse(br#"{"config":{"Labels":{"a":"1","A":"2"}},"annotations":{"x":"","X":""}}"#).unwrap();
+    }
+
+    #[test]
+    fn the_same_content_has_the_same_bytes() {
+        let one = parse(br#"{"b":[{"z":1,"y":2}], "a":"x"}"#).unwrap();
+        let two = parse(br#"{"a":"x","b":[{"y":2,"z":1}]}"#).unwrap();
+        assert_eq!(encode(&one), encode(&two));
+        assert_eq!(encode(&one), br#"{"a":"x","b":[{"y":2,"z":1}]}"#);
+    }
+
+    #[test]
+    fn an_edit_leaves_every_other_byte() {
+        let text = br#"{"z":1e400000000000, "manifests":[{"a":  1.0},{"b":2}],"odd":"\u0041","annotations":{"k":"v"}}"#;
+        // a number that no parser holds is not strict JSON, so the strict reader complains; the raw one keeps it
+        assert!(Object::parse(text).is_err());
+        let mut object = Object::from_raw(std::str::from_utf8(text).unwrap()).unwrap();
+        let mut items = object.items("manifests");
+        items.remove(1);
+        object.set_items("manifests", &items);
+        object.set("new", raw("null".to_owned()));
+        object.remove("annotations");
+        assert_eq!(
+            object.to_raw().get(),
+            r#"{"z":1e400000000000,"manifests":[{"a":  1.0}],"odd":"\u0041","new":null}"#
+        );
+    }
+
+    #[test]
+    fn a_complaint_says_where() {
+        let value =
+            parse(br#"{"manifests":[{"size":-1},{"size":"5"},{"size":1.5},{"size":9223372036854775808}]}"#).unwrap();
+        let list = View::top(&value, "index").list_at("manifests").unwrap();
+        let complaint = |at: usize| list[at].need("size", "").unwrap().count().unwrap_err().to_string();
+        assert_eq!(complaint(0), "index.manifests[0].size is -1, expected a whole number from 0 to 2^63 - 1");
+        assert!(complaint(1).contains("is \"5\""));
+        assert!(complaint(2).contains("is 1.5"));
+        assert!(complaint(3).contains("is 9223372036854775808"));
+    }
+}
