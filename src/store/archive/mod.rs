@@ -1,0 +1,1 @@
+//! Archives: tar files that are read in place and written once.

@@ -1,0 +1,375 @@
+//! The contract between the engine and the places where content lies.
+//!
+//! A [`Source`] hands out content that is checked while it is read; a [`Sink`] takes proved content and makes names last.
+//! The traits ask only for what every backend can do: what one backend can do is a method of its own.
+
+pub mod archive;
+pub mod layout;
+pub mod memory;
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::blob::{BlobError, BlobReader, Mismatch};
+use crate::content::{Content, Descriptor};
+use crate::digest::Digest;
+use crate::document::{Document, LARGEST_DOCUMENT};
+use crate::error::Class;
+use crate::json::JsonError;
+use crate::text::escaped;
+
+/// Where a store is, for messages.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Location {
+    /// In memory, with a name for messages.
+    Memory(String),
+    /// A directory with an OCI image layout.
+    Layout(PathBuf),
+    /// A tar file with an OCI image layout.
+    Archive(PathBuf),
+    /// A tar file as `docker save` writes it, with `manifest.json` alone.
+    DockerArchive(PathBuf),
+    /// An archive on standard input or output.
+    Stdio,
+}
+
+impl Location {
+    /// Returns the path, when there is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Layout(path) | Self::Archive(path) | Self::DockerArchive(path) => Some(path),
+            Self::Memory(_) | Self::Stdio => None,
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, path) = match self {
+            Self::Memory(name) => return write!(f, "memory:{}", escaped(name)),
+            Self::Stdio => return f.write_str("-"),
+            Self::Layout(path) => ("oci", path),
+            Self::Archive(path) => ("oci-archive", path),
+            Self::DockerArchive(path) => ("docker-archive", path),
+        };
+        write!(f, "{scheme}:{}", escaped(&path.to_string_lossy()))
+    }
+}
+
+/// The reason below a failure, in words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Reason(pub String);
+
+impl From<String> for Reason {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl From<&str> for Reason {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<JsonError> for Reason {
+    fn from(error: JsonError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Why a store cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The place itself, or something that was asked for by name, is not there.
+    #[error("cannot find {what} in {place}")]
+    Absent {
+        /// What was looked for, such as `oci-layout` or a name.
+        what: String,
+        /// Where.
+        place: Location,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Content that something refers to is not there.
+    #[error("cannot find {digest} in {place}")]
+    Missing {
+        /// The content.
+        digest: Digest,
+        /// Where it should be.
+        place: Location,
+    },
+    /// Content is there and wrong.
+    #[error("cannot read {digest} in {place}")]
+    Wrong {
+        /// The content.
+        digest: Digest,
+        /// Where it is.
+        place: Location,
+        /// How it differs.
+        #[source]
+        mismatch: Mismatch,
+    },
+    /// A document or a file of the store is not what it must be.
+    #[error("cannot use {what} in {place}")]
+    Malformed {
+        /// What: a digest, `index.json`, an entry of an archive.
+        what: String,
+        /// Where it is.
+        place: Location,
+        /// What is wrong with it.
+        #[source]
+        reason: Reason,
+        /// What to do, when there is something.
+        hint: Option<String>,
+    },
+    /// The machine failed: every I/O error names its path.
+    #[error("cannot {action} {}", escaped(&path.to_string_lossy()))]
+    Io {
+        /// The verb: read, write, create, rename ...
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process holds the place.
+    #[error("cannot change {place}: another process holds it")]
+    Busy {
+        /// Which place.
+        place: Location,
+    },
+    /// The place cannot hold or give what is asked.
+    #[error("cannot {action} {place}")]
+    Unsupported {
+        /// What was asked, such as `write Docker's format to`.
+        action: String,
+        /// Where.
+        place: Location,
+        /// Why not.
+        #[source]
+        reason: Reason,
+        /// What to do instead.
+        hint: Option<String>,
+    },
+    /// Somebody asked to stop.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+impl StoreError {
+    /// Returns a function that gives an I/O error its verb and path.
+    pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// Returns the complaint that something in a place is not what it must be.
+    #[must_use]
+    pub fn malformed(what: impl Into<String>, place: &Location, reason: impl Into<Reason>) -> Self {
+        Self::Malformed { what: what.into(), place: place.clone(), reason: reason.into(), hint: None }
+    }
+
+    /// Says of an error met while reading content which content it was and where.
+    #[must_use]
+    pub fn reading(error: BlobError, content: &Content, place: &Location) -> Self {
+        match error {
+            BlobError::Mismatch(mismatch) => Self::Wrong { digest: content.digest, place: place.clone(), mismatch },
+            BlobError::Cancelled => Self::Cancelled,
+            BlobError::Read(source) | BlobError::Write(source) => {
+                let path = place.path().map_or_else(|| PathBuf::from(place.to_string()), Path::to_path_buf);
+                Self::Io { action: "read", path, source }
+            }
+        }
+    }
+
+    /// Returns what this means to a script.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Absent { .. } => Class::Absent,
+            Self::Missing { .. } | Self::Wrong { .. } | Self::Malformed { .. } => Class::Content,
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Class::Absent,
+            Self::Io { .. } => Class::Machine,
+            Self::Busy { .. } => Class::Busy,
+            Self::Unsupported { .. } => Class::Unsupported,
+            Self::Cancelled => Class::Interrupted,
+        }
+    }
+
+    /// Returns what the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Absent { hint, .. } | Self::Malformed { hint, .. } | Self::Unsupported { hint, .. } => hint.clone(),
+            Self::Missing { place, .. } | Self::Wrong { place, .. } => {
+                let path = place.path()?.to_string_lossy();
+                Some(format!(
+                    "copy it again from where it was made, or run `barge verify {}` to list everything wrong",
+                    escaped(&path)
+                ))
+            }
+            Self::Io { source, action, .. } => match source.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                    Some("make room and run the same command again: what was there before is unchanged".to_owned())
+                }
+                io::ErrorKind::PermissionDenied if *action == "read" => Some("check who may read it".to_owned()),
+                io::ErrorKind::PermissionDenied => Some("check who may write there".to_owned()),
+                io::ErrorKind::ReadOnlyFilesystem => {
+                    Some("the medium is read-only: give another place with -o".to_owned())
+                }
+                _ => None,
+            },
+            Self::Busy { .. } => Some("wait until it has ended, and run the same command again".to_owned()),
+            Self::Cancelled => None,
+        }
+    }
+
+    /// Returns the place, when the failure has one.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        match self {
+            Self::Absent { place, .. }
+            | Self::Missing { place, .. }
+            | Self::Wrong { place, .. }
+            | Self::Malformed { place, .. }
+            | Self::Busy { place }
+            | Self::Unsupported { place, .. } => Some(place.to_string()),
+            Self::Io { path, .. } => Some(path.to_string_lossy().into_owned()),
+            Self::Cancelled => None,
+        }
+    }
+}
+
+/// Which side failed when content passed from a reader into a sink.
+#[derive(Debug)]
+pub enum PutError {
+    /// The reader: the caller knows where it came from.
+    From(BlobError),
+    /// The sink.
+    To(StoreError),
+}
+
+impl From<StoreError> for PutError {
+    fn from(error: StoreError) -> Self {
+        Self::To(error)
+    }
+}
+
+/// All the content that a task is about, and what names it.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    /// Every piece once, children before what refers to them.
+    pub contents: Vec<Content>,
+    /// What is to be named: descriptors as they are to stand in `index.json`, names in their annotations.
+    pub roots: Vec<Descriptor>,
+    /// What a piece is, such as `layer 3 of linux/arm64`, for messages.
+    pub about: HashMap<Digest, String>,
+}
+
+/// Whether a commit changed anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// The names are new, or mean something else now.
+    Changed,
+    /// Every name already meant this.
+    Unchanged,
+}
+
+/// A place that content comes from.
+pub trait Source: Sync {
+    /// Returns where it is.
+    fn location(&self) -> &Location;
+
+    /// Returns the top-level descriptors, as they stand in `index.json`.
+    ///
+    /// # Errors
+    /// When they cannot be read or are malformed.
+    fn roots(&self) -> Result<Vec<Descriptor>, StoreError>;
+
+    /// Opens content for reading. May be called from several threads.
+    ///
+    /// # Errors
+    /// When it is not there, is no regular file, or is known at once to have another size.
+    fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError>;
+}
+
+/// A place that content goes to: `begin`, then any number of `held` and `put` in parallel, then `commit`.
+///
+/// A sink that is dropped before its commit leaves no name and no temporary file behind.
+pub trait Sink: Sync {
+    /// Returns where it is.
+    fn location(&self) -> &Location;
+
+    /// Prepares for what is coming and returns what of it is wanted, as stages: what stands in one stage may arrive in
+    /// any order and in parallel, and a stage begins when the one before has ended. With one lane, content arrives in
+    /// exactly this order.
+    ///
+    /// # Errors
+    /// When the place cannot be written, or cannot hold what is coming.
+    fn begin(&mut self, coming: &Inventory) -> Result<Vec<Vec<Content>>, StoreError>;
+
+    /// Opens what already lies at the target under this digest, so that it can be checked: a name alone is not trusted.
+    /// `None` when nothing is there.
+    ///
+    /// # Errors
+    /// When it cannot be told whether something is there.
+    fn held(&self, content: &Content) -> Result<Option<BlobReader<'_>>, StoreError>;
+
+    /// Takes content: it has its name only when the reader's end was reached and right. Idempotent; replaces what is
+    /// there. Once this returns, a commit may rely on it.
+    ///
+    /// # Errors
+    /// [`PutError::From`] when the reader failed, [`PutError::To`] when the sink did.
+    fn put(&self, blob: BlobReader<'_>) -> Result<(), PutError>;
+
+    /// Gives the roots their names: the one visible step.
+    ///
+    /// # Errors
+    /// When the place cannot be written or another process holds it; then every name is as it was.
+    fn commit(&mut self, coming: &Inventory) -> Result<Committed, StoreError>;
+
+    /// Returns how many `put`s at once serve this place best; 1 when the order matters.
+    fn lanes(&self) -> usize;
+}
+
+/// Reads a document that a descriptor refers to.
+///
+/// # Errors
+/// When it is missing, wrong, larger than [`LARGEST_DOCUMENT`], or malformed.
+pub fn read_document(source: &dyn Source, descriptor: &Descriptor) -> Result<Document, StoreError> {
+    let raw = read_small(source, &descriptor.content())?;
+    Document::parse(descriptor.media_type(), raw)
+        .map_err(|error| StoreError::malformed(descriptor.digest().to_string(), source.location(), error))
+}
+
+/// Reads the whole of some small content: a document or a config.
+///
+/// # Errors
+/// When it is missing, wrong, or larger than [`LARGEST_DOCUMENT`].
+pub fn read_small(source: &dyn Source, content: &Content) -> Result<Vec<u8>, StoreError> {
+    if content.size > LARGEST_DOCUMENT {
+        let reason = format!("it is {} bytes, and a document has at most {LARGEST_DOCUMENT}", content.size);
+        return Err(StoreError::malformed(content.digest.to_string(), source.location(), reason));
+    }
+    let reader = source.open(content)?;
+    reader.into_bytes().map_err(|error| StoreError::reading(error, content, source.location()))
+}
+
+/// Returns the messages below an error, outermost first: what is printed as `caused by`.
+#[must_use]
+pub fn causes(error: &dyn Error) -> Vec<String> {
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    causes
+}
