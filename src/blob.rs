@@ -18,24 +18,33 @@ pub const CHUNK: usize = 256 * 1024;
 
 /// A request to stop, shared by all that works on one task.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel {
+    own: Arc<AtomicBool>,
+    above: Option<Arc<AtomicBool>>,
+}
 
 impl Cancel {
     /// Shares a flag that somebody else sets, such as a signal handler.
     #[must_use]
     pub const fn from_flag(flag: Arc<AtomicBool>) -> Self {
-        Self(flag)
+        Self { own: flag, above: None }
+    }
+
+    /// Returns a request for a part of the task: it hears what its origin is asked, and not the other way round.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self { own: Arc::default(), above: Some(Arc::clone(&self.own)) }
     }
 
     /// Asks everybody to stop.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.own.store(true, Ordering::Relaxed);
     }
 
     /// Returns whether somebody asked to stop.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.own.load(Ordering::Relaxed) || self.above.as_ref().is_some_and(|above| above.load(Ordering::Relaxed))
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::digest::Digest;
 use crate::json::{JsonError, View};
-use crate::media::MediaType;
+use crate::media::{MediaType, Role};
 use crate::platform::Platform;
 
 /// The full name of an image, as containerd, docker and podman read it from `index.json`.
@@ -26,8 +26,10 @@ pub const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 /// What kind of content a digest names, as far as stores handle it differently.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Bytes: a config, a layer, anything unknown.
+    /// Bytes: a layer, anything unknown.
     Blob,
+    /// The config of an image: small, and wanted before the layers by whoever reads an archive from its start.
+    Config,
     /// A document that refers to other content; registries keep it apart and want its type.
     Manifest(MediaType),
 }
@@ -160,7 +162,11 @@ impl Descriptor {
     /// Returns the content that the descriptor promises.
     #[must_use]
     pub fn content(&self) -> Content {
-        let kind = if self.media_type.is_document() { Kind::Manifest(self.media_type.clone()) } else { Kind::Blob };
+        let kind = match self.media_type.role() {
+            Role::Index | Role::Manifest | Role::Artifact => Kind::Manifest(self.media_type.clone()),
+            Role::Config => Kind::Config,
+            Role::Layer(_) | Role::Other => Kind::Blob,
+        };
         Content { digest: self.digest, size: self.size, kind }
     }
 

@@ -1,4 +1,5 @@
-//! barge.
+//! An offline toolchain for OCI image layouts and archives.
+
 pub mod blob;
 pub mod content;
 pub mod digest;

@@ -64,6 +64,36 @@ pub fn human_size(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// Returns which of some names a mistyped one most likely means: the one with the fewest changes of a character, if these
+/// are at most a third of it.
+#[must_use]
+pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const LONGEST: usize = 256; // the cost is the product of both lengths
+    let limit = (typed.chars().count() / 3).max(1);
+    let near = |name: &&str| name.len() <= LONGEST && typed.len() <= LONGEST;
+    let ranked = names.into_iter().filter(near).map(|name| (distance(typed, name), name));
+    ranked.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
+}
+
+/// Returns how many characters have to be put in, left out, replaced, or swapped with the next one.
+fn distance(from: &str, to: &str) -> usize {
+    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
+    let mut older = vec![0; to.len() + 1];
+    let mut above: Vec<usize> = (0..=to.len()).collect();
+    for (row, a) in from.iter().enumerate() {
+        let mut now = vec![row + 1];
+        for (column, b) in to.iter().enumerate() {
+            let mut cost = (above[column] + usize::from(a != b)).min(above[column + 1] + 1).min(now[column] + 1);
+            if row > 0 && column > 0 && *a == to[column - 1] && from[row - 1] == *b {
+                cost = cost.min(older[column - 1] + 1);
+            }
+            now.push(cost);
+        }
+        older = std::mem::replace(&mut above, now);
+    }
+    above[to.len()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +104,18 @@ mod tests {
         assert_eq!(escaped("\u{1b}[2J"), "\\u{1b}[2J");
         assert_eq!(escaped("a\r\nb\u{7f}\u{9b}\u{202e}c"), "a\\u{d}\\u{a}b\\u{7f}\\u{9b}\\u{202e}c");
         assert!(quoted(&"x".repeat(500)).len() < 130);
+    }
+
+    #[test]
+    fn a_mistyped_name_finds_the_right_one() {
+        let names = ["merge", "verify", "inspect", "tree"];
+        for (typed, meant) in
+            [("mrege", Some("merge")), ("verfy", Some("verify")), ("treee", Some("tree")), ("x", None)]
+        {
+            assert_eq!(nearest(typed, names), meant, "{typed}");
+        }
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
     }
 
     #[test]
