@@ -8,5 +8,6 @@ pub mod error;
 pub mod json;
 pub mod media;
 pub mod platform;
+pub mod reference;
 pub mod store;
 pub mod text;
