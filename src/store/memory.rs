@@ -1,12 +1,15 @@
 //! A store in memory: the reference for the conformance suite, and the home of documents that barge makes.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Committed, Inventory, Location, PutError, Sink, Source, StoreError};
+use serde_json::json;
+
+use super::{Committed, Inventory, Location, PutError, Reason, Sink, Source, StoreError, names};
 use crate::blob::BlobReader;
-use crate::content::{CONTAINERD_NAME, Content, Descriptor, Kind, REF_NAME};
+use crate::content::{Content, Descriptor, Kind};
 use crate::digest::Digest;
+use crate::json;
 
 /// Content and names that live as long as this value.
 #[derive(Debug)]
@@ -77,22 +80,19 @@ impl Sink for Memory {
     }
 
     fn commit(&mut self, coming: &Inventory) -> Result<Committed, StoreError> {
-        let before = self.roots.clone();
-        self.roots.retain(|old| !coming.roots.iter().any(|new| names(old).intersection(&names(new)).next().is_some()));
-        for root in &coming.roots {
-            if !self.roots.contains(root) {
-                self.roots.push(root.clone());
-            }
-        }
-        Ok(if self.roots == before { Committed::Unchanged } else { Committed::Changed })
+        let malformed = |error| StoreError::malformed("index.json", &self.location, Reason::from(error));
+        let held: Vec<_> = self.roots.iter().map(Descriptor::to_value).collect();
+        let index = json::encode(&json!({"schemaVersion": 2, "manifests": held}));
+        let Some(edited) = names::edit(Some(&index), &coming.roots).map_err(malformed)? else {
+            return Ok(Committed::Unchanged);
+        };
+        self.roots = names::parse(edited).map_err(malformed)?;
+        Ok(Committed::Changed)
     }
+
+    fn abandon(&mut self) {}
 
     fn lanes(&self) -> usize {
         2
     }
-}
-
-fn names(root: &Descriptor) -> HashSet<&str> {
-    // the tag in `ref.name` is no name of its own beside a full name
-    root.annotation(CONTAINERD_NAME).or_else(|| root.annotation(REF_NAME)).into_iter().collect()
 }

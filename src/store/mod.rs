@@ -3,9 +3,10 @@
 //! A [`Source`] hands out content that is checked while it is read; a [`Sink`] takes proved content and makes names last.
 //! The traits ask only for what every backend can do: what one backend can do is a method of its own.
 
-pub mod archive;
+mod flock;
 pub mod layout;
 pub mod memory;
+pub mod names;
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -20,6 +21,9 @@ use crate::document::{Document, LARGEST_DOCUMENT};
 use crate::error::Class;
 use crate::json::JsonError;
 use crate::text::escaped;
+
+/// The verb of failures to write a temporary file; the path is the directory, which the user can choose.
+pub(crate) const TEMPORARY: &str = "write a temporary file in";
 
 /// Where a store is, for messages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -215,6 +219,9 @@ impl StoreError {
                     escaped(&path)
                 ))
             }
+            Self::Io { action, .. } if *action == TEMPORARY => {
+                Some("make room there, or give another directory with --tmpdir".to_owned())
+            }
             Self::Io { source, action, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                     Some("make room and run the same command again: what was there before is unchanged".to_owned())
@@ -271,6 +278,20 @@ pub struct Inventory {
     pub roots: Vec<Descriptor>,
     /// What a piece is, such as `layer 3 of linux/arm64`, for messages.
     pub about: HashMap<Digest, String>,
+}
+
+/// The whole of an `oci-layout` file (image-spec v1.1.1, image-layout.md, "oci-layout file").
+pub const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+
+/// Whether a loss of power may cost what was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// Files and directories are flushed to the disk before a name relies on them.
+    #[default]
+    Synced,
+    /// Nothing is flushed: faster, and after a loss of power blobs may be empty or torn. Other processes see the same as
+    /// ever.
+    Unsynced,
 }
 
 /// Whether a commit changed anything.
@@ -334,6 +355,10 @@ pub trait Sink: Sync {
     /// # Errors
     /// When the place cannot be written or another process holds it; then every name is as it was.
     fn commit(&mut self, coming: &Inventory) -> Result<Committed, StoreError>;
+
+    /// Takes back what this run alone has made visible, because somebody asked to stop. Never fails: what cannot be taken
+    /// back stays for the next run.
+    fn abandon(&mut self);
 
     /// Returns how many `put`s at once serve this place best; 1 when the order matters.
     fn lanes(&self) -> usize;

@@ -1,1 +1,159 @@
-//! The OCI image layout: a directory.
+//! The OCI image layout: a directory with `oci-layout`, `index.json` and `blobs/ALGORITHM/HEX` (image-spec v1.1.1,
+//! image-layout.md).
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `beneath.rs` | opens files below the directory's handle, and nothing outside |
+//! | `files.rs` | reads `oci-layout` and `index.json` |
+//! | `lock.rs` | keeps writers apart from each other and from `gc` |
+//! | `room.rs` | looks at the free space before anything is written |
+//! | `standing.rs` | tells a layout, an empty place and anything else apart |
+//! | `temporary.rs` | the only way a file gets its name: complete, flushed, renamed |
+//! | `write.rs` | [`LayoutSink`]: begin, put, commit, abandon |
+//!
+//! A [`Layout`] reads. It takes no lock, so that a layout on a read-only medium can be read: `index.json` is replaced by a
+//! rename, and blobs never change once they have their name.
+
+mod beneath;
+mod files;
+mod lock;
+mod room;
+mod standing;
+mod temporary;
+mod write;
+
+use std::path::Path;
+
+use rustix::fs::FileType;
+
+use self::beneath::Directory;
+pub use self::write::{LayoutOptions, LayoutSink};
+use super::{Location, Source, StoreError};
+use crate::blob::{BlobReader, Mismatch};
+use crate::content::{Content, Descriptor};
+use crate::digest::{Algorithm, Digest};
+
+/// A layout that is read.
+#[derive(Debug)]
+pub struct Layout {
+    root: Directory,
+}
+
+/// What lies under `blobs/`, whether something refers to it or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlobListing {
+    /// Regular files with the name of a digest, and their size in bytes; sorted. What is in them was not checked.
+    pub blobs: Vec<(Digest, u64)>,
+    /// Paths of everything else below the root, such as `blobs/sha256/README`; sorted. Temporary files of barge are not
+    /// among them.
+    pub foreign: Vec<String>,
+}
+
+impl Layout {
+    /// Opens a layout. A layout without an `index.json` is an empty one.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`] when nothing is there, [`StoreError::Malformed`] when it is no layout of version 1.0.0 or its
+    /// `index.json` cannot be used, [`StoreError::Io`] when it cannot be read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = path.as_ref();
+        let Some(root) = Directory::open(path)? else {
+            return Err(StoreError::Absent {
+                what: "the layout".to_owned(),
+                place: Location::Layout(path.to_path_buf()),
+                hint: Some("nothing is there: check the path".to_owned()),
+            });
+        };
+        if !files::has_version(&root)? {
+            return Err(StoreError::Malformed {
+                what: "the directory".to_owned(),
+                place: root.location().clone(),
+                reason: "it is not an OCI image layout: it has no oci-layout file".into(),
+                hint: Some("give the directory that holds oci-layout, index.json and blobs".to_owned()),
+            });
+        }
+        files::roots(&root)?;
+        Ok(Self { root })
+    }
+
+    /// Lists what lies under `blobs/`.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub fn blobs(&self) -> Result<BlobListing, StoreError> {
+        let mut listing = BlobListing::default();
+        let Some(blobs) = self.root.below("blobs")? else { return Ok(listing) };
+        for name in blobs.names()? {
+            match Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == name) {
+                Some(algorithm) => self.list(algorithm, &mut listing)?,
+                None => listing.foreign.push(format!("blobs/{name}")),
+            }
+        }
+        listing.blobs.sort_unstable();
+        listing.foreign.sort_unstable();
+        Ok(listing)
+    }
+
+    fn list(&self, algorithm: Algorithm, listing: &mut BlobListing) -> Result<(), StoreError> {
+        let path = format!("blobs/{}", algorithm.name());
+        let directory = match self.root.below(&path) {
+            Ok(Some(directory)) => directory,
+            Ok(None) => return Ok(()),
+            Err(StoreError::Malformed { .. }) => {
+                listing.foreign.push(path);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        for name in directory.names()? {
+            if temporary::is_ours(temporary::BLOB, &name) {
+                continue;
+            }
+            let digest = format!("{}:{name}", algorithm.name()).parse::<Digest>().ok();
+            let size = if digest.is_some() { self.size_of(&directory, &path, &name)? } else { None };
+            match digest.zip(size) {
+                Some(blob) => listing.blobs.push(blob),
+                None => listing.foreign.push(format!("{path}/{name}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the size of a blob by its name alone; `None` when there is no regular file inside the layout behind it.
+    fn size_of(&self, directory: &Directory, path: &str, name: &str) -> Result<Option<u64>, StoreError> {
+        let Some(stat) = directory.stat(name)? else { return Ok(None) };
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(u64::try_from(stat.st_size).ok()),
+            FileType::Symlink => match self.root.file(&format!("{path}/{name}")) {
+                Ok(found) => Ok(found.map(|(_, size)| size)),
+                Err(StoreError::Malformed { .. }) => Ok(None),
+                Err(error) => Err(error),
+            },
+            _ => Ok(None),
+        }
+    }
+}
+
+impl Source for Layout {
+    fn location(&self) -> &Location {
+        self.root.location()
+    }
+
+    fn roots(&self) -> Result<Vec<Descriptor>, StoreError> {
+        files::roots(&self.root)
+    }
+
+    fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {
+        let place = || self.root.location().clone();
+        let Some((file, got)) = self.root.file(&content.digest.blob_path())? else {
+            return Err(StoreError::Missing { digest: content.digest, place: place() });
+        };
+        let expected = content.size;
+        let mismatch = match got.cmp(&expected) {
+            std::cmp::Ordering::Less => Mismatch::Short { got, expected },
+            std::cmp::Ordering::Greater => Mismatch::Long { expected },
+            std::cmp::Ordering::Equal => return Ok(BlobReader::new(content.clone(), file)),
+        };
+        Err(StoreError::Wrong { digest: content.digest, place: place(), mismatch })
+    }
+}

@@ -1,1 +1,0 @@
-//! Archives: tar files that are read in place and written once.

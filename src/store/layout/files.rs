@@ -1,0 +1,73 @@
+//! The two files at the top of a layout: `oci-layout`, which says what the directory is, and `index.json`, which names
+//! what is in it (image-spec v1.1.1, image-layout.md). Read here, strictly and within bounds.
+
+use std::io::Read as _;
+
+use super::beneath::Directory;
+use crate::content::Descriptor;
+use crate::document::LARGEST_INDEX_JSON;
+use crate::json::{self, JsonError, View};
+use crate::store::{Reason, StoreError, names};
+use crate::text::human_size;
+
+/// The file that makes a directory a layout.
+pub(super) const OCI_LAYOUT: &str = "oci-layout";
+/// All of that file.
+pub(super) const OCI_LAYOUT_BYTES: &[u8; 30] = br#"{"imageLayoutVersion":"1.0.0"}"#;
+/// The only version there is.
+const LAYOUT_VERSION: &str = "1.0.0";
+/// The file that names what is in a layout.
+pub(super) const INDEX: &str = "index.json";
+/// The largest `oci-layout` that is read, in bytes: it has 30, and some white space.
+const LARGEST_OCI_LAYOUT: u64 = 64 * 1024;
+
+/// Checks `oci-layout`, and returns whether there is one.
+pub(super) fn has_version(root: &Directory) -> Result<bool, StoreError> {
+    let Some(bytes) = read(root, OCI_LAYOUT, LARGEST_OCI_LAYOUT)? else { return Ok(false) };
+    let version = json::parse(&bytes).and_then(|value| {
+        let top = View::top(&value, OCI_LAYOUT);
+        let version = top.need("imageLayoutVersion", LAYOUT_VERSION)?;
+        if version.text()? == LAYOUT_VERSION { Ok(()) } else { Err(version.wrong(LAYOUT_VERSION)) }
+    });
+    version.map_err(|error| unusable(root, OCI_LAYOUT, error))?;
+    Ok(true)
+}
+
+/// Reads `index.json`; `None` only when nothing stands under that name.
+pub(super) fn read_index(root: &Directory) -> Result<Option<Vec<u8>>, StoreError> {
+    read(root, INDEX, LARGEST_INDEX_JSON)
+}
+
+/// Returns the top-level descriptors; none when there is no `index.json`.
+pub(super) fn roots(root: &Directory) -> Result<Vec<Descriptor>, StoreError> {
+    let Some(bytes) = read_index(root)? else { return Ok(Vec::new()) };
+    names::parse(bytes).map_err(|error| unusable_index(root, error))
+}
+
+/// Returns the complaint about an `index.json` that cannot be used.
+pub(super) fn unusable_index(root: &Directory, error: JsonError) -> StoreError {
+    unusable(root, INDEX, error)
+}
+
+fn unusable(root: &Directory, name: &str, error: JsonError) -> StoreError {
+    StoreError::Malformed {
+        what: name.to_owned(),
+        place: root.location().clone(),
+        reason: Reason::from(error),
+        hint: Some(
+            "it was left as it is; copy the layout again from where it was made, or restore this file".to_owned(),
+        ),
+    }
+}
+
+fn read(root: &Directory, name: &str, largest: u64) -> Result<Option<Vec<u8>>, StoreError> {
+    let Some((file, size)) = root.file(name)? else { return Ok(None) };
+    let too_large = || root.malformed(name, &format!("it is larger than {}", human_size(largest)));
+    if size > largest {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    // the size may change while it is read
+    file.take(largest + 1).read_to_end(&mut bytes).map_err(StoreError::io("read", root.path_of(name)))?;
+    if bytes.len() as u64 > largest { Err(too_large()) } else { Ok(Some(bytes)) }
+}

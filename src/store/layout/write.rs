@@ -1,0 +1,367 @@
+//! Writing a layout.
+//!
+//! | step | what happens | what others see |
+//! |---|---|---|
+//! | `create_or_open` | what is there is read and checked | nothing |
+//! | `begin` | the directory is made and locked (shared), leftovers are cleared | an empty layout at most |
+//! | `put` | temporary file, flush, rename to the digest | a blob that nothing refers to |
+//! | `commit` | directories flushed; lock `index.json`, read it again, edit, temporary file, flush, rename, flush | the names |
+//!
+//! A process that dies in between leaves whole blobs and perhaps temporary files. The next run finds the blobs with `held`,
+//! and clears the files. So does a run that fails: dropping a sink removes temporary files and keeps whole blobs.
+//! [`LayoutSink::abandon`] is for a user who changed their mind: it also takes back a layout that this run began.
+
+use std::io::Write as _;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, Mode};
+use rustix::io::Errno;
+
+use super::Layout;
+use super::beneath::Directory;
+use super::files::{self, INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
+use super::lock::{self, IndexLock};
+use super::room;
+use super::standing::{Standing, examine, refuse_linked_index};
+use super::temporary::{self, BLOB, TOP, Temporary};
+use crate::blob::{BlobError, BlobReader};
+use crate::content::{Content, Descriptor};
+use crate::digest::{Algorithm, Digest};
+use crate::document::LARGEST_INDEX_JSON;
+use crate::json::JsonError;
+use crate::store::{Committed, Durability, Inventory, Location, PutError, Sink, StoreError, names};
+use crate::text::{human_size, quoted};
+
+/// How often a change is begun again that somebody else came before.
+const ATTEMPTS: usize = 16;
+
+/// How a layout is written.
+#[derive(Clone, Debug)]
+pub struct LayoutOptions {
+    /// Whether it survives a loss of power.
+    pub durability: Durability,
+    /// How long to wait for another process that holds the layout, before [`StoreError::Busy`].
+    pub lock_timeout: Duration,
+    /// How many blobs are written at once; by default one a processor.
+    pub jobs: Option<NonZeroUsize>,
+}
+
+impl Default for LayoutOptions {
+    fn default() -> Self {
+        Self { durability: Durability::default(), lock_timeout: Duration::from_secs(10), jobs: None }
+    }
+}
+
+/// A layout that is written.
+#[derive(Debug)]
+pub struct LayoutSink {
+    path: PathBuf,
+    location: Location,
+    options: LayoutOptions,
+    layout: Option<Layout>,
+    blobs: Vec<BlobDirectory>,
+    made: Made,
+    put: Mutex<Vec<Digest>>,
+}
+
+/// `blobs/ALGORITHM`, open.
+#[derive(Debug)]
+struct BlobDirectory {
+    algorithm: Algorithm,
+    directory: Directory,
+}
+
+/// What of the layout this run made and has not committed.
+#[derive(Debug, Default)]
+struct Made {
+    directory: bool,
+    oci_layout: bool,
+    blobs: bool,
+    algorithms: Vec<Algorithm>,
+}
+
+impl LayoutSink {
+    /// Opens a layout for writing, or prepares to make one; nothing is written yet. The place may be a layout, an empty
+    /// directory, or nothing in a directory that is there.
+    ///
+    /// # Errors
+    /// [`StoreError::Absent`] when the directory above is not there, [`StoreError::Malformed`] when the place holds something
+    /// else, or a layout whose `oci-layout` or `index.json` cannot be used: those are left as they are.
+    pub fn create_or_open(path: impl Into<PathBuf>, options: LayoutOptions) -> Result<Self, StoreError> {
+        let path = path.into();
+        let location = Location::Layout(path.clone());
+        let layout = match Directory::open(&path)? {
+            Some(root) => match examine(&root)? {
+                Standing::Layout => Some(Layout { root }),
+                Standing::Bare => None,
+            },
+            None => {
+                let above = above(&path);
+                if !above.try_exists().map_err(StoreError::io("read", above))? {
+                    let hint = Some("make it first, or check the path".to_owned());
+                    let what = format!("the directory {} to make the layout in", quoted(&above.to_string_lossy()));
+                    return Err(StoreError::Absent { what, place: location, hint });
+                }
+                None
+            }
+        };
+        Ok(Self { path, location, options, layout, blobs: Vec::new(), made: Made::default(), put: Mutex::default() })
+    }
+
+    /// Returns what is there to be read: `None` before `begin` when the layout is yet to be made.
+    #[must_use]
+    pub const fn layout(&self) -> Option<&Layout> {
+        self.layout.as_ref()
+    }
+
+    /// Ends without a commit because the user asked to stop. When this run began the layout, and nobody else uses it, all
+    /// that this run made is removed; in a layout that was there before, whole blobs stay. After an error call nothing:
+    /// the blobs that came are then kept for the next run.
+    ///
+    /// # Errors
+    /// When something that was made cannot be removed. The sink can then only be dropped or begun again.
+    fn take_back(&mut self) -> Result<(), StoreError> {
+        let blobs = std::mem::take(&mut self.blobs);
+        let made = std::mem::take(&mut self.made);
+        let put = std::mem::take(&mut *self.put.lock().unwrap_or_else(PoisonError::into_inner));
+        let layout = self.layout.take();
+        if let Some(Layout { root }) = &layout
+            && made.oci_layout
+            && lock::exclude(root)?
+            && root.stat(INDEX)?.is_none()
+        {
+            for digest in put {
+                for held in blobs.iter().filter(|held| held.algorithm == digest.algorithm()) {
+                    remove(&held.directory, &digest.hex(), AtFlags::empty())?;
+                }
+            }
+            if let Some(above) = root.below("blobs")? {
+                for algorithm in &made.algorithms {
+                    remove(&above, algorithm.name(), AtFlags::REMOVEDIR)?;
+                }
+            }
+            if made.blobs {
+                remove(root, "blobs", AtFlags::REMOVEDIR)?;
+            }
+            remove(root, OCI_LAYOUT, AtFlags::empty())?;
+        }
+        if made.directory {
+            // only an empty directory goes: whatever somebody else put there stays
+            match rustix::fs::rmdir(&self.path) {
+                Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
+                Err(error) => return Err(StoreError::io("remove", &self.path)(error.into())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the directory, makes it if need be, and locks it so that nobody removes content from it.
+    fn hold(&mut self) -> Result<Directory, StoreError> {
+        let mut failed = Errno::EXIST;
+        for _ in 0..ATTEMPTS {
+            let Some(root) = Directory::open(&self.path)? else {
+                match rustix::fs::mkdir(&self.path, Mode::from_raw_mode(0o777)) {
+                    Ok(()) => self.made.directory = true,
+                    Err(Errno::EXIST) => {} // another process was faster, or it is a link to nothing
+                    Err(error) => {
+                        failed = error;
+                        break;
+                    }
+                }
+                continue;
+            };
+            lock::share(&root, self.options.lock_timeout)?;
+            // a run that abandoned its layout may have removed the directory while we waited
+            if root.is_at_its_path()? {
+                return Ok(root);
+            }
+        }
+        Err(StoreError::io("create", &self.path)(failed.into()))
+    }
+
+    fn make_oci_layout(&mut self, root: &Directory) -> Result<(), StoreError> {
+        let mut temporary = Temporary::create(root, TOP[1])?;
+        temporary.file().write_all(OCI_LAYOUT_BYTES).map_err(StoreError::io("write", root.path_of(OCI_LAYOUT)))?;
+        temporary.flush(OCI_LAYOUT, self.options.durability)?;
+        temporary.name_oci_layout()?;
+        self.made.oci_layout = true;
+        Ok(())
+    }
+
+    fn make_blob_directories(&mut self, root: &Directory, coming: &Inventory) -> Result<(), StoreError> {
+        let gone = |path: &str| StoreError::io("open", root.path_of(path))(Errno::NOENT.into());
+        self.made.blobs |= root.make("blobs")?;
+        let above = root.below("blobs")?.ok_or_else(|| gone("blobs"))?;
+        for algorithm in Algorithm::ALL {
+            let path = format!("blobs/{}", algorithm.name());
+            let wanted = coming.contents.iter().any(|content| content.digest.algorithm() == algorithm);
+            if wanted || algorithm == Algorithm::Sha256 {
+                if above.make(algorithm.name())? {
+                    self.made.algorithms.push(algorithm);
+                }
+                let directory = root.below(&path)?.ok_or_else(|| gone(&path))?;
+                temporary::remove_stale(&directory, BLOB);
+                self.blobs.push(BlobDirectory { algorithm, directory });
+            }
+        }
+        Ok(())
+    }
+
+    fn begun(&self) -> Result<&Directory, StoreError> {
+        let begun = self.layout.as_ref().filter(|_| !self.blobs.is_empty());
+        begun.map(|layout| &layout.root).ok_or_else(|| self.not_begun())
+    }
+
+    fn not_begun(&self) -> StoreError {
+        StoreError::io("write", &self.path)(std::io::Error::other("the sink was not begun for this"))
+    }
+
+    /// Makes every name below the root survive a loss of power, so that `index.json` may rely on it.
+    fn sync_blobs(&self, root: &Directory) -> Result<(), StoreError> {
+        if self.options.durability == Durability::Unsynced {
+            return Ok(());
+        }
+        // Also where this run put nothing: a blob that it found may be the work of a run that died before this.
+        for held in &self.blobs {
+            held.directory.sync()?;
+        }
+        if let Some(above) = root.below("blobs")? {
+            above.sync()?;
+        }
+        root.sync()?;
+        if self.made.directory
+            && let Some(above) = Directory::open(above(&self.path)).unwrap_or(None)
+        {
+            // a directory above that we may not read can hold ours all the same, and then cannot be flushed
+            above.sync()?;
+        }
+        Ok(())
+    }
+
+    /// Changes `index.json` under its lock.
+    fn change_index(
+        &self,
+        root: &Directory,
+        edit: impl Fn(Option<&[u8]>) -> Result<Option<Vec<u8>>, JsonError>,
+    ) -> Result<Committed, StoreError> {
+        for _ in 0..ATTEMPTS {
+            let lock = IndexLock::wait_for(root, self.options.lock_timeout)?;
+            refuse_linked_index(root)?;
+            let current = files::read_index(root)?;
+            let edited = edit(current.as_deref()).map_err(|error| files::unusable_index(root, error))?;
+            let Some(bytes) = edited else { return Ok(Committed::Unchanged) };
+            if bytes.len() as u64 > LARGEST_INDEX_JSON {
+                let (size, limit) = (human_size(bytes.len() as u64), human_size(LARGEST_INDEX_JSON));
+                return Err(StoreError::Unsupported {
+                    action: "add names to".to_owned(),
+                    place: self.location.clone(),
+                    reason: format!("its index.json would have {size}, and {limit} is the most that is read").into(),
+                    hint: Some("spread the images over several layouts".to_owned()),
+                });
+            }
+            let mut temporary = Temporary::create(root, TOP[0])?;
+            temporary.file().write_all(&bytes).map_err(StoreError::io("write", root.path_of(INDEX)))?;
+            temporary.flush(INDEX, self.options.durability)?;
+            // if the lock was taken from us, what we read may be old by now; asked last, so that little time is left for it
+            if lock.counts()? {
+                temporary.name_index()?;
+                if self.options.durability == Durability::Synced {
+                    root.sync()?;
+                }
+                return Ok(Committed::Changed);
+            }
+        }
+        Err(StoreError::Busy { place: self.location.clone() })
+    }
+}
+
+impl Sink for LayoutSink {
+    fn location(&self) -> &Location {
+        &self.location
+    }
+
+    fn begin(&mut self, coming: &Inventory) -> Result<Vec<Vec<Content>>, StoreError> {
+        self.layout = None;
+        self.blobs.clear();
+        room::check(&self.path, above(&self.path), &coming.contents)?;
+        let root = self.hold()?;
+        // what was true when the sink was opened need not be so under the lock
+        if matches!(examine(&root)?, Standing::Bare) {
+            self.make_oci_layout(&root)?;
+        }
+        let made = self.make_blob_directories(&root, coming);
+        for prefix in TOP {
+            temporary::remove_stale(&root, prefix);
+        }
+        self.layout = Some(Layout { root });
+        made?;
+        let mut wanted = coming.contents.clone();
+        // the largest first: the last lane to end then has the least to do
+        wanted.sort_by_key(|content| std::cmp::Reverse(content.size));
+        Ok(vec![wanted])
+    }
+
+    fn held(&self, content: &Content) -> Result<Option<BlobReader<'_>>, StoreError> {
+        let Some(layout) = &self.layout else { return Ok(None) };
+        let found = layout.root.file_itself(&content.digest.blob_path())?;
+        // one of another size is handed out too: its reader says what is wrong with it, and it is replaced
+        Ok(found.map(|(file, _)| BlobReader::new(content.clone(), file)))
+    }
+
+    fn put(&self, blob: BlobReader<'_>) -> Result<(), PutError> {
+        let digest = blob.content().digest;
+        let held = self.blobs.iter().find(|held| held.algorithm == digest.algorithm());
+        let held = held.ok_or_else(|| self.not_begun())?;
+        let mut temporary = Temporary::create(&held.directory, BLOB)?;
+        let proof = blob.copy_to(temporary.file()).map_err(|error| match error {
+            BlobError::Write(error) => {
+                PutError::To(StoreError::io("write", held.directory.path_of(&digest.hex()))(error))
+            }
+            other => PutError::From(other),
+        })?;
+        temporary.flush(&digest.hex(), self.options.durability)?;
+        temporary.name_blob(&proof)?;
+        if self.made.oci_layout {
+            self.put.lock().unwrap_or_else(PoisonError::into_inner).push(digest);
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, coming: &Inventory) -> Result<Committed, StoreError> {
+        let root = self.begun()?;
+        self.sync_blobs(root)?;
+        let roots: &[Descriptor] = &coming.roots;
+        let committed = self.change_index(root, |current| names::edit(current, roots))?;
+        // from here on it is a layout like any other, and nothing is taken back
+        self.made = Made::default();
+        self.put = Mutex::default();
+        Ok(committed)
+    }
+
+    fn abandon(&mut self) {
+        // what cannot be taken back stays for the next run
+        let _ = self.take_back();
+    }
+
+    fn lanes(&self) -> usize {
+        let jobs = self.options.jobs.or_else(|| thread::available_parallelism().ok());
+        jobs.map_or(1, NonZeroUsize::get)
+    }
+}
+
+/// Returns the directory that a path stands in.
+fn above(path: &Path) -> &Path {
+    path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Removes what this run made; what is gone, or a directory in which something else is left, is no failure.
+fn remove(directory: &Directory, name: &str, flags: AtFlags) -> Result<(), StoreError> {
+    match rustix::fs::unlinkat(directory.handle(), name, flags) {
+        Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST) => Ok(()),
+        Err(error) => Err(StoreError::io("remove", directory.path_of(name))(error.into())),
+    }
+}

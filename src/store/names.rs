@@ -1,0 +1,345 @@
+//! Names: how a commit changes `index.json`, the same for a layout and for an archive.
+//!
+//! Pure: bytes in, bytes out. What the edit does not mean to change keeps its bytes and its place: unknown fields of the
+//! top level, descriptors of other images, their order.
+//!
+//! A name stands in an annotation of a top-level descriptor: a full name in `io.containerd.image.name`, and in
+//! `org.opencontainers.image.ref.name` a tag, or any text (image-spec v1.1.1, annotations.md). A tag that only repeats the
+//! end of the full name beside it is no name of its own: two repositories may both have a `v1`. So a descriptor **claims**
+//!
+//! - its full name, when it has one;
+//! - its `ref.name`, when it has no full name, or when that text is not the end of the full name after a `/` or a `:`.
+//!
+//! A commit gives each coming descriptor what it claims:
+//!
+//! | an old descriptor | becomes |
+//! |---|---|
+//! | equal to a coming one | itself: nothing is written when this is so for all |
+//! | holds a claimed name in either annotation, and no other name | the first gives its place to the new one, further ones go |
+//! | holds a claimed name in one annotation, and another name in the other | itself without that annotation |
+//! | has no name, the same content, and says nothing that the new one does not say | gives its place to the new one |
+//! | anything else | itself |
+//!
+//! Three cases that follow: `docker.io/library/app:v1` with the tag `v1` neither replaces another repository's `v1` nor a
+//! descriptor with the bare name `v1`; it does replace one whose `ref.name` is the full name; a new bare `v1` takes that
+//! annotation from all others, which keep their full names. Descriptors that come together never displace each other: a
+//! flat index, where every platform has the same name, is kept as it is. Content is never removed by a commit.
+
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use crate::document::{Body, Document};
+use crate::json::{self, JsonError, Object};
+use crate::media::OCI_INDEX;
+
+/// Parses the top-level descriptors of an `index.json` (image-spec v1.1.1, image-layout.md, "index.json file").
+///
+/// # Errors
+/// When it is no strict JSON, no image index, or a descriptor in it is unusable.
+pub fn parse(bytes: Vec<u8>) -> Result<Vec<Descriptor>, JsonError> {
+    let document = Document::parse(&OCI_INDEX.into(), bytes)?;
+    match document.body() {
+        Body::Index(index) => Ok(index.manifests.clone()),
+        Body::Manifest(_) => unreachable!("parsed as an index above"),
+    }
+}
+
+/// Gives roots their names in an `index.json`, or in a new one when there is none; `None` when nothing changes. The page
+/// above has the rules.
+///
+/// # Errors
+/// When the present `index.json` is not what it must be: it is then to be left as it is.
+pub fn edit(current: Option<&[u8]>, roots: &[Descriptor]) -> Result<Option<Vec<u8>>, JsonError> {
+    let Some(bytes) = current else {
+        let entries = named(Vec::new(), roots)?;
+        let manifests: Vec<_> = entries.iter().map(|entry| entry.descriptor.to_value()).collect();
+        let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests});
+        return Ok(Some(json::encode(&index)));
+    };
+    let descriptors = parse(bytes.to_vec())?;
+    let mut index = Object::parse(bytes)?;
+    let items = index.items("manifests");
+    let entries =
+        descriptors.into_iter().zip(&items).map(|(descriptor, raw)| Entry { descriptor, raw: raw.clone() }).collect();
+    let after: Vec<_> = named(entries, roots)?.into_iter().map(|entry| entry.raw).collect();
+    if after.iter().map(|raw| raw.get()).eq(items.iter().map(|raw| raw.get())) {
+        return Ok(None);
+    }
+    index.set_items("manifests", &after);
+    Ok(Some(index.to_raw().get().as_bytes().to_vec()))
+}
+
+/// A top-level descriptor, parsed and as it stands.
+struct Entry {
+    descriptor: Descriptor,
+    raw: Box<RawValue>,
+}
+
+impl Entry {
+    fn new(descriptor: &Descriptor) -> Result<Self, JsonError> {
+        let raw = Object::from_value(&descriptor.to_value())?.to_raw();
+        Ok(Self { descriptor: descriptor.clone(), raw })
+    }
+
+    /// Returns the entry without some annotations, all else as it stands.
+    fn without(&self, annotations: &[&str]) -> Result<Self, JsonError> {
+        let mut fields = Object::parse(self.raw.get().as_bytes())?;
+        if let Some(mut rest) = fields.object("annotations") {
+            for name in annotations {
+                rest.remove(name);
+            }
+            if rest.is_empty() {
+                fields.remove("annotations");
+            } else {
+                fields.set("annotations", rest.to_raw());
+            }
+        }
+        let descriptor = self.descriptor.clone().without_annotations(annotations);
+        Ok(Self { descriptor, raw: fields.to_raw() })
+    }
+}
+
+/// What becomes of an old descriptor.
+enum Fate {
+    Stays,
+    Loses(&'static str),
+    Goes,
+}
+
+fn named(entries: Vec<Entry>, roots: &[Descriptor]) -> Result<Vec<Entry>, JsonError> {
+    let mut slots: Vec<Option<Entry>> = entries.into_iter().map(Some).collect();
+    for root in roots {
+        let mut place = None;
+        for (at, slot) in slots.iter_mut().enumerate() {
+            let Some(entry) = slot else { continue };
+            match fate(&entry.descriptor, root, roots) {
+                Fate::Stays => {}
+                Fate::Loses(annotation) => *slot = Some(entry.without(&[annotation])?),
+                Fate::Goes => {
+                    place.get_or_insert(at);
+                    *slot = None;
+                }
+            }
+        }
+        let here = |entry: &Entry| match is_named(root) {
+            true => entry.descriptor == *root,
+            false => entry.descriptor.digest() == root.digest(),
+        };
+        if slots.iter().flatten().any(here) {
+            continue;
+        }
+        match place {
+            Some(at) => slots[at] = Some(Entry::new(root)?),
+            None => slots.push(Some(Entry::new(root)?)),
+        }
+    }
+    Ok(slots.into_iter().flatten().collect())
+}
+
+fn fate(old: &Descriptor, root: &Descriptor, roots: &[Descriptor]) -> Fate {
+    let clashes = |name: Option<&str>| name.is_some_and(|name| claims(root).any(|claimed| claimed == name));
+    let (full, reference) = (full_name(old), ref_name(old));
+    let fate = match (clashes(full), clashes(reference)) {
+        (false, false) if !is_named(old) && is_named(root) && says_no_more(old, root) => Fate::Goes,
+        (false, false) => Fate::Stays,
+        (true, false) if own_ref_name(old).is_some() => Fate::Loses(CONTAINERD_NAME),
+        (false, true) if full.is_some() => Fate::Loses(REF_NAME),
+        _ => Fate::Goes,
+    };
+    match fate {
+        Fate::Stays => Fate::Stays,
+        // asked last: it is the expensive question
+        _ if roots.contains(old) => Fate::Stays,
+        other => other,
+    }
+}
+
+fn full_name(descriptor: &Descriptor) -> Option<&str> {
+    descriptor.annotation(CONTAINERD_NAME).filter(|name| !name.is_empty())
+}
+
+fn ref_name(descriptor: &Descriptor) -> Option<&str> {
+    descriptor.annotation(REF_NAME).filter(|name| !name.is_empty())
+}
+
+/// Returns the `ref.name` unless it only repeats the end of the full name: `v1`, `app:v1` or the whole.
+fn own_ref_name(descriptor: &Descriptor) -> Option<&str> {
+    ref_name(descriptor).filter(|reference| {
+        let before = full_name(descriptor).and_then(|full| full.strip_suffix(reference));
+        !before.is_some_and(|before| before.is_empty() || before.ends_with(['/', ':']))
+    })
+}
+
+fn is_named(descriptor: &Descriptor) -> bool {
+    claims(descriptor).next().is_some()
+}
+
+/// Returns the names that a descriptor claims: see the page above.
+pub fn claims(descriptor: &Descriptor) -> impl Iterator<Item = &str> {
+    full_name(descriptor).into_iter().chain(own_ref_name(descriptor))
+}
+
+/// Returns whether all that `old` says stands in `new` too.
+fn says_no_more(old: &Descriptor, new: &Descriptor) -> bool {
+    if old.digest() != new.digest() {
+        return false;
+    }
+    let (old_fields, new_fields) = (old.to_value(), new.to_value());
+    let kept =
+        |(name, value): (&String, &serde_json::Value)| name == "annotations" || new_fields.get(name) == Some(value);
+    old_fields.as_object().is_some_and(|fields| fields.iter().all(kept))
+        && old.annotations().iter().all(|(name, value)| new.annotation(name) == Some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::OCI_MANIFEST;
+
+    const FULL: &str = "docker.io/library/app:v1";
+
+    /// What is shown, what stands there, what comes, and what stands there then.
+    type Case<'a> = (&'a str, &'a [&'a str], &'a [&'a str], &'a [&'a str]);
+
+    /// A descriptor written as `content full-name ref-name`, `-` for none.
+    fn descriptor(text: &str) -> Descriptor {
+        let words: Vec<&str> = text.split(' ').collect();
+        let mut descriptor = Descriptor::of(&OCI_MANIFEST.into(), words[0].as_bytes());
+        for (annotation, name) in [CONTAINERD_NAME, REF_NAME].into_iter().zip(&words[1..]) {
+            if *name != "-" {
+                descriptor = descriptor.with_annotation(annotation, name);
+            }
+        }
+        descriptor
+    }
+
+    fn descriptors(texts: &[&str]) -> Vec<Descriptor> {
+        texts.iter().map(|text| descriptor(text)).collect()
+    }
+
+    fn index(texts: &[&str]) -> Vec<u8> {
+        edit(None, &descriptors(texts)).unwrap().unwrap()
+    }
+
+    #[test]
+    fn names_are_given_and_taken_by_the_table() {
+        let other = "quay.io/team/app:v1";
+        let of = |content: &str, full: &str, reference: &str| format!("{content} {full} {reference}");
+        let (full_a, full_b) = (of("a", FULL, "v1"), of("b", FULL, "v1"));
+        let (bare_a, bare_b) = (of("a", "-", "v1"), of("b", "-", "v1"));
+        let other_a = of("a", other, "v1");
+        let spelled_a = of("a", "-", FULL);
+        let only_full = of("a", FULL, "-");
+        let cases: [Case<'_>; 20] = [
+            ("equal: nothing", &[&full_a], &[&full_a], &[&full_a]),
+            ("new: at the end", &["x - x", &other_a], &[&full_b], &["x - x", &other_a, &full_b]),
+            ("in the order given", &["x - x"], &["b - b", "a - a"], &["x - x", "b - b", "a - a"]),
+            ("replaced in place", &[&full_a, "x - x"], &[&full_b], &[&full_b, "x - x"]),
+            ("bare replaces bare", &["x - x", &bare_a, "y - y"], &[&bare_b], &["x - x", &bare_b, "y - y"]),
+            ("further holders go", &["x - x", &bare_a, "c - v1", "y - y"], &[&bare_b], &["x - x", &bare_b, "y - y"]),
+            ("a tag is not a name", &[&other_a], &[&full_b], &[&other_a, &full_b]),
+            ("a bare tag is another image", &[&bare_a], &[&full_b], &[&bare_a, &full_b]),
+            ("a full name in ref.name is the name", &[&spelled_a], &[&full_b], &[&full_b]),
+            ("and the other way round", &[&full_a], &[&of("b", "-", FULL)], &[&of("b", "-", FULL)]),
+            ("a new bare tag takes the annotation", &[&full_a], &[&bare_b], &[&only_full, &bare_b]),
+            ("another ref.name stays", &[&of("a", FULL, "mine")], &[&full_b], &["a - mine", &full_b]),
+            ("both names claimed", &[&of("a", FULL, "x")], &[&of("b", FULL, "x")], &[&of("b", FULL, "x")]),
+            ("the same content under a second name", &[&full_a], &["a - x"], &[&full_a, "a - x"]),
+            ("an equal one takes the name from others", &[&full_a, &full_b], &[&full_b], &[&full_b]),
+            ("what comes together stays together", &["x - v1"], &[&bare_a, &bare_b], &[&bare_a, &bare_b]),
+            ("and again", &[&bare_a, &bare_b], &[&bare_a, &bare_b], &[&bare_a, &bare_b]),
+            ("unnamed: once", &[&full_a], &["a - -", "b - -", "b - -"], &[&full_a, "b - -"]),
+            ("an unnamed one gets its name", &["a - -", "x - x"], &[&full_a], &[&full_a, "x - x"]),
+            ("an empty name is none", &["x  "], &["a - -"], &["x  ", "a - -"]),
+        ];
+        for (case, before, coming, after) in cases {
+            let before = index(before);
+            let edited = edit(Some(&before), &descriptors(coming)).unwrap();
+            let after = index(after);
+            let shown = String::from_utf8_lossy(edited.as_ref().unwrap_or(&before)).into_owned();
+            assert_eq!(parse(shown.clone().into_bytes()), parse(after.clone()), "{case}: {shown}");
+            assert_eq!(edited.is_none(), before == after, "{case}: written without a change");
+            let again = edit(Some(shown.as_bytes()), &descriptors(coming)).unwrap();
+            assert_eq!(again, None, "{case}: a second run changed it again");
+        }
+    }
+
+    #[test]
+    fn a_bare_tag_beside_a_full_one_survives_the_second_run() {
+        // the table above runs every case twice, but with the roots of one commit: here two commits take turns
+        let full = descriptors(&[&format!("a {FULL} v1")]);
+        let bare = descriptors(&["b - v1"]);
+        let one = edit(Some(&edit(None, &full).unwrap().unwrap()), &bare).unwrap().unwrap();
+        let two = edit(Some(&one), &full).unwrap().unwrap();
+        let names: Vec<_> =
+            parse(two).unwrap().iter().map(|root| claims(root).map(str::to_owned).collect::<Vec<_>>()).collect();
+        assert_eq!(names, [vec![FULL.to_owned()], vec!["v1".to_owned()]]);
+    }
+
+    #[test]
+    fn an_unnamed_descriptor_that_says_more_stays() {
+        let said = descriptor("a - -").with_annotation("kind", "dev.hauler/x");
+        let before = edit(None, std::slice::from_ref(&said)).unwrap().unwrap();
+        let after = parse(edit(Some(&before), &descriptors(&["a - v1"])).unwrap().unwrap()).unwrap();
+        assert_eq!(after, [said, descriptor("a - v1")]);
+    }
+
+    #[test]
+    fn what_is_not_meant_keeps_its_bytes() {
+        let (a, b) = (crate::digest::Digest::of(b"a"), crate::digest::Digest::of(b"b"));
+        let kept = format!(
+            r#"{{ "size" : 1,"digest":"{a}" , "odd":1.50, "mediaType":"{OCI_MANIFEST}","annotations":{{"k":"\u0041"}}}}"#
+        );
+        let trimmed = |names: &str| {
+            format!(
+                r#"{{"size":1,"x":[ 1 ],"annotations":{{"z":"\u0042"{names},"a":"1"}},"digest":"{b}","mediaType":"{OCI_MANIFEST}"}}"#
+            )
+        };
+        let holder = trimmed(&format!(r#","{REF_NAME}":"v1","{CONTAINERD_NAME}":"{FULL}""#));
+        let before = format!(
+            "{{\n  \"x-first\": {{ \"b\":1, \"a\":[ ] }},\"manifests\" : [\n{kept},{holder} ],\"schemaVersion\":2,\"odd\":1e3}}\n"
+        );
+        let after = edit(Some(before.as_bytes()), &descriptors(&["c - v1"])).unwrap().unwrap();
+        let left = trimmed(&format!(r#","{CONTAINERD_NAME}":"{FULL}""#));
+        let new = String::from_utf8(json::encode(&descriptor("c - v1").to_value())).unwrap();
+        let expected = format!(
+            r#"{{"x-first":{{ "b":1, "a":[ ] }},"manifests":[{kept},{left},{new}],"schemaVersion":2,"odd":1e3}}"#
+        );
+        assert_eq!(String::from_utf8(after).unwrap(), expected);
+    }
+
+    #[test]
+    fn annotations_that_become_empty_go() {
+        let before = index(&[&format!("a {FULL} v1")]);
+        let one = edit(Some(&before), &descriptors(&["b - v1"])).unwrap().unwrap();
+        assert!(!String::from_utf8(one).unwrap().contains("{}"));
+    }
+
+    #[test]
+    fn a_new_index_is_canonical() {
+        let text = String::from_utf8(index(&["a - v1"])).unwrap();
+        assert!(
+            text.starts_with(r#"{"manifests":[{"annotations":{"org.opencontainers.image.ref.name":"v1"},"digest":"#)
+        );
+        assert!(
+            text.ends_with(r#""mediaType":"application/vnd.oci.image.index.v1+json","schemaVersion":2}"#),
+            "{text}"
+        );
+        assert_eq!(parse(edit(None, &[]).unwrap().unwrap()).unwrap(), []);
+    }
+
+    #[test]
+    fn an_index_without_a_list_gets_one_and_a_torn_one_is_refused() {
+        for text in [r#"{"schemaVersion":2}"#, r#"{"schemaVersion":2,"manifests":null}"#] {
+            assert_eq!(edit(Some(text.as_bytes()), &[]).unwrap(), None);
+            let after = edit(Some(text.as_bytes()), &descriptors(&["a - v1"])).unwrap().unwrap();
+            assert_eq!(parse(after).unwrap(), descriptors(&["a - v1"]));
+        }
+        for text in
+            ["", "{", "[]", "{}", r#"{"schemaVersion":2,"manifests":[{}]}"#, r#"{"schemaVersion":2,"layers":[]}"#]
+        {
+            edit(Some(text.as_bytes()), &descriptors(&["a - v1"])).unwrap_err();
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Tars made by hand, in every dialect and with every lie: nothing here checks anything.
+//!
+//! Used by unit tests (as `store::archive::made`) and by integration tests; each uses a part of it.
+#![allow(dead_code)]
+
+/// A header block under way.
+#[derive(Clone)]
+pub(crate) struct Block {
+    bytes: [u8; 512],
+    signed: bool,
+}
+
+impl Block {
+    fn new(name: &[u8], magic: &[u8]) -> Self {
+        let mut block = Self { bytes: [0; 512], signed: false };
+        block.bytes[..name.len()].copy_from_slice(name);
+        block.bytes[257..257 + magic.len()].copy_from_slice(magic);
+        block.bytes[100..108].copy_from_slice(b"0000644\0");
+        block.bytes[156] = b'0';
+        block.size(0)
+    }
+
+    /// POSIX.
+    pub(crate) fn ustar(name: &str) -> Self {
+        Self::new(name.as_bytes(), b"ustar\x0000")
+    }
+
+    /// GNU.
+    pub(crate) fn gnu(name: &str) -> Self {
+        Self::new(name.as_bytes(), b"ustar  \0")
+    }
+
+    /// Before POSIX: no magic, and a type flag of zero.
+    pub(crate) fn v7(name: &str) -> Self {
+        Self::new(name.as_bytes(), b"").flag(0)
+    }
+
+    /// POSIX, with a name that need not be text.
+    pub(crate) fn raw(name: &[u8]) -> Self {
+        Self::new(name, b"ustar\x0000")
+    }
+
+    pub(crate) fn prefix(mut self, prefix: &str) -> Self {
+        self.bytes[345..345 + prefix.len()].copy_from_slice(prefix.as_bytes());
+        self
+    }
+
+    pub(crate) fn flag(mut self, flag: u8) -> Self {
+        self.bytes[156] = flag;
+        self
+    }
+
+    pub(crate) fn link(mut self, target: &str) -> Self {
+        self.bytes[157..157 + target.len()].copy_from_slice(target.as_bytes());
+        self
+    }
+
+    pub(crate) fn size(self, size: u64) -> Self {
+        let mut field = [0; 12];
+        field[..11].copy_from_slice(format!("{size:011o}").as_bytes());
+        self.size_field(field)
+    }
+
+    pub(crate) fn size_field(mut self, field: [u8; 12]) -> Self {
+        self.bytes[124..136].copy_from_slice(&field);
+        self
+    }
+
+    /// Sums signed bytes, as some old tars do.
+    pub(crate) fn signed_sum(mut self) -> Self {
+        self.signed = true;
+        self
+    }
+
+    /// Returns the block with its check sum.
+    pub(crate) fn finished(mut self) -> [u8; 512] {
+        self.bytes[148..156].fill(b' ');
+        let sum: i64 = if self.signed {
+            self.bytes.iter().map(|byte| i64::from(i8::from_ne_bytes([*byte]))).sum()
+        } else {
+            self.bytes.iter().map(|byte| i64::from(*byte)).sum()
+        };
+        self.bytes[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        self.bytes
+    }
+}
+
+/// A tar under way.
+#[derive(Clone, Default)]
+pub(crate) struct Tar {
+    bytes: Vec<u8>,
+}
+
+impl Tar {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a header, its content and the padding, whatever the header says.
+    pub(crate) fn entry(mut self, header: Block, content: &[u8]) -> Self {
+        self.bytes.extend(header.finished());
+        self.bytes.extend(content);
+        self.bytes.resize(self.bytes.len().next_multiple_of(512), 0);
+        self
+    }
+
+    pub(crate) fn file(self, name: &str, content: &[u8]) -> Self {
+        self.entry(Block::ustar(name).size(content.len() as u64), content)
+    }
+
+    pub(crate) fn directory(self, name: &str) -> Self {
+        self.entry(Block::ustar(name).flag(b'5'), b"")
+    }
+
+    pub(crate) fn symlink(self, name: &str, target: &str) -> Self {
+        self.entry(Block::ustar(name).flag(b'2').link(target), b"")
+    }
+
+    pub(crate) fn hard_link(self, name: &str, target: &str) -> Self {
+        self.entry(Block::ustar(name).flag(b'1').link(target), b"")
+    }
+
+    /// Adds an extension of a type: `x`, `g`, `L` or `K`.
+    pub(crate) fn extension(self, flag: u8, content: &[u8]) -> Self {
+        self.entry(Block::ustar("extension").flag(flag).size(content.len() as u64), content)
+    }
+
+    /// Adds a PAX header for the next entry.
+    pub(crate) fn pax(self, records: &[(&str, &str)]) -> Self {
+        let records: String = records.iter().map(|(key, value)| pax_record(key, value)).collect();
+        self.extension(b'x', records.as_bytes())
+    }
+
+    /// Adds bytes as they are.
+    pub(crate) fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.bytes.extend(bytes);
+        self
+    }
+
+    /// Returns where the next entry will be.
+    pub(crate) fn position(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Returns the tar without its end.
+    pub(crate) fn unfinished(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Returns the tar with the two blocks of zeros that end it.
+    pub(crate) fn finished(self) -> Vec<u8> {
+        self.bytes(&[0; 1024]).unfinished()
+    }
+}
+
+/// Returns a PAX record: its length counts its own digits.
+pub(crate) fn pax_record(key: &str, value: &str) -> String {
+    let rest = format!(" {key}={value}\n");
+    let mut length = rest.len() + 1;
+    while length != rest.len() + length.to_string().len() {
+        length = rest.len() + length.to_string().len();
+    }
+    format!("{length}{rest}")
+}
