@@ -3,6 +3,7 @@
 //! A [`Source`] hands out content that is checked while it is read; a [`Sink`] takes proved content and makes names last.
 //! The traits ask only for what every backend can do: what one backend can do is a method of its own.
 
+pub mod archive;
 mod flock;
 pub mod layout;
 pub mod memory;

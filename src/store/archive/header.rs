@@ -1,0 +1,175 @@
+//! One header block of a tar: its fields, as POSIX, GNU and the tars before them write them.
+//!
+//! POSIX.1-2017, pax, "ustar Interchange Format"; GNU tar 1.35 manual, "Basic Tar Format". Knows nothing of files or
+//! images: a block goes in, its fields or what is wrong with it come out.
+
+/// The size of a header, and what all content is padded to, in bytes.
+pub(super) const BLOCK: u64 = 512;
+/// One block.
+pub(super) type Block = [u8; 512];
+
+/// The largest size that a ustar header can hold: 8 GiB less one.
+pub(super) const LARGEST_OCTAL: u64 = 0o777_7777_7777;
+
+/// The fields of a header block that barge uses. Names are as they were written: not yet text, not yet normalised.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    /// What kind of entry it is: the type flag as it stands.
+    pub(super) flag: u8,
+    /// The name, with the prefix of a ustar header.
+    pub(super) name: Vec<u8>,
+    /// What a link leads to.
+    pub(super) link: Vec<u8>,
+    /// The size of the content in bytes.
+    pub(super) size: u64,
+}
+
+impl Header {
+    /// Reads a header block.
+    ///
+    /// # Errors
+    /// In words, when the check sum is wrong or a number is none.
+    pub(super) fn decode(block: &Block) -> Result<Self, String> {
+        if !has_right_sum(block) {
+            return Err("its check sum is wrong".to_owned());
+        }
+        // Only POSIX headers have a prefix: GNU's hold times there.
+        let prefix = if block[257..263] == *b"ustar\0" { text(&block[345..500]) } else { &[] };
+        let last = text(&block[..100]);
+        let mut name = Vec::with_capacity(prefix.len() + 1 + last.len());
+        if !prefix.is_empty() {
+            name.extend_from_slice(prefix);
+            name.push(b'/');
+        }
+        name.extend_from_slice(last);
+        let size = number(&block[124..136]).map_err(|reason| format!("its size {reason}"))?;
+        Ok(Self { flag: block[156], name, link: text(&block[157..257]).to_vec(), size })
+    }
+}
+
+/// Returns whether a block could be the first of a tar: a header with the right check sum, or zeros.
+pub(super) fn starts_tar(block: &Block) -> bool {
+    is_zero(block) || has_right_sum(block)
+}
+
+/// Returns whether bytes are all zero.
+pub(super) fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
+}
+
+fn has_right_sum(block: &Block) -> bool {
+    // The sum is taken with spaces in its own field. Some old tars took bytes for signed: either is right.
+    let around = || block[..148].iter().chain(&block[156..]);
+    let spaces = 8 * u32::from(b' ');
+    let unsigned: u32 = around().map(|byte| u32::from(*byte)).sum::<u32>() + spaces;
+    let Ok(got) = octal(&block[148..156]) else { return false };
+    if got == u64::from(unsigned) {
+        return true;
+    }
+    let high = u32::try_from(around().filter(|byte| **byte > 127).count()).unwrap_or(0);
+    i64::try_from(got) == Ok(i64::from(unsigned) - 256 * i64::from(high))
+}
+
+/// Returns what stands before the first NUL.
+fn text(field: &[u8]) -> &[u8] {
+    field.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+/// Reads a number: octal digits, or base 256 when the first bit is set.
+fn number(field: &[u8]) -> Result<u64, String> {
+    match field {
+        [0x80, rest @ ..] => {
+            let (high, low) = rest.split_at(rest.len().saturating_sub(8));
+            let value = low.iter().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+            if !is_zero(high) || i64::try_from(value).is_err() {
+                return Err("is larger than 2^63 - 1".to_owned());
+            }
+            Ok(value)
+        }
+        [0xc0..=0xff, ..] => Err("is negative".to_owned()),
+        [0x81..=0xbf, ..] => Err("is larger than 2^63 - 1".to_owned()),
+        _ => octal(field),
+    }
+}
+
+/// Reads octal digits between spaces and up to a NUL; an empty field is 0.
+fn octal(field: &[u8]) -> Result<u64, String> {
+    let start = field.iter().position(|byte| !matches!(byte, b' ' | 0)).unwrap_or(field.len());
+    let digits = text(&field[start..]).trim_ascii_end();
+    let digit = |value: u64, byte: &u8| match byte {
+        b'0'..=b'7' => Some(value << 3 | u64::from(byte - b'0')), // at most 12 digits: no overflow
+        _ => None,
+    };
+    digits
+        .iter()
+        .try_fold(0, digit)
+        .ok_or_else(|| format!("is {}, expected octal digits", crate::text::quoted(&String::from_utf8_lossy(digits))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::archive::made::Block as Made;
+
+    fn decode(made: Made) -> Result<Header, String> {
+        Header::decode(&made.finished())
+    }
+
+    #[test]
+    fn every_dialect_gives_its_name() {
+        for (reason, made, name) in [
+            ("ustar joins prefix and name", Made::ustar("c.txt").prefix("a/b"), "a/b/c.txt"),
+            ("GNU has no prefix", Made::gnu("c.txt").prefix("a/b"), "c.txt"),
+            ("v7 has no prefix", Made::v7("c.txt").prefix("a/b"), "c.txt"),
+            ("a name may fill its field", Made::ustar(&"n".repeat(100)), &"n".repeat(100)[..]),
+        ] {
+            assert_eq!(decode(made).unwrap().name, name.as_bytes(), "{reason}");
+        }
+        assert_eq!(decode(Made::ustar("l").flag(b'2').link("../x")).unwrap().link, b"../x");
+    }
+
+    #[test]
+    fn a_size_is_octal_or_base_256_and_nothing_else() {
+        let base_256 = |value: u64| {
+            let mut field = [0; 12];
+            field[0] = 0x80;
+            field[4..].copy_from_slice(&value.to_be_bytes());
+            field
+        };
+        for (field, expected) in [
+            (*b"00000000017\0", Ok(0o17)),
+            (*b"        017 ", Ok(0o17)),
+            (*b"17\0 garbage\0", Ok(0o17)),
+            (*b"777777777777", Ok(0o777_777_777_777)),
+            ([0; 12], Ok(0)),
+            (*b"            ", Ok(0)),
+            (base_256(9 << 30), Ok(9 << 30)),
+            (base_256(u64::MAX >> 1), Ok(u64::MAX >> 1)),
+            (base_256(1 << 63), Err("larger than 2^63 - 1")),
+            ([0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], Err("larger than 2^63 - 1")),
+            ([0x81, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], Err("larger than 2^63 - 1")),
+            ([0xff; 12], Err("negative")),
+            (*b"-0000000017\0", Err("is \"-0000000017\", expected octal")),
+            (*b"00000000018\0", Err("expected octal")),
+            (*b"1 7\0\0\0\0\0\0\0\0\0", Err("expected octal")),
+        ] {
+            match (decode(Made::ustar("x").size_field(field)), expected) {
+                (Ok(got), Ok(expected)) => assert_eq!(got.size, expected, "{field:?}"),
+                (Err(got), Err(expected)) => assert!(got.contains(expected), "{field:?}: {got}"),
+                (got, expected) => panic!("{field:?}: {got:?}, expected {expected:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_check_sum_is_seen_and_a_signed_one_is_right() {
+        let mut block = Made::ustar("n\u{e9}").finished();
+        assert!(starts_tar(&block));
+        block[0] ^= 1;
+        assert_eq!(Header::decode(&block).unwrap_err(), "its check sum is wrong");
+        assert!(!starts_tar(&block));
+        assert_eq!(decode(Made::ustar("n\u{e9}").signed_sum()).unwrap().name, "n\u{e9}".as_bytes());
+        assert!(starts_tar(&[0; 512]));
+        assert!(!starts_tar(&[b' '; 512]), "an empty check sum is no sum of spaces");
+    }
+}

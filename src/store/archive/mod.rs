@@ -1,0 +1,51 @@
+//! Archives: tar files that are read in place and written once.
+//!
+//! An archive is a tar of an OCI image layout (image-spec v1.1.1, image-layout.md), or what `docker save` and skopeo's
+//! `docker-archive:` write: `manifest.json`, configs and layers. Which of them, its entries say; where it is both, the
+//! layout is meant, for it keeps digests.
+//!
+//! ```text
+//! outer      a file or standard input -> a tar that can be read by position (the one place that unpacks, once)
+//! header pax walk tar   the tar -> an index of its entries: name, kind, where the content lies
+//! name       names and links, inside the archive only
+//! oci docker an index -> roots, and which entry holds which digest
+//! read       `Archive`: a `Source` over these
+//! ```
+//!
+//! Nothing is unpacked to a directory, and no name from an archive ever becomes a path.
+
+mod bytes;
+mod docker;
+mod header;
+#[cfg(test)]
+#[path = "../../../tests/support/tar.rs"]
+mod made;
+mod name;
+mod oci;
+mod outer;
+mod pax;
+mod read;
+mod tar;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use bytes::{Identity, Span};
+pub use read::{Archive, Format, ReadOptions};
+
+use super::{Location, StoreError};
+
+/// Gives an error of reading an archive its verb and its path.
+fn cannot_read(place: &Location) -> impl FnOnce(io::Error) -> StoreError {
+    let path = place.path().map_or_else(|| PathBuf::from("standard input"), Path::to_path_buf);
+    StoreError::io("read", path)
+}
+
+/// Returns the complaint that something in an archive cannot be used.
+fn refusal(what: impl Into<String>, place: &Location, reason: impl Into<String>, hint: Option<&str>) -> StoreError {
+    let hint = hint.map(str::to_owned);
+    StoreError::Malformed { what: what.into(), place: place.clone(), reason: reason.into().into(), hint }
+}

@@ -1,0 +1,345 @@
+//! An archive as a source of images.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::bytes::{Identity, Span, Stored};
+use super::docker::Images;
+use super::tar::{Entry, EntryKind, TarIndex};
+use super::{cannot_read, oci, outer, refusal};
+use crate::blob::{BlobReader, Cancel, Mismatch};
+use crate::content::{Content, Descriptor};
+use crate::digest::{Algorithm, Digest};
+use crate::document::Document;
+use crate::media::Compression;
+use crate::store::{Location, Source, StoreError};
+use crate::text::quoted;
+
+/// The files at the top of an archive that say what is in it.
+pub(super) const OCI_LAYOUT: &str = "oci-layout";
+/// The names of a layout.
+pub(super) const INDEX_JSON: &str = "index.json";
+/// The images of a docker-archive.
+pub(super) const MANIFEST_JSON: &str = "manifest.json";
+
+/// How the images of an archive are described.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// An OCI image layout: `oci-layout`, `index.json`, `blobs/`.
+    Oci,
+    /// What `docker save` writes: `manifest.json`.
+    Docker,
+}
+
+/// How an archive is to be opened.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// Where a compressed archive or one from a pipe is put, without a name, while it is read. Else beside the archive;
+    /// for standard input, in `/var/tmp`.
+    pub tmpdir: Option<PathBuf>,
+    /// How it is to be read. Else its content decides, and of an archive that is both, the OCI layout is read.
+    pub format: Option<Format>,
+}
+
+/// A tar of images, indexed once and read in place, from several threads.
+///
+/// What is handed out is checked by its digest: an archive that changes under its reader is found out. What is read at
+/// the opening and then relied on are the headers and the small documents that give names.
+#[derive(Debug)]
+pub struct Archive {
+    location: Location,
+    bytes: Stored,
+    index: TarIndex,
+    images: Kind,
+    identity: Option<Identity>,
+    compression: Compression,
+    warnings: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Oci(Box<Document>),
+    Docker(Images),
+}
+
+impl Archive {
+    /// Opens a file. A pipe that has a path, as the shell's `<(...)`, is taken as well.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read, is no tar of images, or holds something that readers disagree on.
+    pub fn open(path: &Path, options: &ReadOptions, cancel: &Cancel) -> Result<Self, StoreError> {
+        let place = match options.format {
+            Some(Format::Docker) => Location::DockerArchive(path.to_owned()),
+            _ => Location::Archive(path.to_owned()),
+        };
+        let opened = outer::open(path, &place, options, cancel)?;
+        Self::index(opened, place, options, cancel)
+    }
+
+    /// Reads standard input, given as a file: from where it stands if it is one, else it is first copied to a temporary
+    /// file.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn from_stdin(stdin: File, options: &ReadOptions, cancel: &Cancel) -> Result<Self, StoreError> {
+        let opened = outer::take(stdin, &Location::Stdio, options, cancel)?;
+        Self::index(opened, Location::Stdio, options, cancel)
+    }
+
+    fn index(
+        opened: outer::Opened,
+        mut location: Location,
+        options: &ReadOptions,
+        cancel: &Cancel,
+    ) -> Result<Self, StoreError> {
+        let outer::Opened { bytes, identity, compression, notice } = opened;
+        let index = TarIndex::read(&bytes, bytes.length(), &location, cancel)?;
+        let format = match options.format {
+            Some(format) => format,
+            None => recognised(&index, &location)?,
+        };
+        if let (Format::Docker, Location::Archive(path)) = (format, &location) {
+            location = Location::DockerArchive(path.clone());
+        }
+        check_kinds(&index, &location)?;
+        let mut oddities: Vec<String> = notice.into_iter().chain(index.warnings().iter().cloned()).collect();
+        let files = Files { index: &index, bytes: &bytes, place: &location };
+        let images = match format {
+            Format::Oci => Kind::Oci(Box::new(oci::read(&files)?)),
+            Format::Docker => Kind::Docker(Images::read(&files, cancel, &mut oddities)?),
+        };
+        let warnings = oddities.into_iter().map(|oddity| format!("{location} {oddity}")).collect();
+        Ok(Self { location, bytes, index, images, identity, compression, warnings })
+    }
+
+    /// Returns how its images are described.
+    #[must_use]
+    pub const fn format(&self) -> Format {
+        match self.images {
+            Kind::Oci(_) => Format::Oci,
+            Kind::Docker(_) => Format::Docker,
+        }
+    }
+
+    /// Returns how the whole archive is compressed; if it is, it is read from a temporary copy.
+    #[must_use]
+    pub const fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// Returns which file it is and in which state it was when it was opened; none for a pipe.
+    #[must_use]
+    pub const fn identity(&self) -> Option<Identity> {
+        self.identity
+    }
+
+    /// Returns what was odd or had to be done, each a sentence that names the archive.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Returns `index.json` as it stands in an OCI archive; none in a docker-archive.
+    #[must_use]
+    pub fn index_json(&self) -> Option<&Document> {
+        match &self.images {
+            Kind::Oci(document) => Some(document),
+            Kind::Docker(_) => None,
+        }
+    }
+
+    /// Returns all content that it holds under a digest, with its size in bytes, needed or not, sorted. Whether it is
+    /// what the digest says is not known before it is read.
+    #[must_use]
+    pub fn blobs(&self) -> Vec<(Digest, u64)> {
+        match &self.images {
+            Kind::Oci(_) => {
+                self.index.below("blobs/").filter_map(|entry| Some((blob_digest(entry)?, entry.size))).collect()
+            }
+            Kind::Docker(images) => images.contents(),
+        }
+    }
+
+    /// Returns the regular entries that are neither content under a digest nor a file of the format itself
+    /// (`oci-layout`, `index.json`, `manifest.json`): name and size in bytes, sorted by name.
+    #[must_use]
+    pub fn others(&self) -> Vec<(&str, u64)> {
+        let is_other = |entry: &&Entry| {
+            entry.kind == EntryKind::Regular
+                && ![OCI_LAYOUT, INDEX_JSON, MANIFEST_JSON].contains(&&*entry.name)
+                && match &self.images {
+                    Kind::Oci(_) => blob_digest(entry).is_none(),
+                    Kind::Docker(images) => !images.uses(entry),
+                }
+        };
+        self.index.entries().iter().filter(is_other).map(|entry| (&*entry.name, entry.size)).collect()
+    }
+
+    /// Reads a regular entry by its name as it stands there: nothing checks it. `None` when there is none of that name.
+    #[must_use]
+    pub fn read_entry_unverified(&self, name: &str) -> Option<Span<'_>> {
+        let entry = self.index.find(name).filter(|entry| entry.kind == EntryKind::Regular)?;
+        Some(entry.reader(&self.bytes))
+    }
+}
+
+impl Source for Archive {
+    fn location(&self) -> &Location {
+        &self.location
+    }
+
+    fn roots(&self) -> Result<Vec<Descriptor>, StoreError> {
+        match &self.images {
+            Kind::Oci(document) => Ok(document.children().cloned().collect()),
+            Kind::Docker(images) => Ok(images.roots().to_vec()),
+        }
+    }
+
+    fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {
+        let found = match &self.images {
+            Kind::Oci(_) => {
+                // links and devices of such a name were refused when the archive was opened
+                let entry = self.index.find(&content.digest.blob_path());
+                entry.map(|entry| (entry.size, Held::Entry(entry.reader(&self.bytes))))
+            }
+            Kind::Docker(images) => images.open(&content.digest, &self.bytes),
+        };
+        let Some((got, held)) = found else {
+            return Err(StoreError::Missing { digest: content.digest, place: self.location.clone() });
+        };
+        let expected = content.size;
+        let mismatch = match got {
+            _ if got < expected => Mismatch::Short { got, expected },
+            _ if got > expected => Mismatch::Long { expected },
+            _ => {
+                return Ok(match held {
+                    Held::Entry(span) => BlobReader::new(content.clone(), span),
+                    Held::Made(bytes) => BlobReader::new(content.clone(), bytes),
+                });
+            }
+        };
+        Err(StoreError::Wrong { digest: content.digest, place: self.location.clone(), mismatch })
+    }
+}
+
+/// Content that was found: in the archive, or made of what is in it.
+pub(super) enum Held<'a> {
+    /// The content of an entry.
+    Entry(Span<'a>),
+    /// A manifest that barge made.
+    Made(&'a [u8]),
+}
+
+/// The files of an archive, while it is opened.
+pub(super) struct Files<'a> {
+    /// What there is.
+    pub(super) index: &'a TarIndex,
+    /// Where it is.
+    pub(super) bytes: &'a Stored,
+    /// Its name for messages.
+    pub(super) place: &'a Location,
+}
+
+impl Files<'_> {
+    /// Reads the whole of a small entry.
+    ///
+    /// # Errors
+    /// When it is no regular entry, larger than `most` bytes, or cannot be read.
+    pub(super) fn read_small(&self, entry: &Entry, most: u64) -> Result<Vec<u8>, StoreError> {
+        if entry.kind != EntryKind::Regular {
+            return Err(refusal(
+                entry.what(),
+                self.place,
+                format!("it is {}, expected a regular file", entry.kind),
+                None,
+            ));
+        }
+        if entry.size > most {
+            let reason = format!("it is {} bytes, expected at most {most}", entry.size);
+            return Err(refusal(entry.what(), self.place, reason, None));
+        }
+        let mut content = Vec::new();
+        entry.reader(self.bytes).read_to_end(&mut content).map_err(cannot_read(self.place))?;
+        if content.len() as u64 != entry.size {
+            return Err(refusal(entry.what(), self.place, "the archive became shorter while it was read", None));
+        }
+        Ok(content)
+    }
+}
+
+/// Returns what an archive is, by its entries.
+fn recognised(index: &TarIndex, place: &Location) -> Result<Format, StoreError> {
+    let has = |name: &str| index.find(name).is_some();
+    if has(OCI_LAYOUT) {
+        return Ok(Format::Oci);
+    }
+    if has(MANIFEST_JSON) {
+        return Ok(Format::Docker);
+    }
+    if has(INDEX_JSON) {
+        // containerd takes it for Docker's format then, and complains about that
+        let hint = "put a file `oci-layout` with {\"imageLayoutVersion\":\"1.0.0\"} beside it";
+        return Err(refusal(
+            "the archive",
+            place,
+            "it holds index.json but no oci-layout: no program reads it as a layout",
+            Some(hint),
+        ));
+    }
+    let mut reason = "it holds neither index.json nor manifest.json".to_owned();
+    let names = || index.entries().iter().map(|entry| &*entry.name);
+    let mut hint = "an archive of images is made by `barge save`, `docker save` or `skopeo copy`".to_owned();
+    if !index.has_end() {
+        reason += ", and it ends without the blocks of zeros that end a tar";
+        hint = "it may be cut off: copy it again from where it was made".to_owned();
+    } else if let Some(directory) = names().find_map(|name| name.strip_suffix("/oci-layout")) {
+        reason += &format!(" at its top, but a layout lies below {} in it", quoted(directory));
+        hint = "make it with `tar -C DIRECTORY -cf FILE .`, so that oci-layout stands at the top".to_owned();
+    } else if index.entries().is_empty() {
+        reason = "it is a tar without entries".to_owned();
+    } else if names()
+        .any(|name| matches!(name, "etc" | "usr" | "bin") || name.starts_with("etc/") || name.starts_with("usr/"))
+    {
+        reason += ": it looks like a root file system";
+        hint = "`barge build` makes an image of one".to_owned();
+    }
+    Err(refusal("the archive", place, reason, Some(&hint)))
+}
+
+/// Checks that what stands under our names is of the right kind: elsewhere links and devices harm nobody, since nothing
+/// is unpacked.
+fn check_kinds(index: &TarIndex, place: &Location) -> Result<(), StoreError> {
+    let named = [OCI_LAYOUT, INDEX_JSON, MANIFEST_JSON, "blobs"].into_iter().filter_map(|name| index.find(name));
+    let is_algorithm = |name: &str| Algorithm::ALL.iter().any(|known| known.name() == name);
+    for entry in named.chain(index.below("blobs/")) {
+        let must_be_directory = || match entry.name.strip_prefix("blobs/") {
+            Some(name) => is_algorithm(name),
+            None => &*entry.name == "blobs",
+        };
+        // a directory of another name below `blobs/` is nobody's business
+        let may_be_directory = || entry.name.starts_with("blobs/") && names_blob(&entry.name).is_none();
+        let right = match &entry.kind {
+            EntryKind::Regular => !must_be_directory(),
+            EntryKind::Directory => must_be_directory() || may_be_directory(),
+            _ => false,
+        };
+        if !right {
+            let hint = matches!(entry.kind, EntryKind::HardLink(_) | EntryKind::SymLink(_))
+                .then_some("make the archive with `tar --dereference --hard-dereference`");
+            let expected = if must_be_directory() { "a directory" } else { "a regular file" };
+            return Err(refusal(entry.what(), place, format!("it is {}, expected {expected}", entry.kind), hint));
+        }
+    }
+    Ok(())
+}
+
+fn blob_digest(entry: &Entry) -> Option<Digest> {
+    if entry.kind == EntryKind::Regular { names_blob(&entry.name) } else { None }
+}
+
+/// Returns the digest that a name under `blobs/` means.
+fn names_blob(name: &str) -> Option<Digest> {
+    let (algorithm, hex) = name.strip_prefix("blobs/")?.split_once('/')?;
+    format!("{algorithm}:{hex}").parse().ok()
+}
