@@ -25,16 +25,19 @@ mod oci;
 mod outer;
 mod pax;
 mod read;
+mod stale;
 mod tar;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod write;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 pub use bytes::{Identity, Span};
 pub use read::{Archive, Format, ReadOptions};
+pub use write::{ArchiveLock, ArchiveOptions, ArchiveSink, Companion, Place};
 
 use super::{Location, StoreError};
 

@@ -1,0 +1,312 @@
+//! What can be reached from some descriptors: the walk that every task starts with.
+//!
+//! Documents are read and checked, everything else is only listed. The walk keeps its own stack and a set of what it has
+//! seen, so that neither a deep nor a wide nor a tangled image costs more than its documents. Content of a type that is
+//! not known is a leaf.
+
+use std::collections::HashMap;
+
+use crate::content::{Content, Descriptor, Kind};
+use crate::digest::Digest;
+use crate::document::Document;
+use crate::media::{MediaType, Role};
+use crate::store::{Source, StoreError, read_document};
+use crate::text::{escaped, human_size};
+
+/// How deep documents may refer to documents.
+pub const DEEPEST: usize = 64;
+/// How many descriptors one walk follows.
+pub const MOST_DESCRIPTORS: usize = 1_000_000;
+
+/// A piece of content that was reached.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What the first descriptor that led here promises.
+    pub content: Content,
+    /// Its type, as that descriptor says.
+    pub media_type: MediaType,
+    /// What it is, for people: `layer 3 of linux/arm64`.
+    pub about: String,
+    /// The documents that refer to it; none for a root.
+    pub referenced_by: Vec<Digest>,
+}
+
+impl Node {
+    /// Returns what it is and how large, for a message.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        format!("{}, {}", self.about, human_size(self.content.size))
+    }
+}
+
+/// Something that stopped the walk at one point; the rest was walked all the same.
+#[derive(Debug)]
+pub struct Finding {
+    /// The content at which it was found.
+    pub digest: Digest,
+    /// What that is, for people.
+    pub about: String,
+    /// The documents that refer to it.
+    pub referenced_by: Vec<Digest>,
+    /// What is wrong.
+    pub error: StoreError,
+}
+
+/// All that was reached.
+#[derive(Debug, Default)]
+pub struct Reach {
+    /// Every piece once for each type it is referred to by, children before what refers to them.
+    pub nodes: Vec<Node>,
+    /// What is wrong with documents on the way.
+    pub findings: Vec<Finding>,
+}
+
+impl Reach {
+    /// Returns the first thing that is wrong as an error.
+    ///
+    /// # Errors
+    /// When there was a finding.
+    pub fn whole(mut self) -> Result<Self, Finding> {
+        if self.findings.is_empty() { Ok(self) } else { Err(self.findings.swap_remove(0)) }
+    }
+}
+
+struct Frame {
+    node: usize,
+    owner: String,
+    children: std::vec::IntoIter<(Descriptor, String)>,
+}
+
+struct Walk<'a> {
+    source: &'a dyn Source,
+    hear: &'a mut dyn FnMut(&Descriptor, &Document),
+    seen: HashMap<(Digest, MediaType), usize>,
+    sizes: HashMap<Digest, u64>,
+    nodes: Vec<Node>,
+    order: Vec<usize>,
+    findings: Vec<Finding>,
+}
+
+/// Walks from the roots to everything that has to be there for them to be whole. `hear` is told of every document that was
+/// read, parents before children.
+pub fn reach(source: &dyn Source, roots: &[Descriptor], hear: &mut dyn FnMut(&Descriptor, &Document)) -> Reach {
+    let mut walk = Walk {
+        source,
+        hear,
+        seen: HashMap::new(),
+        sizes: HashMap::new(),
+        nodes: Vec::new(),
+        order: Vec::new(),
+        findings: Vec::new(),
+    };
+    for root in roots {
+        walk.from(root);
+    }
+    let mut nodes: Vec<Option<Node>> = walk.nodes.into_iter().map(Some).collect();
+    let nodes = walk.order.into_iter().filter_map(|at| nodes[at].take()).collect();
+    Reach { nodes, findings: walk.findings }
+}
+
+impl Walk<'_> {
+    fn from(&mut self, root: &Descriptor) {
+        let owner = owner_of(root).unwrap_or_else(|| root.digest().short());
+        let about = match root.media_type().role() {
+            Role::Index => format!("index of {owner}"),
+            _ => format!("manifest of {owner}"),
+        };
+        let mut stack = Vec::new();
+        stack.extend(self.enter(root, &about, &owner, None, 0));
+        while let Some(frame) = stack.last_mut() {
+            if let Some((child, about)) = frame.children.next() {
+                let parent = self.nodes[frame.node].content.digest;
+                let owner = owner_of(&child).unwrap_or_else(|| frame.owner.clone());
+                let depth = stack.len();
+                stack.extend(self.enter(&child, &about, &owner, Some(parent), depth));
+            } else {
+                self.order.push(frame.node);
+                stack.pop();
+            }
+        }
+    }
+
+    /// Notes a descriptor, and returns what is to be walked below it.
+    fn enter(
+        &mut self,
+        descriptor: &Descriptor,
+        about: &str,
+        owner: &str,
+        parent: Option<Digest>,
+        depth: usize,
+    ) -> Option<Frame> {
+        let digest = *descriptor.digest();
+        let known_size = *self.sizes.entry(digest).or_insert(descriptor.size());
+        if known_size != descriptor.size() {
+            let reason = format!("one descriptor says {known_size} bytes, another {}", descriptor.size());
+            self.find(digest, about, parent, StoreError::malformed(digest.to_string(), self.source.location(), reason));
+        }
+        if let Some(&at) = self.seen.get(&(digest, descriptor.media_type().clone())) {
+            let referenced_by = &mut self.nodes[at].referenced_by;
+            if let Some(parent) = parent.filter(|parent| !referenced_by.contains(parent)) {
+                referenced_by.push(parent);
+            }
+            return None;
+        }
+        let at = self.nodes.len();
+        self.seen.insert((digest, descriptor.media_type().clone()), at);
+        self.nodes.push(Node {
+            content: descriptor.content(),
+            media_type: descriptor.media_type().clone(),
+            about: about.to_owned(),
+            referenced_by: parent.into_iter().collect(),
+        });
+        let children = match self.children(descriptor, depth) {
+            Ok(children) => children,
+            Err(error) => {
+                self.find(digest, about, parent, error);
+                Vec::new()
+            }
+        };
+        if children.is_empty() {
+            self.order.push(at);
+            return None;
+        }
+        let named = name_children(&children, owner);
+        Some(Frame {
+            node: at,
+            owner: owner.to_owned(),
+            children: children.into_iter().zip(named).collect::<Vec<_>>().into_iter(),
+        })
+    }
+
+    fn children(&mut self, descriptor: &Descriptor, depth: usize) -> Result<Vec<Descriptor>, StoreError> {
+        if !matches!(descriptor.content().kind, Kind::Manifest(_)) {
+            return Ok(Vec::new());
+        }
+        let what = || descriptor.digest().to_string();
+        if depth >= DEEPEST {
+            let reason = format!("it lies {depth} documents deep, and {DEEPEST} is the limit");
+            return Err(StoreError::malformed(what(), self.source.location(), reason));
+        }
+        let document = read_document(self.source, descriptor)?;
+        (self.hear)(descriptor, &document);
+        let children: Vec<Descriptor> = document.children().cloned().collect();
+        if self.nodes.len() + children.len() > MOST_DESCRIPTORS {
+            let reason =
+                format!("with its {} entries there are more than {MOST_DESCRIPTORS} descriptors", children.len());
+            return Err(StoreError::malformed(what(), self.source.location(), reason));
+        }
+        Ok(children)
+    }
+
+    fn find(&mut self, digest: Digest, about: &str, parent: Option<Digest>, error: StoreError) {
+        let referenced_by = parent.into_iter().collect();
+        self.findings.push(Finding { digest, about: about.to_owned(), referenced_by, error });
+    }
+}
+
+/// Returns whose content lies below a descriptor: its platform, else its name.
+fn owner_of(descriptor: &Descriptor) -> Option<String> {
+    if let Some(of) = descriptor.attestation_of() {
+        return Some(format!("the attestation of {}", escaped(of.get(..19).unwrap_or(of))));
+    }
+    descriptor.platform().filter(|platform| !platform.os.is_empty()).map(ToString::to_string).or_else(|| {
+        let name = descriptor.annotation(crate::content::CONTAINERD_NAME);
+        name.or_else(|| descriptor.annotation(crate::content::REF_NAME)).map(escaped)
+    })
+}
+
+fn name_children(children: &[Descriptor], owner: &str) -> Vec<String> {
+    let mut layers = 0;
+    let name = |child: &Descriptor| match child.media_type().role() {
+        Role::Index => format!("index of {owner}"),
+        Role::Manifest | Role::Artifact => {
+            format!("manifest of {}", owner_of(child).unwrap_or_else(|| owner.to_owned()))
+        }
+        Role::Config => format!("config of {owner}"),
+        Role::Layer(_) => {
+            layers += 1;
+            format!("layer {layers} of {owner}")
+        }
+        Role::Other => format!("{} of {owner}", child.media_type()),
+    };
+    children.iter().map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::{OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
+    use crate::store::memory::Memory;
+    use serde_json::json;
+
+    fn put(store: &mut Memory, media_type: &str, bytes: &[u8]) -> Descriptor {
+        store.add(bytes, Kind::Blob);
+        Descriptor::of(&media_type.into(), bytes)
+    }
+
+    fn index(store: &mut Memory, children: &[Descriptor]) -> Descriptor {
+        let manifests: Vec<_> = children.iter().map(Descriptor::to_value).collect();
+        let raw = crate::json::encode(&json!({"schemaVersion": 2, "manifests": manifests}));
+        put(store, OCI_INDEX, &raw)
+    }
+
+    #[test]
+    fn children_come_before_what_refers_to_them_and_once() {
+        let mut store = Memory::new("test");
+        let config = put(&mut store, "a/config", b"{}");
+        let layer = put(&mut store, OCI_LAYER, b"layer");
+        let manifest = json!({"schemaVersion": 2, "config": config.to_value(),
+            "layers": [layer.to_value(), layer.to_value()]});
+        let manifest = put(&mut store, OCI_MANIFEST, &crate::json::encode(&manifest));
+        let root = index(&mut store, &[manifest.clone(), manifest]);
+        let reach = reach(&store, &[root.clone(), root.clone()], &mut |_, _| ()).whole().unwrap();
+        let about: Vec<_> = reach.nodes.iter().map(|node| node.about.split(" of ").next().unwrap()).collect();
+        assert_eq!(about, ["a/config", "layer 1", "manifest", "index"]);
+        assert_eq!(reach.nodes[1].referenced_by, [reach.nodes[2].content.digest]);
+    }
+
+    #[test]
+    fn a_diamond_of_thirty_levels_is_walked_in_linear_time() {
+        let mut store = Memory::new("test");
+        let mut top = put(&mut store, OCI_LAYER, b"leaf");
+        for _ in 0..30 {
+            top = index(&mut store, &[top.clone(), top]);
+        }
+        let mut documents = 0;
+        let reach = reach(&store, &[top], &mut |_, _| documents += 1).whole().unwrap();
+        assert_eq!((documents, reach.nodes.len()), (30, 31));
+    }
+
+    #[test]
+    fn too_deep_is_refused_without_recursion() {
+        let mut store = Memory::new("test");
+        let mut top = put(&mut store, OCI_LAYER, b"leaf");
+        for _ in 0..5000 {
+            top = index(&mut store, &[top]);
+        }
+        let reach = reach(&store, &[top], &mut |_, _| ());
+        assert!(reach.whole().unwrap_err().error.to_string().contains("cannot use sha256:"));
+    }
+
+    #[test]
+    fn one_bad_document_does_not_hide_another() {
+        let mut store = Memory::new("test");
+        let missing = Descriptor::of(&OCI_MANIFEST.into(), b"missing");
+        let torn = put(&mut store, OCI_MANIFEST, b"{");
+        let root = index(&mut store, &[missing, torn]);
+        let reach = reach(&store, &[root], &mut |_, _| ());
+        assert_eq!(reach.findings.len(), 2);
+        assert!(matches!(reach.findings[0].error, StoreError::Missing { .. }));
+        assert!(matches!(reach.findings[1].error, StoreError::Malformed { .. }));
+        assert_eq!(reach.nodes.len(), 3);
+    }
+
+    #[test]
+    fn two_sizes_for_one_digest_are_a_finding() {
+        let mut store = Memory::new("test");
+        let leaf = put(&mut store, OCI_LAYER, b"leaf");
+        let lie = Descriptor::new(leaf.media_type(), *leaf.digest(), 5);
+        let root = index(&mut store, &[leaf, lie]);
+        assert_eq!(reach(&store, &[root], &mut |_, _| ()).findings.len(), 1);
+    }
+}

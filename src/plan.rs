@@ -1,0 +1,112 @@
+//! A plan: what is to arrive, and where each piece comes from. Planners read; nothing is written before a plan is whole.
+
+use std::collections::HashMap;
+
+use crate::blob::BlobReader;
+use crate::content::{Content, Descriptor, Kind};
+use crate::digest::Digest;
+use crate::document::Document;
+use crate::graph::Reach;
+use crate::store::{Inventory, Location, Source, StoreError};
+
+/// Where a piece of content comes from.
+#[derive(Clone)]
+enum Origin<'a> {
+    Source(&'a dyn Source),
+    Made(Vec<u8>),
+}
+
+/// What is to arrive at a sink, each piece once, and where it comes from.
+pub struct Plan<'a> {
+    location: Location,
+    inventory: Inventory,
+    origins: HashMap<Digest, Origin<'a>>,
+}
+
+impl<'a> Plan<'a> {
+    /// Makes an empty plan.
+    #[must_use]
+    pub fn new() -> Self {
+        let location = Location::Memory("made by this command".to_owned());
+        Self { location, inventory: Inventory::default(), origins: HashMap::new() }
+    }
+
+    /// Adds everything that was reached in a source.
+    pub fn add_reach(&mut self, source: &'a dyn Source, reach: &Reach) {
+        for node in &reach.nodes {
+            self.add(source, &node.content, node.describe());
+        }
+    }
+
+    /// Adds one piece from a source; `about` says what it is.
+    pub fn add(&mut self, source: &'a dyn Source, content: &Content, about: String) {
+        self.insert(content.clone(), about, Origin::Source(source));
+    }
+
+    /// Adds a document that barge made. What it refers to is added before it.
+    pub fn add_made(&mut self, document: &Document, about: &str) {
+        let kind = Kind::Manifest(document.media_type().clone());
+        let content = Content::of(document.raw(), kind);
+        self.insert(content, about.to_owned(), Origin::Made(document.raw().to_vec()));
+    }
+
+    fn insert(&mut self, content: Content, about: String, origin: Origin<'a>) {
+        if self.origins.contains_key(&content.digest) {
+            return;
+        }
+        self.origins.insert(content.digest, origin);
+        self.inventory.about.insert(content.digest, about);
+        self.inventory.contents.push(content);
+    }
+
+    /// Adds a descriptor to be named.
+    pub fn add_root(&mut self, root: Descriptor) {
+        self.inventory.roots.push(root);
+    }
+
+    /// Returns all that is to arrive.
+    #[must_use]
+    pub const fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// Returns where a piece comes from, for messages.
+    #[must_use]
+    pub fn origin(&self, content: &Content) -> Location {
+        match self.origins.get(&content.digest) {
+            Some(Origin::Source(source)) => source.location().clone(),
+            _ => self.location.clone(),
+        }
+    }
+}
+
+/// A plan can be read like the store that it will become.
+impl Source for Plan<'_> {
+    fn location(&self) -> &Location {
+        &self.location
+    }
+
+    fn roots(&self) -> Result<Vec<Descriptor>, StoreError> {
+        Ok(self.inventory.roots.clone())
+    }
+
+    fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {
+        match self.origins.get(&content.digest) {
+            Some(Origin::Source(source)) => source.open(content),
+            Some(Origin::Made(bytes)) => Ok(BlobReader::new(content.clone(), bytes.as_slice())),
+            None => Err(StoreError::Missing { digest: content.digest, place: self.location.clone() }),
+        }
+    }
+}
+
+impl Default for Plan<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Plan<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plan").field("inventory", &self.inventory).finish_non_exhaustive()
+    }
+}

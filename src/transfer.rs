@@ -1,0 +1,241 @@
+//! The engine: carries out a plan, in lanes, and makes names last.
+//!
+//! What the target already holds is read and checked instead of trusted by its name; what is wrong there is replaced. The
+//! first failure stops every lane; what has arrived whole stays for the next run.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crate::blob::{BlobError, Cancel};
+use crate::content::Content;
+use crate::plan::Plan;
+use crate::store::{Committed, PutError, Sink, Source as _, StoreError};
+
+/// What happens while a plan is carried out or content is checked. Observers hear; they do not answer.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Work of so many pieces and bytes begins.
+    Begun {
+        /// How many pieces.
+        pieces: u64,
+        /// How many bytes in all.
+        bytes: u64,
+    },
+    /// Bytes have passed.
+    Advanced {
+        /// How many since the last time.
+        bytes: u64,
+    },
+    /// A piece is done.
+    Finished {
+        /// Which.
+        content: &'a Content,
+        /// What it is, for people.
+        about: &'a str,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// All the work is done or has failed.
+    Ended,
+    /// Something that a person should know, and that stops nothing.
+    Warning(String),
+}
+
+/// What became of a piece of content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was written.
+    Written,
+    /// It was there, and is right.
+    Present,
+    /// What was there was wrong; the right content has taken its place.
+    Replaced,
+    /// It was read and checked.
+    Checked,
+}
+
+/// Hears of progress. Called from several threads.
+pub trait Observer: Sync {
+    /// Takes note of an event.
+    fn hear(&self, event: Event<'_>);
+}
+
+/// Hears nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Deaf;
+
+impl Observer for Deaf {
+    fn hear(&self, _: Event<'_>) {}
+}
+
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Pieces written.
+    pub written: u64,
+    /// Bytes written.
+    pub written_bytes: u64,
+    /// Pieces that were there and right.
+    pub present: u64,
+    /// Their bytes.
+    pub present_bytes: u64,
+    /// Pieces among the written ones that took the place of wrong content.
+    pub replaced: u64,
+    /// Whether the names changed.
+    pub renamed: bool,
+}
+
+/// Why a plan could not be carried out.
+#[derive(Debug)]
+pub struct TransferError {
+    /// What it happened to, when that was a piece of content: `layer 3 of linux/arm64, 12.4 MiB`.
+    pub about: Option<String>,
+    /// What happened.
+    pub error: StoreError,
+}
+
+impl From<StoreError> for TransferError {
+    fn from(error: StoreError) -> Self {
+        Self { about: None, error }
+    }
+}
+
+/// Carries out a plan.
+///
+/// # Errors
+/// The first failure. No name has changed then, and the sink has been told to [`Sink::abandon`] when it was a request to
+/// stop.
+pub fn run(
+    plan: &Plan<'_>,
+    sink: &mut dyn Sink,
+    cancel: &Cancel,
+    observer: &dyn Observer,
+) -> Result<Summary, TransferError> {
+    let result = carry_out(plan, sink, cancel, observer);
+    observer.hear(Event::Ended);
+    if let Err(TransferError { error: StoreError::Cancelled, .. }) = result {
+        sink.abandon();
+    }
+    result
+}
+
+fn carry_out(
+    plan: &Plan<'_>,
+    sink: &mut dyn Sink,
+    cancel: &Cancel,
+    observer: &dyn Observer,
+) -> Result<Summary, TransferError> {
+    let stages = sink.begin(plan.inventory())?;
+    let pieces = stages.iter().map(|stage| stage.len() as u64).sum();
+    let bytes = stages.iter().flatten().map(|content| content.size).sum();
+    observer.hear(Event::Begun { pieces, bytes });
+    let summary = Mutex::new(Summary::default());
+    for stage in &stages {
+        let lanes = sink.lanes();
+        let task = Stage { plan, sink, observer };
+        in_lanes(stage, lanes, cancel, |content, cancel| {
+            let outcome = task.bring(content, cancel)?;
+            summary.lock().unwrap_or_else(PoisonError::into_inner).count(content, outcome);
+            let about = plan.inventory().about.get(&content.digest).map_or("", String::as_str);
+            observer.hear(Event::Finished { content, about, outcome });
+            Ok(())
+        })
+        .map_err(|(content, error)| TransferError {
+            about: plan.inventory().about.get(&content.digest).cloned(),
+            error,
+        })?;
+    }
+    if cancel.is_cancelled() {
+        return Err(StoreError::Cancelled.into());
+    }
+    let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
+    summary.renamed = sink.commit(plan.inventory())? == Committed::Changed;
+    Ok(summary)
+}
+
+impl Summary {
+    fn count(&mut self, content: &Content, outcome: Outcome) {
+        if outcome == Outcome::Present {
+            self.present += 1;
+            self.present_bytes += content.size;
+        } else {
+            self.written += 1;
+            self.written_bytes += content.size;
+            self.replaced += u64::from(outcome == Outcome::Replaced);
+        }
+    }
+}
+
+struct Stage<'a> {
+    plan: &'a Plan<'a>,
+    sink: &'a dyn Sink,
+    observer: &'a dyn Observer,
+}
+
+impl Stage<'_> {
+    fn bring(&self, content: &Content, cancel: &Cancel) -> Result<Outcome, StoreError> {
+        let meter = |bytes| self.observer.hear(Event::Advanced { bytes });
+        let mut outcome = Outcome::Written;
+        if let Some(held) = self.sink.held(content)? {
+            match held.cancelled_by(cancel).metered_by(&meter).check() {
+                Ok(_) => return Ok(Outcome::Present),
+                Err(BlobError::Mismatch(mismatch)) => {
+                    outcome = Outcome::Replaced;
+                    let (digest, place) = (content.digest, self.sink.location());
+                    self.observer.hear(Event::Warning(format!("{digest} in {place} was wrong ({mismatch}): replaced")));
+                }
+                Err(error) => return Err(StoreError::reading(error, content, self.sink.location())),
+            }
+        }
+        let blob = self.plan.open(content)?.cancelled_by(cancel).metered_by(&meter);
+        self.sink.put(blob).map_err(|error| match error {
+            PutError::From(error) => StoreError::reading(error, content, &self.plan.origin(content)),
+            PutError::To(error) => error,
+        })?;
+        Ok(outcome)
+    }
+}
+
+/// Does something with every piece, in so many lanes, in order of the list; the first failure, by the order of the list
+/// among those that happened, stops all.
+///
+/// # Errors
+/// That failure, and the piece it happened to.
+pub fn in_lanes<'a>(
+    contents: &'a [Content],
+    lanes: usize,
+    cancel: &Cancel,
+    work: impl Fn(&Content, &Cancel) -> Result<(), StoreError> + Sync,
+) -> Result<(), (&'a Content, StoreError)> {
+    let cancel = cancel.child();
+    let next = AtomicUsize::new(0);
+    let failure: Mutex<Option<(usize, StoreError)>> = Mutex::new(None);
+    let lane = || {
+        while !cancel.is_cancelled() {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(content) = contents.get(at) else { return };
+            if let Err(error) = work(content, &cancel) {
+                let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
+                // lanes that stop because another one failed have nothing to tell
+                let tells = |old: &(usize, StoreError)| matches!(old.1, StoreError::Cancelled) || at < old.0;
+                let stopped = matches!(error, StoreError::Cancelled) && failure.is_some();
+                if !stopped && failure.as_ref().is_none_or(tells) {
+                    *failure = Some((at, error));
+                }
+                cancel.cancel();
+            }
+        }
+    };
+    let lanes = lanes.clamp(1, contents.len().max(1));
+    thread::scope(|scope| {
+        for _ in 1..lanes {
+            scope.spawn(lane);
+        }
+        lane();
+    });
+    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        Some((at, error)) => Err((&contents[at], error)),
+        None => Ok(()),
+    }
+}
