@@ -1,2 +1,7 @@
-//! The barge program.
-fn main() {}
+//! The barge program: parse, run, exit code.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,74 @@
+//! `barge inspect`
+
+use barge::ops::Error;
+use barge::ops::look::{Inspected, Part, inspect};
+use barge::platform::PlatformFilter;
+use barge::store::Source as _;
+use barge::text::is_unsafe;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Session;
+use super::report::Report;
+
+/// Show the index, the manifest or the config of an image.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge inspect bundle.tar:app:v1
+  barge inspect --config --platform linux/arm64 dist:app:v1
+  barge inspect --raw dist:app:v1 | sha256sum")]
+pub(crate) struct InspectArgs {
+    /// Show the config instead of the manifest
+    #[arg(long)]
+    config: bool,
+    /// Go from the index to the manifest for this platform: os/arch[/variant], or local
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Vec<String>,
+    /// Print the very bytes, as they are stored
+    #[arg(long, conflicts_with = "json")]
+    raw: bool,
+    /// The image [default: the only one of the current layout]
+    #[arg(value_name = "REF")]
+    reference: Option<String>,
+}
+
+pub(crate) fn run(args: &InspectArgs, session: &Session<'_>) -> Result<Report, Error> {
+    let platforms = PlatformFilter::parse(args.platform.iter().map(String::as_str))
+        .map_err(|error| Error::Usage { hint: error.hint(), message: error.to_string() })?;
+    let part = if args.config { Part::Config } else { Part::Manifest };
+    let words: Vec<String> = args.reference.iter().cloned().collect();
+    let mut places = super::ls::places(&words, session)?;
+    let (store, selector, _) = places.swap_remove(0);
+    let inspected = inspect(&store, selector.as_ref(), &platforms, part)?;
+    let document: Option<Value> = serde_json::from_slice(&inspected.raw).ok();
+    let text = if args.raw { inspected.raw.clone() } else { pretty(&inspected, document.as_ref()).into_bytes() };
+    Ok(Report {
+        text,
+        results: vec![json!({"place": store.location().to_string(), "name": inspected.name,
+            "digest": inspected.digest.to_string(), "mediaType": inspected.media_type.as_str(),
+            "size": inspected.raw.len(), "platform": inspected.platform.as_ref().map(ToString::to_string),
+            "document": document})],
+        ..Report::default()
+    })
+}
+
+/// Returns the document for people: indented JSON in which nothing moves a terminal.
+fn pretty(inspected: &Inspected, document: Option<&Value>) -> String {
+    let Some(text) = document.and_then(|document| serde_json::to_string_pretty(document).ok()) else {
+        return format!("{} is {} bytes of {}\n", inspected.digest, inspected.raw.len(), inspected.media_type);
+    };
+    let mut safe = String::with_capacity(text.len() + 1);
+    for character in text.chars() {
+        if is_unsafe(character) && character != '\n' {
+            // still JSON, and the same text to a program
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                safe.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    safe.push('\n');
+    safe
+}

@@ -1,0 +1,120 @@
+//! `barge ls`
+
+use barge::ops::Error;
+use barge::ops::look::{Listed, list};
+use barge::ops::lookup::select;
+use barge::ops::open::{Store, open, open_path};
+use barge::reference::Selector;
+use barge::store::Source as _;
+use barge::text::{escaped, human_size};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Session;
+use super::report::{Report, table};
+
+/// List the images of a place: names, digests, platforms, sizes, attestations, and whether they are whole.
+///
+/// SIZE is all content of an image, UNIQUE what no other image of the place refers to. Layers are looked for, not read:
+/// `barge verify` does that.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge ls bundle.tar
+  barge ls --json dist | jq -r '.results[].digest'")]
+pub(crate) struct LsArgs {
+    /// Show signatures, attestations and other referrers as well
+    #[arg(long)]
+    all: bool,
+    /// Show whole digests
+    #[arg(long)]
+    no_trunc: bool,
+    /// Places, or images in them [default: the current layout]
+    #[arg(value_name = "PLACE|REF")]
+    references: Vec<String>,
+}
+
+/// Opens the places that are meant, or the current layout, with what the user called them.
+pub(super) fn places(words: &[String], session: &Session<'_>) -> Result<Vec<(Store, Option<Selector>, String)>, Error> {
+    let context = session.context();
+    if !words.is_empty() {
+        let opened = |word: &String| open(word, &context).map(|opened| (opened.store, opened.selector, opened.label));
+        return words.iter().map(opened).collect();
+    }
+    let Some(layout) = context.layout else {
+        return Err(Error::Absent {
+            message: "cannot tell which place is meant: there is no current layout".to_owned(),
+            cause: None,
+            hint: Some("name a place, or set the current layout with -L DIR or BARGE_LAYOUT".to_owned()),
+        });
+    };
+    Ok(vec![(open_path(layout, &context)?, None, escaped(&layout.to_string_lossy()))])
+}
+
+pub(crate) fn run(args: &LsArgs, session: &Session<'_>) -> Result<Report, Error> {
+    let mut report = Report::default();
+    let mut rows = Vec::new();
+    let mut hidden = 0;
+    let places = places(&args.references, session)?;
+    for (store, selector, label) in &places {
+        let mut images = list(store)?;
+        if selector.is_some() {
+            let wanted = select(store, selector.as_ref())?;
+            images.retain(|image| wanted.iter().any(|root| *root.digest() == image.digest));
+        } else if !args.all {
+            let before = images.len();
+            images.retain(|image| !image.attached);
+            hidden += before - images.len();
+        }
+        for image in &images {
+            report.results.push(as_json(&store.location().to_string(), image));
+            let mut row = as_row(image, args.no_trunc);
+            if places.len() > 1 {
+                row.insert(0, label.clone());
+            }
+            rows.push(row);
+        }
+    }
+    let mut header = vec!["NAME", "DIGEST", "PLATFORMS", "SIZE", "UNIQUE", "STATE"];
+    if places.len() > 1 {
+        header.insert(0, "PLACE");
+    }
+    report.text = if rows.is_empty() { Vec::new() } else { table(&header, rows).into_bytes() };
+    if report.results.is_empty() {
+        session.ui.say("no images");
+    }
+    if hidden > 0 {
+        session.ui.say(&format!("{hidden} that belong to other images are not shown: --all shows them"));
+    }
+    Ok(report)
+}
+
+fn as_row(image: &Listed, whole: bool) -> Vec<String> {
+    let names = match image.names.as_slice() {
+        [] => "<none>".to_owned(),
+        names => names.iter().map(|name| escaped(name)).collect::<Vec<_>>().join("\n"),
+    };
+    let mut platforms = image.platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if image.attestations > 0 {
+        platforms.push_str(&format!(" +{} attestations", image.attestations));
+    }
+    let kind = image.kind.name();
+    let platforms = if platforms.is_empty() { format!("({kind})") } else { platforms };
+    let state = match (image.missing, image.broken) {
+        (0, 0) => "whole".to_owned(),
+        (missing, 0) => format!("{missing} missing"),
+        (0, broken) => format!("{broken} broken"),
+        (missing, broken) => format!("{missing} missing, {broken} broken"),
+    };
+    let digest = if whole { image.digest.to_string() } else { image.digest.short() };
+    vec![names, digest, platforms, human_size(image.size), human_size(image.unique), state]
+}
+
+fn as_json(place: &str, image: &Listed) -> Value {
+    json!({"place": place, "names": image.names, "digest": image.digest.to_string(), "kind": image.kind.name(),
+        "mediaType": image.media_type.as_str(), "attached": image.attached,
+        "platforms": image.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "attestations": image.attestations, "size": image.size, "uniqueSize": image.unique,
+        "missing": image.missing, "broken": image.broken, "complete": image.missing + image.broken == 0,
+        "created": image.created})
+}

@@ -1,0 +1,230 @@
+//! `barge merge`
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use barge::ops::Error;
+use barge::ops::lookup::select_for_merge;
+use barge::ops::merge::{Attestations, IndexType, Member, MergeOptions, MergeSource, OnDuplicate, merge};
+use barge::ops::open::open;
+use barge::ops::target::{Target, WriteOptions, names_of};
+use barge::platform::PlatformFilter;
+use barge::reference::ImageName;
+use barge::store::Durability;
+use barge::text::human_size;
+use barge::transfer::{Event, Observer as _, Summary};
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::Session;
+use super::report::{Report, table};
+
+/// Merge images, one for each platform, into one multi-arch image.
+///
+/// Sources are layouts, OCI archives and docker-archives in any mix. Every byte is checked on the way; no image changes:
+/// only the index over them is new, and its digest is printed.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge merge -o dist -t ghcr.io/org/app:v1 amd64.tar arm64.tar build/riscv64:v1
+  barge merge -o app.tar -t app:v1 -t app:latest oci:linux:amd64 docker-archive:arm.tar")]
+pub(crate) struct MergeArgs {
+    /// Where the result goes: a layout directory, or an archive (FILE.tar, or - for standard output) [default: the current layout]
+    #[arg(short, long, value_name = "PLACE")]
+    output: Option<String>,
+    /// The name of the result (can be repeated)
+    #[arg(short, long, value_name = "NAME", required = true)]
+    tag: Vec<String>,
+    /// Take only these platforms: os/arch[/variant], all, local (can be repeated, takes commas)
+    #[arg(long, value_name = "LIST")]
+    platform: Vec<String>,
+    /// What to do when two sources are for one platform: refuse, or take the later, or keep the earlier
+    #[arg(long, value_enum, value_name = "WHAT")]
+    on_duplicate: Option<DuplicateArg>,
+    /// What becomes of attestations
+    #[arg(long, value_enum, default_value = "keep", value_name = "WHAT")]
+    attestations: AttestationsArg,
+    /// An annotation of the index (can be repeated)
+    #[arg(long, value_name = "KEY=VALUE")]
+    annotation: Vec<String>,
+    /// The type of the index: an OCI image index or a Docker manifest list
+    #[arg(long, value_enum, default_value = "oci", value_name = "TYPE")]
+    media_type: TypeArg,
+    /// Do not wait until the medium holds everything: for scratch work
+    #[arg(long)]
+    no_sync: bool,
+    /// How long to wait for another process that holds the target
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    lock_timeout: u64,
+    /// The images: DIR, FILE.tar, either with :NAME or @DIGEST, or - for an archive on standard input
+    #[arg(required = true, value_name = "SRC")]
+    sources: Vec<String>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum DuplicateArg {
+    Replace,
+    Keep,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum AttestationsArg {
+    Keep,
+    Drop,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum TypeArg {
+    Oci,
+    Docker,
+}
+
+pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Error> {
+    let options = options(args)?;
+    let write = WriteOptions {
+        jobs: session.global.jobs(),
+        durability: if args.no_sync { Durability::Unsynced } else { Durability::Synced },
+        lock_timeout: Duration::from_secs(args.lock_timeout),
+    };
+    let context = session.context();
+    let opened = args.sources.iter().map(|word| open(word, &context)).collect::<Result<Vec<_>, _>>()?;
+    let mut sources = Vec::new();
+    for opened in &opened {
+        let roots = select_for_merge(&opened.store, opened.selector.as_ref())?;
+        sources.push(MergeSource { label: opened.label.clone(), source: &opened.store, roots });
+    }
+    let target = Target::open(args.output.as_deref(), &context, write)?;
+    let merged = merge(&sources, &options, &target.roots()?)?;
+    for warning in merged.warnings {
+        session.ui.hear(Event::Warning(warning));
+    }
+    let place = target.location().to_string();
+    let names = names_of(&merged.plan.inventory().roots);
+    let digest = merged.index.descriptor().digest().to_string();
+    let contents = &merged.plan.inventory().contents;
+    let (pieces, size) = (contents.len(), contents.iter().map(|content| content.size).sum::<u64>());
+    let summary = if session.global.dry_run {
+        session.ui.say(&format!("would merge {} platforms into {place} as {}", merged.members.len(), names.join(", ")));
+        session.ui.say(members_table(&merged.members).trim_end());
+        session.ui.say(&format!("would bring {pieces} blobs, {}", human_size(size)));
+        None
+    } else {
+        let summary = target.deliver(merged.plan, &session.cancel, &session.ui)?;
+        session.ui.finish();
+        say_what_was_done(session, &merged.members, &names, &place, &summary);
+        Some(summary)
+    };
+    let platforms: Vec<Value> = merged.members.iter().map(member_as_json).collect();
+    let changed = summary.is_some_and(|summary| summary.written > 0 || summary.renamed);
+    let mut report = Report {
+        // an archive on standard output is the result itself: the digest goes to the talk
+        text: if place == "-" { Vec::new() } else { format!("{digest}\n").into_bytes() },
+        results: vec![json!({"place": place, "names": names, "digest": digest,
+            "mediaType": merged.index.media_type().as_str(), "size": size, "platforms": platforms,
+            "changed": changed, "dryRun": summary.is_none()})],
+        ..Report::default()
+    };
+    if place == "-" {
+        session.ui.say(&digest);
+    }
+    let summary = summary.unwrap_or_default();
+    for (key, value) in [
+        ("bytes", summary.written_bytes),
+        ("written", summary.written),
+        ("present", summary.present),
+        ("presentBytes", summary.present_bytes),
+        ("replaced", summary.replaced),
+    ] {
+        report.stats.insert(key.to_owned(), json!(value));
+    }
+    Ok(report)
+}
+
+fn options(args: &MergeArgs) -> Result<MergeOptions, Error> {
+    let mut names = Vec::new();
+    for tag in &args.tag {
+        let name = ImageName::parse(tag)?;
+        if name.digest().is_some() {
+            return Err(Error::Usage {
+                message: format!("cannot name the result {name}: its digest is not known yet"),
+                hint: Some("give a name and a tag".to_owned()),
+            });
+        }
+        let name = name.with_default_tag();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let platforms = PlatformFilter::parse(args.platform.iter().map(String::as_str))
+        .map_err(|error| Error::Usage { hint: error.hint(), message: error.to_string() })?;
+    let mut annotations = BTreeMap::new();
+    for annotation in &args.annotation {
+        let pair = annotation.split_once('=').filter(|(key, _)| !key.is_empty());
+        let Some((key, value)) = pair else {
+            return Err(Error::Usage {
+                message: format!("cannot use the annotation {}: it is not KEY=VALUE", barge::text::quoted(annotation)),
+                hint: None,
+            });
+        };
+        annotations.insert(key.to_owned(), value.to_owned());
+    }
+    Ok(MergeOptions {
+        names,
+        platforms,
+        on_duplicate: match args.on_duplicate {
+            None => OnDuplicate::Refuse,
+            Some(DuplicateArg::Replace) => OnDuplicate::Replace,
+            Some(DuplicateArg::Keep) => OnDuplicate::Keep,
+        },
+        attestations: match args.attestations {
+            AttestationsArg::Keep => Attestations::Keep,
+            AttestationsArg::Drop => Attestations::Drop,
+        },
+        annotations,
+        index_type: match args.media_type {
+            TypeArg::Oci => IndexType::Oci,
+            TypeArg::Docker => IndexType::Docker,
+        },
+    })
+}
+
+fn say_what_was_done(session: &Session<'_>, members: &[Member], names: &[String], place: &str, summary: &Summary) {
+    if summary.written == 0 && !summary.renamed {
+        let names = names.join(", ");
+        session.ui.say(&format!(
+            "nothing to do: {place} holds {names} already, {} checked",
+            human_size(summary.present_bytes)
+        ));
+        return;
+    }
+    session.ui.say(&format!("merged {} platforms into {place} as {}", members.len(), names.join(", ")));
+    session.ui.say(members_table(members).trim_end());
+    let mut wrote = format!("wrote {} blobs, {}", summary.written, human_size(summary.written_bytes));
+    if summary.present > 0 {
+        wrote.push_str(&format!("; {} were there, {}", summary.present, human_size(summary.present_bytes)));
+    }
+    session.ui.say(&wrote);
+}
+
+fn members_table(members: &[Member]) -> String {
+    let row = |member: &Member| {
+        let attestations = match member.attestations {
+            0 => String::new(),
+            1 => "1 attestation".to_owned(),
+            count => format!("{count} attestations"),
+        };
+        vec![
+            format!("  {}", member.platform),
+            member.descriptor.digest().short(),
+            human_size(member.bytes),
+            member.label.clone(),
+            attestations,
+        ]
+    };
+    table(&["  PLATFORM", "DIGEST", "SIZE", "FROM", ""], members.iter().map(row).collect())
+}
+
+fn member_as_json(member: &Member) -> Value {
+    json!({"platform": member.platform.to_string(), "digest": member.descriptor.digest().to_string(),
+        "source": member.label, "size": member.bytes, "attestations": member.attestations})
+}

@@ -1,0 +1,196 @@
+//! The terminal: the only place for clap, indicatif, standard output, the environment and signals.
+//!
+//! A command is a file with its `Args` and a thin `run` that calls one operation and turns its result into a
+//! [`report::Report`].
+
+mod inspect;
+mod ls;
+mod merge;
+mod report;
+mod tree;
+mod ui;
+mod verify;
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use barge::blob::Cancel;
+use barge::ops::Error;
+use barge::ops::open::Context;
+use clap::{Args, Parser, Subcommand};
+
+use report::{Format, Report};
+use ui::{Progress, Ui};
+
+/// Build, merge, verify and carry multi-arch container images: no daemon, no root, no network.
+///
+/// Everything happens in OCI image layouts (directories) and archives (tar files).
+#[derive(Parser, Debug)]
+#[command(name = "barge", version, disable_help_subcommand = true, arg_required_else_help = true, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+A reference is a place and an image in it: DIR, FILE.tar, DIR:NAME, FILE.tar@DIGEST, oci:DIR:NAME, oci-archive:FILE:NAME,
+docker-archive:FILE, :NAME (in the current layout), or - (standard input).
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 absent or ambiguous, 4 content wrong, 8 busy, 9 unsupported, 10 machine, 130 interrupted.";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Merge images, one for each platform, into one multi-arch image
+    Merge(merge::MergeArgs),
+    /// Check every reachable byte of a place or an image, and list everything wrong
+    #[command(visible_aliases = ["fsck", "validate"])]
+    Verify(verify::VerifyArgs),
+    /// List the images of a place
+    #[command(visible_alias = "images")]
+    Ls(ls::LsArgs),
+    /// Show the index, the manifest or the config of an image
+    Inspect(inspect::InspectArgs),
+    /// Show how the pieces of an image hang together
+    Tree(tree::TreeArgs),
+    /// Print the version
+    Version,
+}
+
+impl Command {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Merge(_) => "merge",
+            Self::Verify(_) => "verify",
+            Self::Ls(_) => "ls",
+            Self::Inspect(_) => "inspect",
+            Self::Tree(_) => "tree",
+            Self::Version => "version",
+        }
+    }
+}
+
+/// Options of every command.
+#[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a switch that the user types
+struct Global {
+    /// The current layout [default: $BARGE_LAYOUT, else . when it is a layout]
+    #[arg(short = 'L', long, global = true, value_name = "DIR", help_heading = "Global options")]
+    layout: Option<PathBuf>,
+    /// Print nothing but the result and errors
+    #[arg(short, long, global = true, help_heading = "Global options")]
+    quiet: bool,
+    /// Say what happens to every piece
+    #[arg(short, long, global = true, help_heading = "Global options", conflicts_with = "quiet")]
+    verbose: bool,
+    /// Print one JSON object instead of text
+    #[arg(long, global = true, help_heading = "Global options")]
+    json: bool,
+    /// How to show progress on standard error
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "auto",
+        value_name = "HOW",
+        help_heading = "Global options"
+    )]
+    progress: Progress,
+    /// How many pieces to work on at once [default: one for each core]
+    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
+    jobs: Option<NonZeroUsize>,
+    /// Say what would be done, and write nothing
+    #[arg(long, global = true, help_heading = "Global options")]
+    dry_run: bool,
+    /// Refuse whatever would open a connection
+    #[arg(long, global = true, help_heading = "Global options")]
+    no_network: bool,
+    /// Where to unpack compressed archives to [default: beside them]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    tmpdir: Option<PathBuf>,
+}
+
+impl Global {
+    fn jobs(&self) -> NonZeroUsize {
+        self.jobs.unwrap_or_else(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+    }
+}
+
+/// What a command runs with.
+struct Session<'a> {
+    global: &'a Global,
+    layout: Option<PathBuf>,
+    ui: Ui,
+    cancel: Cancel,
+}
+
+impl Session<'_> {
+    fn context(&self) -> Context<'_> {
+        Context {
+            layout: self.layout.as_deref(),
+            tmpdir: self.global.tmpdir.as_deref(),
+            cancel: &self.cancel,
+            observer: &self.ui,
+        }
+    }
+}
+
+/// Parses the command line, runs the command, and returns the exit code.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = error.exit_code();
+            // a closed pipe is the reader's choice
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(code).unwrap_or(2));
+        }
+    };
+    let format = if cli.global.json { Format::Json } else { Format::Text };
+    let started = Instant::now();
+    let session = Session {
+        layout: current_layout(&cli.global, std::env::var_os("BARGE_LAYOUT")),
+        ui: Ui::new(cli.global.progress, cli.global.quiet, cli.global.verbose, cli.command.name()),
+        cancel: listen_to_signals(),
+        global: &cli.global,
+    };
+    let result = run(&cli.command, &session);
+    session.ui.finish();
+    let warnings = session.ui.warnings();
+    report::print(cli.command.name(), &result, &warnings, started.elapsed(), format, cli.global.quiet)
+}
+
+fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
+    match command {
+        Command::Merge(args) => merge::run(args, session),
+        Command::Verify(args) => verify::run(args, session),
+        Command::Ls(args) => ls::run(args, session),
+        Command::Inspect(args) => inspect::run(args, session),
+        Command::Tree(args) => tree::run(args, session),
+        Command::Version => Ok(Report::version()),
+    }
+}
+
+/// Returns the current layout: what was asked for, else the working directory when it is one.
+fn current_layout(global: &Global, variable: Option<OsString>) -> Option<PathBuf> {
+    let asked = global.layout.clone().or_else(|| variable.filter(|path| !path.is_empty()).map(PathBuf::from));
+    asked.or_else(|| Path::new("oci-layout").is_file().then(|| PathBuf::from(".")))
+}
+
+/// Turns the first SIGINT, SIGTERM or SIGHUP into a request to stop; the second one ends the process at once.
+fn listen_to_signals() -> Cancel {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        // without a handler the signal ends the process, which is no worse than any kill
+        let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&flag));
+        let _ = signal_hook::flag::register(signal, Arc::clone(&flag));
+    }
+    Cancel::from_flag(flag)
+}

@@ -1,0 +1,92 @@
+//! `barge verify`
+
+use barge::error::Class;
+use barge::ops::Error;
+
+use barge::ops::verify::{Depth, Problem, Verified, verify};
+use barge::store::Source as _;
+use barge::text::human_size;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Session;
+use super::report::{Failure, Report};
+
+/// Check every reachable byte of a place or an image, and list everything wrong.
+///
+/// Sizes and digests of all blobs, documents against each other, platforms, names. Nothing is unpacked, not even from an
+/// archive. Exit code 4 when anything is wrong.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge verify bundle.tar
+  barge verify --deep dist:ghcr.io/org/app:v1")]
+pub(crate) struct VerifyArgs {
+    /// Unpack layers too, and check the diff_ids of the configs
+    #[arg(long)]
+    deep: bool,
+    /// Places, or images in them [default: the current layout]
+    #[arg(value_name = "PLACE|REF")]
+    references: Vec<String>,
+}
+
+pub(crate) fn run(args: &VerifyArgs, session: &Session<'_>) -> Result<Report, Error> {
+    let depth = if args.deep { Depth::DiffIds } else { Depth::Digests };
+    let mut report = Report::default();
+    let mut problems = 0;
+    let mut bytes = 0;
+    for (store, selector, label) in super::ls::places(&args.references, session)? {
+        let verified = verify(&store, selector.as_ref(), depth, session.global.jobs(), &session.cancel, &session.ui)?;
+        session.ui.finish();
+        problems += verified.problems.len();
+        bytes += verified.bytes;
+        report.text.extend_from_slice(as_text(&label, &verified).as_bytes());
+        report.results.push(as_json(&store.location().to_string(), &verified));
+    }
+    report.stats.insert("bytes".to_owned(), json!(bytes));
+    report.stats.insert("problems".to_owned(), json!(problems));
+    if problems > 0 {
+        let count = if problems == 1 { "1 problem".to_owned() } else { format!("{problems} problems") };
+        report.failure = Some(Failure {
+            class: Class::Content,
+            message: format!("{count} found"),
+            hint: Some("what is missing or wrong has to be copied again from where it was made".to_owned()),
+        });
+    }
+    Ok(report)
+}
+
+fn as_text(label: &str, verified: &Verified) -> String {
+    let mut text = String::new();
+    for problem in &verified.problems {
+        text.push_str(&format!("{label}: {}\n", problem_as_text(problem)));
+    }
+    let unpacked = match verified.unpacked {
+        0 => String::new(),
+        count => format!(", {count} layers unpacked"),
+    };
+    let result = if verified.problems.is_empty() { "ok" } else { "NOT ok" };
+    let (images, pieces, size) = (verified.images, verified.pieces, human_size(verified.bytes));
+    text.push_str(&format!("{label}: {result}: {images} images, {pieces} blobs, {size} checked{unpacked}\n"));
+    if !verified.unreferenced.is_empty() {
+        let size = human_size(verified.unreferenced.iter().map(|(_, size)| size).sum());
+        text.push_str(&format!("{label}: note: {} blobs are not referred to, {size}\n", verified.unreferenced.len()));
+    }
+    text
+}
+
+fn problem_as_text(problem: &Problem) -> String {
+    format!("{}: {} ({}): {}", problem.status.name(), problem.subject, problem.about, problem.detail)
+}
+
+fn as_json(place: &str, verified: &Verified) -> Value {
+    let problem = |problem: &Problem| {
+        json!({"digest": problem.subject, "status": problem.status.name(), "about": problem.about,
+            "referencedBy": problem.referenced_by.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "detail": problem.detail})
+    };
+    json!({"place": place, "ok": verified.problems.is_empty(), "images": verified.images, "blobs": verified.pieces,
+        "bytes": verified.bytes, "unpacked": verified.unpacked,
+        "problems": verified.problems.iter().map(problem).collect::<Vec<_>>(),
+        "unreferenced": verified.unreferenced.iter().map(|(digest, _)| digest.to_string()).collect::<Vec<_>>()})
+}

@@ -1,0 +1,114 @@
+//! `manifest.json`: what makes one archive load everywhere.
+//!
+//! Classic docker reads nothing else, and podman loads an archive with several images only through it. It can name one
+//! platform of an image: linux/amd64 where there is one, else the first that is there. The choice depends on the image
+//! alone, so that the same image gives the same bytes on every machine.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use super::lookup::{is_attached, name_of};
+use crate::content::{Descriptor, Kind};
+use crate::digest::Digest;
+use crate::document::{Body, Manifest};
+use crate::json;
+use crate::media::{Compression, Role};
+use crate::platform::Platform;
+use crate::reference::ImageName;
+use crate::store::{Source, StoreError, read_document};
+
+/// What classic loaders are told about an archive.
+#[derive(Clone, Debug, Default)]
+pub struct Loadable {
+    /// The bytes of `manifest.json`; none when no image can be named in it.
+    pub manifest_json: Option<Vec<u8>>,
+    /// Names whose layers the classic docker store cannot read, because they are packed with zstd.
+    pub zstd: Vec<String>,
+}
+
+struct Element {
+    config: Digest,
+    layers: Vec<Digest>,
+    tags: Vec<String>,
+}
+
+/// Makes the `manifest.json` for some top-level descriptors.
+///
+/// # Errors
+/// When a document cannot be read.
+pub fn loadable(source: &dyn Source, roots: &[Descriptor]) -> Result<Loadable, StoreError> {
+    let mut elements: Vec<Element> = Vec::new();
+    let mut tagged = HashSet::new();
+    let mut zstd = Vec::new();
+    for root in roots.iter().filter(|root| !is_attached(root)) {
+        let Some(manifest) = manifest_for_classic(source, root)? else { continue };
+        let Some((config, layers)) = image_of(&manifest) else { continue };
+        let tag = name_of(root).and_then(full_name);
+        if manifest.layers.iter().any(|layer| layer.media_type().role() == Role::Layer(Compression::Zstd)) {
+            zstd.push(tag.clone().unwrap_or_else(|| root.digest().short()));
+        }
+        let at = elements.iter().position(|element| element.config == config && element.layers == layers);
+        let at = at.unwrap_or_else(|| {
+            elements.push(Element { config, layers, tags: Vec::new() });
+            elements.len() - 1
+        });
+        // one name twice would make docker take the last
+        elements[at].tags.extend(tag.filter(|tag| tagged.insert(tag.clone())));
+    }
+    let elements: Vec<Value> = elements.iter().map(Element::to_value).collect();
+    let manifest_json = (!elements.is_empty()).then(|| json::encode(&Value::Array(elements)));
+    Ok(Loadable { manifest_json, zstd })
+}
+
+impl Element {
+    fn to_value(&self) -> Value {
+        let layers: Vec<String> = self.layers.iter().map(Digest::blob_path).collect();
+        let tags = if self.tags.is_empty() { Value::Null } else { json!(self.tags) };
+        json!({"Config": self.config.blob_path(), "Layers": layers, "RepoTags": tags})
+    }
+}
+
+/// Returns a name as docker and podman want it here: in full, with a tag.
+fn full_name(name: &str) -> Option<String> {
+    let name = ImageName::parse(name).ok()?;
+    (name.tag().is_some() && name.digest().is_none()).then(|| name.to_string())
+}
+
+fn manifest_for_classic(source: &dyn Source, root: &Descriptor) -> Result<Option<Manifest>, StoreError> {
+    let mut descriptor = root.clone();
+    // an index in an index is followed to its first image, as far as a walk goes
+    for _ in 0..crate::graph::DEEPEST {
+        if !descriptor.media_type().is_document() {
+            return Ok(None);
+        }
+        match read_document(source, &descriptor)?.body() {
+            Body::Manifest(manifest) => return Ok(Some(manifest.clone())),
+            Body::Index(index) => {
+                let runnable =
+                    |child: &&Descriptor| child.attestation_of().is_none() && child.media_type().is_document();
+                let classic =
+                    Platform { os: "linux".to_owned(), architecture: "amd64".to_owned(), ..Platform::default() };
+                let is_classic =
+                    |child: &&Descriptor| child.platform().is_some_and(|platform| classic.matches(platform));
+                let mut children = index.manifests.iter().filter(runnable);
+                match children.clone().find(is_classic).or_else(|| children.next()) {
+                    Some(child) => descriptor = child.clone(),
+                    None => return Ok(None),
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Returns the config and the layers of what docker can run; none for an artifact.
+fn image_of(manifest: &Manifest) -> Option<(Digest, Vec<Digest>)> {
+    let config = manifest.config.as_ref().filter(|config| config.content().kind == Kind::Config)?;
+    let is_layer = |layer: &Descriptor| matches!(layer.media_type().role(), Role::Layer(_));
+    manifest
+        .layers
+        .iter()
+        .all(is_layer)
+        .then(|| (*config.digest(), manifest.layers.iter().map(|l| *l.digest()).collect()))
+}

@@ -1,0 +1,179 @@
+//! `ls`: the images of a place.
+
+use std::collections::{HashMap, HashSet};
+
+use super::super::Error;
+use super::super::lookup::{is_attached, name_of};
+use super::{config_of, platform_of};
+use crate::content::Descriptor;
+use crate::digest::Digest;
+use crate::document::{Body, Document, ImageConfig};
+use crate::graph;
+use crate::media::{MediaType, Role};
+use crate::platform::Platform;
+use crate::store::{Source, StoreError};
+
+/// What a top-level descriptor leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Images for several platforms, or one in an index.
+    Index,
+    /// One image.
+    Image,
+    /// Anything else: a chart, a signature, a file.
+    Artifact,
+}
+
+impl Kind {
+    /// Returns the word for JSON and tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Index => "index",
+            Self::Image => "image",
+            Self::Artifact => "artifact",
+        }
+    }
+}
+
+/// One image of a place.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its names, in the order of the place; none for an image without.
+    pub names: Vec<String>,
+    /// Its digest.
+    pub digest: Digest,
+    /// The type of its document.
+    pub media_type: MediaType,
+    /// What it is.
+    pub kind: Kind,
+    /// Whether it belongs to another image: a signature, an attestation or another referrer.
+    pub attached: bool,
+    /// The platforms it is for, in order.
+    pub platforms: Vec<Platform>,
+    /// How many attestations lie in its index.
+    pub attestations: usize,
+    /// The bytes of all its content.
+    pub size: u64,
+    /// The bytes of content that no other image of the place refers to.
+    pub unique: u64,
+    /// How many pieces are missing or have another size.
+    pub missing: usize,
+    /// How many of its documents cannot be used.
+    pub broken: usize,
+    /// When it was made (RFC 3339), as its config says; for an index, its first image's.
+    pub created: Option<String>,
+}
+
+/// Lists the images of a place, those that belong to others too. Layers are looked for, not read.
+///
+/// # Errors
+/// When the place does not tell its images.
+pub fn list(source: &dyn Source) -> Result<Vec<Listed>, Error> {
+    let mut listed: Vec<Listed> = Vec::new();
+    let mut positions: HashMap<Digest, usize> = HashMap::new();
+    let mut used: HashMap<Digest, (u64, usize, usize)> = HashMap::new(); // size, how many images, the first one
+    for root in source.roots()? {
+        let name = name_of(&root).map(str::to_owned);
+        if let Some(&at) = positions.get(root.digest()) {
+            let names = &mut listed[at].names;
+            if let Some(name) = name.filter(|name| !names.contains(name)) {
+                names.push(name);
+            }
+            continue;
+        }
+        let at = listed.len();
+        positions.insert(*root.digest(), at);
+        let (mut image, contents) = look_at(source, &root);
+        image.names.extend(name);
+        for (digest, size) in contents {
+            used.entry(digest).and_modify(|(_, images, _)| *images += 1).or_insert((size, 1, at));
+        }
+        listed.push(image);
+    }
+    for (size, images, first) in used.into_values() {
+        if images == 1 {
+            listed[first].unique += size;
+        }
+    }
+    Ok(listed)
+}
+
+/// Looks at one image and returns its content beside.
+fn look_at(source: &dyn Source, root: &Descriptor) -> (Listed, Vec<(Digest, u64)>) {
+    let mut facts = Facts::default();
+    let reach = graph::reach(source, std::slice::from_ref(root), &mut |at, document| facts.hear(source, at, document));
+    let unusable: HashSet<Digest> = reach.findings.iter().map(|finding| finding.digest).collect();
+    let absent = |error: &StoreError| matches!(error, StoreError::Missing { .. });
+    let mut image = Listed {
+        names: Vec::new(),
+        digest: *root.digest(),
+        media_type: root.media_type().clone(),
+        kind: Kind::Artifact,
+        attached: is_attached(root) || facts.subject,
+        platforms: Vec::new(),
+        attestations: facts.attestations.len(),
+        size: 0,
+        unique: 0,
+        missing: reach.findings.iter().filter(|finding| absent(&finding.error)).count(),
+        broken: reach.findings.iter().filter(|finding| !absent(&finding.error)).count(),
+        created: facts.created,
+    };
+    let mut contents = HashMap::new();
+    for node in &reach.nodes {
+        if contents.insert(node.content.digest, node.content.size).is_some() {
+            continue;
+        }
+        let looked_at = unusable.contains(&node.content.digest) || node.media_type.is_document();
+        if !looked_at && source.open(&node.content).is_err() && !node.media_type.is_foreign_layer() {
+            image.missing += 1;
+        }
+    }
+    image.size = contents.values().sum();
+    let mut platforms = facts.platforms;
+    platforms.retain(|(manifest, _)| !facts.attestations.contains(manifest));
+    image.kind = match root.media_type().role() {
+        Role::Index => Kind::Index,
+        _ if platforms.is_empty() => Kind::Artifact,
+        _ => Kind::Image,
+    };
+    for (_, platform) in platforms {
+        if !image.platforms.iter().any(|held| held.key() == platform.key()) {
+            image.platforms.push(platform);
+        }
+    }
+    (image, contents.into_iter().collect())
+}
+
+/// What the documents of one image tell.
+#[derive(Default)]
+struct Facts {
+    platforms: Vec<(Digest, Platform)>,
+    attestations: HashSet<Digest>,
+    created: Option<String>,
+    subject: bool,
+}
+
+impl Facts {
+    fn hear(&mut self, source: &dyn Source, descriptor: &Descriptor, document: &Document) {
+        self.subject |= document.subject().is_some();
+        match document.body() {
+            Body::Index(index) => {
+                let attestations = index.manifests.iter().filter(|child| child.attestation_of().is_some());
+                self.attestations.extend(attestations.map(|child| *child.digest()));
+            }
+            Body::Manifest(manifest) => {
+                if self.attestations.contains(descriptor.digest()) {
+                    return;
+                }
+                if self.created.is_none() {
+                    let config: Option<ImageConfig> = config_of(source, manifest);
+                    self.created = config.and_then(|config| config.created);
+                }
+                let platform = platform_of(source, descriptor, manifest);
+                let known = platform.filter(|platform| !platform.architecture.is_empty() && !platform.is_unknown());
+                self.platforms.extend(known.map(|platform| (*descriptor.digest(), platform)));
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! `tree`: how the pieces of an image hang together.
+
+use std::collections::HashSet;
+
+use super::super::Error;
+use super::super::lookup::{name_of, select};
+use super::platform_of;
+use crate::content::{CONTAINERD_SUBJECT, Descriptor, REF_NAME};
+use crate::digest::Digest;
+use crate::document::{Body, Document};
+use crate::graph::DEEPEST;
+use crate::media::{MediaType, Role};
+use crate::platform::Platform;
+use crate::reference::{Selector, tag_of};
+use crate::store::{Source, StoreError, causes, read_document};
+
+/// A piece of content and what lies below it.
+#[derive(Clone, Debug)]
+pub struct Branch {
+    /// What it is: `index`, `manifest`, `config`, `layer`, `attestation`, `referrer`, or another word for its role.
+    pub role: &'static str,
+    /// Its names, at the top of the tree.
+    pub names: Vec<String>,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes, as promised.
+    pub size: u64,
+    /// Its type.
+    pub media_type: MediaType,
+    /// Its platform.
+    pub platform: Option<Platform>,
+    /// What is wrong with it, as far as that shows without reading layers.
+    pub problem: Option<String>,
+    /// Whether its children stand further up already.
+    pub repeated: bool,
+    /// What it refers to, and then what refers to it as its subject.
+    pub children: Vec<Self>,
+}
+
+/// Returns the tree of one image, or of every image of a place. Layers are looked for, not read.
+///
+/// # Errors
+/// When the image is not there, or the place does not tell its images.
+pub fn tree(source: &dyn Source, selector: Option<&Selector>) -> Result<Vec<Branch>, Error> {
+    let all = source.roots()?;
+    let mut roots: Vec<Descriptor> = match selector {
+        Some(_) => select(source, selector)?,
+        None => all.clone(),
+    };
+    let mut known = HashSet::new();
+    roots.retain(|root| known.insert(*root.digest()));
+    let mut task = Task { source, referrers: referrers(source, &all), seen: HashSet::new() };
+    if selector.is_none() {
+        // what is shown below its subject does not stand beside it
+        let shown: HashSet<Digest> = task.referrers.iter().map(|(_, referrer)| *referrer.digest()).collect();
+        let held: HashSet<Digest> = all.iter().map(|root| *root.digest()).collect();
+        let subject_is_held = |digest: &Digest| {
+            task.referrers.iter().any(|(subject, referrer)| referrer.digest() == digest && held.contains(subject))
+        };
+        roots.retain(|root| !shown.contains(root.digest()) || !subject_is_held(root.digest()));
+    }
+    let mut branches = Vec::new();
+    for root in &roots {
+        let mut branch = task.grow(root, None, 0);
+        let same = all.iter().filter(|other| other.digest() == root.digest());
+        branch.names = same.filter_map(name_of).map(str::to_owned).collect();
+        branch.names.dedup();
+        branches.push(branch);
+    }
+    Ok(branches)
+}
+
+/// Finds what belongs to what at the top of a place, by every convention in use.
+fn referrers(source: &dyn Source, roots: &[Descriptor]) -> Vec<(Digest, Descriptor)> {
+    let mut found = Vec::new();
+    for root in roots {
+        let annotated = root.annotation(CONTAINERD_SUBJECT).and_then(|text| text.parse().ok());
+        let tagged = || root.annotation(REF_NAME).and_then(subject_of_tag);
+        // a document that cannot be read is nobody's referrer as far as can be told
+        let own = || match root.media_type().is_document() {
+            true => read_document(source, root).ok().and_then(|document| document.subject().map(|s| *s.digest())),
+            false => None,
+        };
+        found.extend(annotated.or_else(tagged).or_else(own).map(|subject| (subject, root.clone())));
+    }
+    found
+}
+
+/// Returns the digest in `sha256-HEX` and `sha256-HEX.sig` (cosign, and distribution-spec v1.1.1, "Referrers Tag Schema").
+fn subject_of_tag(name: &str) -> Option<Digest> {
+    let tag = tag_of(name).unwrap_or(name);
+    let (algorithm, rest) = tag.split_once('-')?;
+    let hex = rest.split('.').next()?;
+    format!("{algorithm}:{hex}").parse().ok()
+}
+
+struct Task<'a> {
+    source: &'a dyn Source,
+    referrers: Vec<(Digest, Descriptor)>,
+    seen: HashSet<Digest>,
+}
+
+impl Task<'_> {
+    fn grow(&mut self, descriptor: &Descriptor, role: Option<&'static str>, depth: usize) -> Branch {
+        let mut branch = Branch {
+            role: role.unwrap_or_else(|| role_of(descriptor)),
+            names: Vec::new(),
+            digest: *descriptor.digest(),
+            size: descriptor.size(),
+            media_type: descriptor.media_type().clone(),
+            platform: descriptor.platform().filter(|platform| !platform.is_unknown()).cloned(),
+            problem: None,
+            repeated: false,
+            children: Vec::new(),
+        };
+        if !descriptor.media_type().is_document() {
+            branch.problem = self.source.open(&descriptor.content()).err().map(|error| brief(&error));
+            return branch;
+        }
+        if !self.seen.insert(*descriptor.digest()) || depth >= DEEPEST {
+            branch.repeated = true;
+            return branch;
+        }
+        match read_document(self.source, descriptor) {
+            Err(error) => branch.problem = Some(brief(&error)),
+            Ok(document) => self.fill(&mut branch, descriptor, &document, depth),
+        }
+        let referrers: Vec<Descriptor> = self
+            .referrers
+            .iter()
+            .filter(|(subject, referrer)| subject == descriptor.digest() && referrer.digest() != subject)
+            .map(|(_, referrer)| referrer.clone())
+            .collect();
+        for referrer in referrers {
+            let mut child = self.grow(&referrer, Some("referrer"), depth + 1);
+            child.names.extend(name_of(&referrer).map(str::to_owned));
+            branch.children.push(child);
+        }
+        branch
+    }
+
+    fn fill(&mut self, branch: &mut Branch, descriptor: &Descriptor, document: &Document, depth: usize) {
+        if let Body::Manifest(manifest) = document.body()
+            && branch.role == "manifest"
+        {
+            let platform = platform_of(self.source, descriptor, manifest);
+            branch.platform = platform.filter(|platform| !platform.is_unknown() && !platform.architecture.is_empty());
+        }
+        let config = match document.body() {
+            Body::Manifest(manifest) => manifest.config.as_ref().map(|config| *config.digest()),
+            Body::Index(_) => None,
+        };
+        for child in document.children() {
+            let is_config = config.as_ref() == Some(child.digest()) && !child.media_type().is_document();
+            branch.children.push(self.grow(child, is_config.then_some("config"), depth + 1));
+        }
+    }
+}
+
+fn role_of(descriptor: &Descriptor) -> &'static str {
+    match descriptor.media_type().role() {
+        _ if descriptor.attestation_of().is_some() => "attestation",
+        Role::Index => "index",
+        Role::Manifest => "manifest",
+        Role::Artifact => "artifact",
+        Role::Config => "config",
+        Role::Layer(_) => "layer",
+        Role::Other => "blob",
+    }
+}
+
+/// Says in a few words what is wrong.
+fn brief(error: &StoreError) -> String {
+    match error {
+        StoreError::Missing { .. } => "missing".to_owned(),
+        other => causes(other).into_iter().next().unwrap_or_else(|| other.to_string()),
+    }
+}

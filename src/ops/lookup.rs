@@ -1,0 +1,265 @@
+//! Looking up an image in a place by name, digest or position.
+//!
+//! A name is looked up by these rules, and the first with a hit wins: the full name that containerd wrote; the layout's
+//! own reference name; both sides normalised (`docker.io/library/`, `:latest`); the tag alone. Where two digests answer
+//! under the winning rule nothing is guessed.
+
+use std::collections::HashSet;
+
+use super::Error;
+use crate::content::{CONTAINERD_NAME, CONTAINERD_SUBJECT, Descriptor, REF_NAME};
+use crate::digest::Digest;
+use crate::document::{Body, Document};
+use crate::graph;
+use crate::reference::{DigestPrefix, Selector, same_name, tag_of};
+use crate::store::Source;
+use crate::text::escaped;
+
+/// Returns the name that a top-level descriptor goes by: the full one, else the layout's own.
+#[must_use]
+pub fn name_of(root: &Descriptor) -> Option<&str> {
+    root.annotation(CONTAINERD_NAME).or_else(|| root.annotation(REF_NAME)).filter(|name| !name.is_empty())
+}
+
+/// Returns whether a top-level descriptor belongs to another image instead of being one: a signature, an attestation or
+/// another referrer, by any of the conventions in use.
+#[must_use]
+pub fn is_attached(root: &Descriptor) -> bool {
+    let by_tag = || {
+        // cosign's tags and the fallback tag of distribution-spec v1.1.1, "Referrers Tag Schema"
+        root.annotation(REF_NAME).is_some_and(|name| {
+            let tag = tag_of(name).unwrap_or(name);
+            tag.strip_prefix("sha256-").is_some_and(|rest| {
+                let hex = rest.split('.').next().unwrap_or_default();
+                hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+            })
+        })
+    };
+    root.annotation(CONTAINERD_SUBJECT).is_some() || root.attestation_of().is_some() || by_tag()
+}
+
+/// Returns the top-level descriptors that a selector means: more than one only when one name stands at several digests.
+/// Without a selector all images are meant, not what is attached to them.
+///
+/// # Errors
+/// [`Error::Absent`] when nothing answers, with what is there instead.
+pub fn select(source: &dyn Source, selector: Option<&Selector>) -> Result<Vec<Descriptor>, Error> {
+    let roots = source.roots()?;
+    let Some(selector) = selector else {
+        return Ok(distinct(roots.into_iter().filter(|root| !is_attached(root)).collect()));
+    };
+    let found = match selector {
+        Selector::Name(name) => by_name(&roots, name),
+        Selector::Pinned { name, digest } => {
+            let whole = selector.name().map(|whole| by_name(&roots, &whole)).unwrap_or_default();
+            if whole.is_empty() {
+                let mut named = by_name(&roots, name);
+                named.retain(|root| digest.matches(root.digest()));
+                named
+            } else {
+                whole
+            }
+        }
+        Selector::Position(position) => roots.get(*position).cloned().into_iter().collect(),
+        Selector::Digest(digest) => by_digest(source, &roots, digest)?,
+    };
+    if found.is_empty() {
+        return Err(absent(source, selector, &roots));
+    }
+    Ok(distinct(found))
+}
+
+/// Returns the one top-level descriptor that a selector means.
+///
+/// # Errors
+/// [`Error::Absent`] when nothing answers, or several do, with the candidates.
+pub fn select_one(source: &dyn Source, selector: Option<&Selector>) -> Result<Descriptor, Error> {
+    let mut found = select(source, selector)?;
+    match (found.len(), selector) {
+        (1, _) => Ok(found.swap_remove(0)),
+        (0, _) => Err(Error::Absent {
+            message: format!("cannot find an image in {}: it holds none", source.location()),
+            cause: None,
+            hint: None,
+        }),
+        (count, _) => {
+            let asked = selector.map_or_else(String::new, |selector| format!(" {selector}"));
+            Err(Error::Absent {
+                message: format!("cannot choose among {count} images{asked} in {}", source.location()),
+                cause: Some(candidates(&found)),
+                hint: Some("name one of them, by `:NAME`, `@DIGEST` or `@N`".to_owned()),
+            })
+        }
+    }
+}
+
+/// Returns the top-level descriptors that a source contributes to a merge: one image, or several that stand side by side
+/// under one name (or under none), as a flat `index.json` holds the platforms of one image.
+///
+/// # Errors
+/// [`Error::Absent`] when nothing answers, or images of different names do.
+pub fn select_for_merge(source: &dyn Source, selector: Option<&Selector>) -> Result<Vec<Descriptor>, Error> {
+    let found = select(source, selector)?;
+    let flat = found
+        .iter()
+        .all(|root| name_of(root) == name_of(&found[0]) && root.media_type().role() == crate::media::Role::Manifest);
+    if found.len() > 1 && flat { Ok(found) } else { select_one(source, selector).map(|root| vec![root]) }
+}
+
+fn by_name(roots: &[Descriptor], name: &str) -> Vec<Descriptor> {
+    let full = |root: &&Descriptor| root.annotation(CONTAINERD_NAME) == Some(name);
+    let own = |root: &&Descriptor| root.annotation(REF_NAME) == Some(name);
+    let normalised = |root: &&Descriptor| {
+        [CONTAINERD_NAME, REF_NAME].iter().any(|key| root.annotation(key).is_some_and(|held| same_name(held, name)))
+    };
+    let tag = |root: &&Descriptor| {
+        [CONTAINERD_NAME, REF_NAME].iter().any(|key| root.annotation(key).and_then(tag_of) == Some(name))
+    };
+    let rules: [&dyn Fn(&&Descriptor) -> bool; 4] = [&full, &own, &normalised, &tag];
+    rules
+        .into_iter()
+        .map(|rule| roots.iter().filter(rule).cloned().collect::<Vec<_>>())
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
+}
+
+/// Looks for a manifest by its digest or its config's, at the top first, then inside indexes.
+fn by_digest(source: &dyn Source, roots: &[Descriptor], wanted: &DigestPrefix) -> Result<Vec<Descriptor>, Error> {
+    let top: Vec<_> = roots.iter().filter(|root| wanted.matches(root.digest())).cloned().collect();
+    if !top.is_empty() {
+        return Ok(top);
+    }
+    let mut found = Vec::new();
+    let reach = graph::reach(source, roots, &mut |descriptor: &Descriptor, document: &Document| {
+        if let Body::Index(index) = document.body() {
+            found.extend(index.manifests.iter().filter(|child| wanted.matches(child.digest())).cloned());
+        } else if let Body::Manifest(manifest) = document.body()
+            && manifest.config.as_ref().is_some_and(|config| wanted.matches(config.digest()))
+        {
+            found.push(descriptor.clone());
+        }
+    });
+    if found.is_empty() {
+        reach.whole()?; // what cannot be read may hide it
+    }
+    Ok(found)
+}
+
+/// Keeps the first descriptor of each digest.
+fn distinct(roots: Vec<Descriptor>) -> Vec<Descriptor> {
+    let mut seen: HashSet<Digest> = HashSet::new();
+    roots.into_iter().filter(|root| seen.insert(*root.digest())).collect()
+}
+
+fn absent(source: &dyn Source, selector: &Selector, roots: &[Descriptor]) -> Error {
+    let images: Vec<_> = roots.iter().filter(|root| !is_attached(root)).cloned().collect();
+    Error::Absent {
+        message: format!("cannot find {selector} in {}", source.location()),
+        cause: Some(if images.is_empty() { "it holds no image".to_owned() } else { candidates(&images) }),
+        hint: selector.name().and_then(|name| nearest(&images, &name)).map(|name| format!("did you mean :{name} ?")),
+    }
+}
+
+/// Lists what is there for a message, at most ten.
+fn candidates(images: &[Descriptor]) -> String {
+    const MOST: usize = 10;
+    let describe = |root: &Descriptor| {
+        let platform = root.platform().map(|platform| format!(" {platform}")).unwrap_or_default();
+        match name_of(root) {
+            Some(name) => format!("{}{platform} ({})", escaped(name), root.digest().short()),
+            None => format!("{}{platform}", root.digest()),
+        }
+    };
+    let mut list = images.iter().take(MOST).map(describe).collect::<Vec<_>>().join(", ");
+    if images.len() > MOST {
+        list.push_str(&format!(" and {} more", images.len() - MOST));
+    }
+    format!("it holds {list}")
+}
+
+/// Returns the name that a mistyped one most likely means.
+fn nearest(images: &[Descriptor], typed: &str) -> Option<String> {
+    let names = images.iter().flat_map(|root| {
+        let full = name_of(root);
+        full.into_iter().chain(full.and_then(tag_of))
+    });
+    crate::text::nearest(typed, names).map(escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::Kind;
+    use crate::media::OCI_LAYER;
+    use crate::store::memory::Memory;
+
+    fn store(names: &[(&str, &str)]) -> Memory {
+        let mut store = Memory::new("test");
+        for (at, (full, own)) in names.iter().enumerate() {
+            let bytes = format!("image {at}").into_bytes();
+            store.add(&bytes, Kind::Blob);
+            let mut root = Descriptor::of(&OCI_LAYER.into(), &bytes);
+            for (key, value) in [(CONTAINERD_NAME, full), (REF_NAME, own)] {
+                if !value.is_empty() {
+                    root = root.with_annotation(key, value);
+                }
+            }
+            store.add_root(root);
+        }
+        store
+    }
+
+    fn positions(store: &Memory, selector: &str) -> Vec<usize> {
+        let all = store.roots().unwrap();
+        let found = select(store, Some(&Selector::parse(selector).unwrap())).unwrap_or_default();
+        found.iter().map(|root| all.iter().position(|other| other == root).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_first_rule_with_a_hit_wins() {
+        let names = [
+            ("docker.io/library/app:v1", "v1"),
+            ("ghcr.io/org/app:v1", "ghcr.io/org/app:v1"),
+            ("", "docker.io/library/app:v1"),
+            ("", "app"),
+            ("quay.io/x/y:v2", "v2"),
+        ];
+        let store = store(&names);
+        for (selector, expected) in [
+            (":docker.io/library/app:v1", vec![0]),
+            (":ghcr.io/org/app:v1", vec![1]),
+            (":v1", vec![0]), // its own reference name comes before the tag of a full one
+            (":app:v1", vec![0, 2]),
+            (":app:latest", vec![3]),
+            (":v2", vec![4]),
+            (":y:v2", vec![]),
+            ("@4", vec![4]),
+            ("@5", vec![]),
+        ] {
+            assert_eq!(positions(&store, selector), expected, "{selector}");
+        }
+        let digest = store.roots().unwrap()[3].digest().to_string();
+        assert_eq!(positions(&store, &format!("@{digest}")), [3]);
+        assert_eq!(positions(&store, &format!("@{}", &digest[7..15])), [3]);
+        assert_eq!(positions(&store, &format!(":app@{digest}")), [3]);
+        assert!(positions(&store, &format!(":v1@{digest}")).is_empty());
+    }
+
+    #[test]
+    fn several_answers_are_an_error_that_lists_them() {
+        let store = store(&[("", "v1"), ("", "v1"), ("", "sha256-x")]);
+        let error = select_one(&store, Some(&Selector::Name("v1".to_owned()))).unwrap_err();
+        assert_eq!(error.class(), crate::error::Class::Absent);
+        assert_eq!(error.causes()[0].matches("v1 (").count(), 2);
+        let error = select_one(&store, Some(&Selector::Name("v2".to_owned()))).unwrap_err();
+        assert_eq!(error.hint().unwrap(), "did you mean :v1 ?");
+    }
+
+    #[test]
+    fn what_is_attached_to_an_image_is_not_an_image() {
+        let cosign = format!("sha256-{}.sig", "0".repeat(64));
+        let store = store(&[("", "v1"), ("", &cosign)]);
+        assert_eq!(select(&store, None).unwrap().len(), 1);
+        assert_eq!(positions(&store, &format!(":{cosign}")), [1]);
+    }
+}

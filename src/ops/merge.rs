@@ -1,0 +1,328 @@
+//! `merge`: images of any make, one for each platform, become one multi-arch image.
+//!
+//! Not a byte of an image changes: only the index over them is made, from their own descriptors, in an order that depends
+//! on the images alone.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Value, json};
+
+use super::Error;
+use super::gather::{Gathered, Image, ImageKey, gather};
+use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use crate::document::Document;
+use crate::graph::Reach;
+use crate::media::{DOCKER_INDEX, MediaType, OCI_INDEX};
+use crate::plan::Plan;
+use crate::platform::{Platform, PlatformFilter};
+use crate::reference::ImageName;
+use crate::store::{Source, StoreError};
+
+/// What to do when two images are for the same platform.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDuplicate {
+    /// Refuse, and name both.
+    #[default]
+    Refuse,
+    /// Take the later one.
+    Replace,
+    /// Keep the earlier one.
+    Keep,
+}
+
+/// What becomes of attestations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attestations {
+    /// They follow the image that they describe.
+    #[default]
+    Keep,
+    /// They are left out.
+    Drop,
+}
+
+/// The type of the index.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IndexType {
+    /// An OCI image index.
+    #[default]
+    Oci,
+    /// A Docker manifest list.
+    Docker,
+}
+
+/// Some images of one source.
+#[derive(Clone)]
+pub struct MergeSource<'a> {
+    /// What the user typed.
+    pub label: String,
+    /// Where they are.
+    pub source: &'a dyn Source,
+    /// Which they are, at the top of the source.
+    pub roots: Vec<Descriptor>,
+}
+
+impl std::fmt::Debug for MergeSource<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MergeSource").field("label", &self.label).field("roots", &self.roots).finish_non_exhaustive()
+    }
+}
+
+/// What is wanted of a merge.
+#[derive(Clone, Debug, Default)]
+pub struct MergeOptions {
+    /// The names of the result, each with a tag.
+    pub names: Vec<ImageName>,
+    /// Which platforms to take.
+    pub platforms: PlatformFilter,
+    /// What to do when two images are for the same platform.
+    pub on_duplicate: OnDuplicate,
+    /// What becomes of attestations.
+    pub attestations: Attestations,
+    /// Annotations of the index.
+    pub annotations: BTreeMap<String, String>,
+    /// The type of the index.
+    pub index_type: IndexType,
+}
+
+/// An image that went into the index, for reports.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its platform.
+    pub platform: Platform,
+    /// Its manifest.
+    pub descriptor: Descriptor,
+    /// Where it came from, as the user typed it.
+    pub label: String,
+    /// How many attestations describe it.
+    pub attestations: usize,
+    /// All its bytes but the attestations'.
+    pub bytes: u64,
+}
+
+/// A merged image that has not been written yet.
+#[derive(Debug)]
+pub struct Merged<'a> {
+    /// All content, and where it comes from.
+    pub plan: Plan<'a>,
+    /// The index.
+    pub index: Document,
+    /// What is in it, in order.
+    pub members: Vec<Member>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+/// Plans a merge. `held` is what the target names already: it decides how the new names are spelled there.
+///
+/// # Errors
+/// When a source cannot be read or something in it is wrong, two images are for one platform, a platform asked for is
+/// nowhere, or nothing is left to merge.
+pub fn merge<'a>(
+    sources: &[MergeSource<'a>],
+    options: &MergeOptions,
+    held: &[Descriptor],
+) -> Result<Merged<'a>, Error> {
+    let mut chosen = Chosen::default();
+    let mut left_out = Vec::new();
+    for source in sources {
+        let gathered =
+            gather(source.source, &source.roots, &options.platforms).map_err(|error| advise(error, source))?;
+        left_out.extend(gathered.left_out.iter().cloned());
+        chosen.take(gathered, source, options)?;
+    }
+    let Chosen { mut images, others, mut warnings, .. } = chosen;
+    refuse_absent_platforms(&images, &left_out, sources, options)?;
+    images.sort_by_key(|(a, _)| order(a));
+
+    let mut plan = Plan::new();
+    let mut entries = Vec::new();
+    let mut members = Vec::new();
+    for (image, source) in &images {
+        plan.add_reach(source.source, &image.reach);
+        entries.push(&image.descriptor);
+        members.push(member(image, &source.label));
+    }
+    let attestations = images.iter().flat_map(|(image, source)| {
+        image.attestations.iter().map(|(descriptor, reach)| (descriptor, reach, source.source))
+    });
+    let others = others.iter().map(|(descriptor, reach, source)| (descriptor, reach, *source));
+    for (descriptor, reach, source) in others.chain(attestations) {
+        if !entries.iter().any(|entry| entry.digest() == descriptor.digest()) {
+            plan.add_reach(source, reach);
+            entries.push(descriptor);
+        }
+    }
+    let index = make_index(&entries, options)?;
+    plan.add_made(&index, &format!("index of {} platforms", members.len()));
+    name(&mut plan, &index, options, held);
+    if options.index_type == IndexType::Docker && entries.iter().any(|entry| is_oci(entry)) {
+        warnings.push("a Docker manifest list over OCI manifests: some old clients take only one kind".to_owned());
+    }
+    Ok(Merged { plan, index, members, warnings })
+}
+
+/// An artifact in an index, its content, and where that is.
+type Other<'a> = (Descriptor, Reach, &'a dyn Source);
+
+#[derive(Default)]
+struct Chosen<'a> {
+    images: Vec<(Image, MergeSource<'a>)>,
+    by_key: HashMap<ImageKey, usize>,
+    others: Vec<Other<'a>>,
+    warnings: Vec<String>,
+}
+
+impl<'a> Chosen<'a> {
+    fn take(&mut self, gathered: Gathered, source: &MergeSource<'a>, options: &MergeOptions) -> Result<(), Error> {
+        self.warnings.extend(gathered.warnings);
+        self.others.extend(gathered.others.into_iter().map(|(descriptor, reach)| (descriptor, reach, source.source)));
+        for mut image in gathered.images {
+            if options.attestations == Attestations::Drop {
+                image.attestations.clear();
+            }
+            let key = image.key();
+            let Some(&at) = self.by_key.get(&key) else {
+                self.by_key.insert(key, self.images.len());
+                self.images.push((image, source.clone()));
+                continue;
+            };
+            let (held, held_source) = &mut self.images[at];
+            if held.descriptor.digest() == image.descriptor.digest() {
+                // the same image: only attestations can be new
+                for (descriptor, reach) in image.attestations {
+                    if !held.attestations.iter().any(|(old, _)| old.digest() == descriptor.digest()) {
+                        self.others.push((descriptor, reach, source.source));
+                    }
+                }
+                continue;
+            }
+            let twice = format!("{} is in {} and in {}", image.platform, held_source.label, source.label);
+            match options.on_duplicate {
+                OnDuplicate::Refuse => {
+                    return Err(Error::Duplicate {
+                        platform: Box::new(image.platform),
+                        first: held_source.label.clone(),
+                        first_digest: Box::new(*held.descriptor.digest()),
+                        second: source.label.clone(),
+                        second_digest: Box::new(*image.descriptor.digest()),
+                    });
+                }
+                OnDuplicate::Replace => {
+                    self.warnings.push(format!("{twice}: took {}", image.descriptor.digest()));
+                    self.images[at] = (image, source.clone());
+                }
+                OnDuplicate::Keep => self.warnings.push(format!("{twice}: kept {}", held.descriptor.digest())),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Says what to do about a source that lists platforms it does not hold, as `docker save` of a partly pulled image does.
+fn advise(error: Error, source: &MergeSource<'_>) -> Error {
+    match error {
+        Error::Content { about, error: error @ StoreError::Missing { .. }, .. } => {
+            let hint = format!(
+                "{} lists it and does not hold it: leave it out with --platform, or save the image again with all its platforms",
+                source.label
+            );
+            Error::Content { about, error, hint: Some(hint) }
+        }
+        other => other,
+    }
+}
+
+/// Returns where an image stands in the index: the lowest demands first, since where several match, the first is taken.
+fn order(image: &Image) -> impl Ord + use<> {
+    let key = image.key();
+    (key.platform, key.zstd_twin, *image.descriptor.digest())
+}
+
+fn refuse_absent_platforms(
+    images: &[(Image, MergeSource<'_>)],
+    left_out: &[Platform],
+    sources: &[MergeSource<'_>],
+    options: &MergeOptions,
+) -> Result<(), Error> {
+    let there: Vec<Platform> = images.iter().map(|(image, _)| image.platform.clone()).collect();
+    let list = |platforms: &[Platform]| {
+        let mut keys: Vec<_> = platforms.iter().map(Platform::key).collect();
+        keys.sort();
+        keys.dedup();
+        keys.iter().map(|key| key.platform().to_string()).collect::<Vec<_>>().join(", ")
+    };
+    if let Some(absent) = options.platforms.unmatched(&there).first() {
+        let all: Vec<_> = there.iter().chain(left_out).cloned().collect();
+        return Err(Error::Absent {
+            message: format!("cannot find {absent} in any source"),
+            cause: Some(if all.is_empty() {
+                "they hold no image".to_owned()
+            } else {
+                format!("they hold {}", list(&all))
+            }),
+            hint: None,
+        });
+    }
+    if images.is_empty() {
+        let labels = sources.iter().map(|source| source.label.as_str()).collect::<Vec<_>>().join(", ");
+        return Err(Error::Absent { message: format!("cannot find an image in {labels}"), cause: None, hint: None });
+    }
+    Ok(())
+}
+
+fn member(image: &Image, label: &str) -> Member {
+    Member {
+        platform: image.platform.clone(),
+        descriptor: image.descriptor.clone(),
+        label: label.to_owned(),
+        attestations: image.attestations.len(),
+        bytes: image.reach.nodes.iter().map(|node| node.content.size).sum(),
+    }
+}
+
+fn make_index(entries: &[&Descriptor], options: &MergeOptions) -> Result<Document, Error> {
+    let media_type = MediaType::new(match options.index_type {
+        IndexType::Oci => OCI_INDEX,
+        IndexType::Docker => DOCKER_INDEX,
+    });
+    let manifests: Vec<Value> = entries.iter().map(|entry| entry.to_value()).collect();
+    let mut value = json!({"schemaVersion": 2, "mediaType": media_type.as_str(), "manifests": manifests});
+    if !options.annotations.is_empty() {
+        if options.index_type == IndexType::Docker {
+            return Err(Error::Usage {
+                message: "cannot annotate a Docker manifest list: it has no annotations".to_owned(),
+                hint: Some("leave out --annotation or --media-type docker".to_owned()),
+            });
+        }
+        value["annotations"] = json!(options.annotations);
+    }
+    let place = crate::store::Location::Memory("the merged index".to_owned());
+    Ok(Document::make(&media_type, &value).map_err(|error| StoreError::malformed("the index", &place, error))?)
+}
+
+/// Adds a root for every name, spelled as every loader needs it.
+fn name(plan: &mut Plan<'_>, index: &Document, options: &MergeOptions, held: &[Descriptor]) {
+    let mut known = held.to_vec();
+    for name in &options.names {
+        let root = named(&index.descriptor(), name, &known);
+        known.push(root.clone());
+        plan.add_root(root);
+    }
+}
+
+/// Returns a top-level descriptor under a name: in full for containerd, docker and podman, and the tag for skopeo and
+/// others, unless another repository has that tag here already: they would find the wrong one by it.
+#[must_use]
+pub fn named(descriptor: &Descriptor, name: &ImageName, held: &[Descriptor]) -> Descriptor {
+    let full = name.to_string();
+    let tag = name.tag().unwrap_or("latest");
+    let taken = held.iter().any(|root| {
+        root.annotation(REF_NAME) == Some(tag) && root.annotation(CONTAINERD_NAME).is_none_or(|other| other != full)
+    });
+    let own = if taken { full.as_str() } else { tag };
+    descriptor.clone().with_annotation(CONTAINERD_NAME, &full).with_annotation(REF_NAME, own)
+}
+
+fn is_oci(entry: &Descriptor) -> bool {
+    entry.media_type().as_str().starts_with("application/vnd.oci.")
+}

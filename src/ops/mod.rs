@@ -1,0 +1,161 @@
+//! Operations: what a user asks for, as plain functions of plain options.
+//!
+//! An operation reads until it can decide, makes a plan, and lets the engine carry it out. It prints nothing and knows no
+//! terminal: results are values, and what happens on the way goes to an [`Observer`](crate::transfer::Observer).
+
+pub mod gather;
+pub mod loadable;
+pub mod look;
+pub mod lookup;
+pub mod merge;
+pub mod open;
+pub mod target;
+pub mod verify;
+
+use crate::digest::Digest;
+use crate::error::Class;
+use crate::graph::Finding;
+use crate::platform::Platform;
+use crate::reference::ReferenceError;
+use crate::store::{StoreError, causes};
+use crate::transfer::TransferError;
+
+/// Why an operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A store failed at one piece of content.
+    #[error("{}", at_content(.about, .error))]
+    Content {
+        /// What the content is: `layer 3 of linux/arm64, 12.4 MiB`.
+        about: String,
+        /// What happened.
+        error: StoreError,
+        /// What to do, when the operation knows it better than the store.
+        hint: Option<String>,
+    },
+    /// A word of the command line is no reference.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// Nothing, or more than one thing, answers to what was asked for.
+    #[error("{message}")]
+    Absent {
+        /// What was looked for, and where.
+        message: String,
+        /// What is there instead.
+        cause: Option<String>,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Two images are for the same platform.
+    #[error("cannot merge: {platform} is there twice")]
+    Duplicate {
+        /// The platform of both.
+        platform: Box<Platform>,
+        /// Where the first one is, as it was typed.
+        first: String,
+        /// Its digest.
+        first_digest: Box<Digest>,
+        /// Where the second one is, as it was typed.
+        second: String,
+        /// Its digest.
+        second_digest: Box<Digest>,
+    },
+    /// The request contradicts itself.
+    #[error("{message}")]
+    Usage {
+        /// What is asked for, and why it cannot be meant.
+        message: String,
+        /// What to write instead.
+        hint: Option<String>,
+    },
+    /// It is not possible, or would change what must not change.
+    #[error("{message}")]
+    Unsupported {
+        /// What is asked for.
+        message: String,
+        /// Why not.
+        cause: Option<String>,
+        /// What to do instead.
+        hint: Option<String>,
+    },
+}
+
+fn at_content(about: &str, error: &StoreError) -> String {
+    match error {
+        StoreError::Missing { digest, place } => format!("cannot find {digest} ({about}) in {place}"),
+        StoreError::Wrong { digest, place, .. } => format!("cannot read {digest} ({about}) in {place}"),
+        StoreError::Malformed { what, place, .. } if what.contains(':') => {
+            format!("cannot use {what} ({about}) in {place}")
+        }
+        other => other.to_string(),
+    }
+}
+
+impl From<TransferError> for Error {
+    fn from(failure: TransferError) -> Self {
+        match failure.about {
+            Some(about) => Self::Content { about, error: failure.error, hint: None },
+            None => Self::Store(failure.error),
+        }
+    }
+}
+
+impl From<Finding> for Error {
+    fn from(finding: Finding) -> Self {
+        Self::Content { about: finding.about, error: finding.error, hint: None }
+    }
+}
+
+impl Error {
+    /// Returns what this means to a script.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Store(error) | Self::Content { error, .. } => error.class(),
+            Self::Reference(ReferenceError::Scheme { .. }) | Self::Unsupported { .. } => Class::Unsupported,
+            Self::Reference(_) | Self::Usage { .. } => Class::Usage,
+            Self::Absent { .. } => Class::Absent,
+            Self::Duplicate { .. } => Class::Content,
+        }
+    }
+
+    /// Returns what lies below the message, outermost first.
+    #[must_use]
+    pub fn causes(&self) -> Vec<String> {
+        match self {
+            Self::Store(error) | Self::Content { error, .. } => causes(error),
+            Self::Reference(error) => causes(error),
+            Self::Absent { cause, .. } | Self::Unsupported { cause, .. } => cause.iter().cloned().collect(),
+            Self::Duplicate { first, first_digest, second, second_digest, .. } => {
+                vec![format!("{first} has {first_digest}"), format!("{second} has {second_digest}")]
+            }
+            Self::Usage { .. } => Vec::new(),
+        }
+    }
+
+    /// Returns what the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Store(error) | Self::Content { error, hint: None, .. } => error.hint(),
+            Self::Content { hint, .. } => hint.clone(),
+            Self::Reference(error) => error.hint(),
+            Self::Absent { hint, .. } | Self::Usage { hint, .. } | Self::Unsupported { hint, .. } => hint.clone(),
+            Self::Duplicate { .. } => {
+                Some("leave one out, or say which one is meant with --on-duplicate replace (the later) or keep (the earlier)".to_owned())
+            }
+        }
+    }
+
+    /// Returns the store's failure below, when there is one.
+    #[must_use]
+    pub const fn store(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) | Self::Content { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! From a word to an open store.
+//!
+//! Only here is the disk asked what a word means. Where two readings exist the word is refused with the two clear
+//! spellings; where none does, the message says both places in which it was looked for.
+
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+
+use super::{Error, lookup};
+use crate::blob::{BlobReader, Cancel};
+use crate::content::{Content, Descriptor};
+use crate::digest::Digest;
+use crate::reference::{Place, Reference, Rejected, Selector, Split, Word, parse_word};
+use crate::store::archive::{Archive, Format, ReadOptions};
+use crate::store::layout::Layout;
+use crate::store::{Location, Source, StoreError};
+use crate::text::{escaped, quoted};
+use crate::transfer::{Event, Observer};
+
+/// What words are read against.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The current layout: what `-L`, the environment or the working directory give.
+    pub layout: Option<&'a Path>,
+    /// Where compressed archives are unpacked to; beside the archive when it is not said.
+    pub tmpdir: Option<&'a Path>,
+    /// A request to stop.
+    pub cancel: &'a Cancel,
+    /// Who hears of warnings.
+    pub observer: &'a dyn Observer,
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("layout", &self.layout).finish_non_exhaustive()
+    }
+}
+
+/// An open place.
+#[derive(Debug)]
+pub enum Store {
+    /// A directory.
+    Layout(Layout),
+    /// A tar file.
+    Archive(Archive),
+}
+
+impl Store {
+    fn source(&self) -> &dyn Source {
+        match self {
+            Self::Layout(layout) => layout,
+            Self::Archive(archive) => archive,
+        }
+    }
+
+    /// Lists every blob that lies here, referred to or not, with its size in bytes.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub fn blobs(&self) -> Result<Vec<(Digest, u64)>, StoreError> {
+        match self {
+            Self::Layout(layout) => Ok(layout.blobs()?.blobs),
+            Self::Archive(archive) => Ok(archive.blobs()),
+        }
+    }
+}
+
+impl Source for Store {
+    fn location(&self) -> &Location {
+        self.source().location()
+    }
+
+    fn roots(&self) -> Result<Vec<Descriptor>, StoreError> {
+        self.source().roots()
+    }
+
+    fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {
+        self.source().open(content)
+    }
+}
+
+/// An open place, and which image of it is meant.
+#[derive(Debug)]
+pub struct Opened {
+    /// The place.
+    pub store: Store,
+    /// The image; all of them when the word does not say.
+    pub selector: Option<Selector>,
+    /// What the user typed.
+    pub label: String,
+}
+
+/// Opens what a word means, for reading.
+///
+/// # Errors
+/// [`Error::Reference`] for a word that means nothing, [`Error::Absent`] when nothing or several things answer to it,
+/// [`Error::Store`] when the place cannot be opened.
+pub fn open(word: &str, context: &Context<'_>) -> Result<Opened, Error> {
+    let label = escaped(word);
+    let (store, selector) = match parse_word(word)? {
+        Word::Reference(Reference { place, selector }) => (open_place(&place, context)?, selector),
+        Word::Current(selector) => (open_current(word, context)?, Some(selector)),
+        Word::Local { splits, rejected } => {
+            let split = one_path(word, splits, rejected)?.ok_or_else(|| nothing_there(word, None))?;
+            (open_path(&split.path, context)?, split.selector)
+        }
+        Word::Bare { name, splits, rejected } => open_bare(word, name, splits, rejected, context)?,
+    };
+    Ok(Opened { store, selector, label })
+}
+
+/// Opens a local path: a directory is a layout, a file is an archive.
+///
+/// # Errors
+/// When it is not there, or neither.
+pub fn open_path(path: &Path, context: &Context<'_>) -> Result<Store, Error> {
+    let metadata = std::fs::metadata(path).map_err(StoreError::io("open", path))?;
+    if metadata.is_dir() { Ok(Store::Layout(Layout::open(path)?)) } else { open_archive(path, context) }
+}
+
+fn open_archive(path: &Path, context: &Context<'_>) -> Result<Store, Error> {
+    let archive = Archive::open(path, &read_options(context, None), context.cancel)?;
+    Ok(heard(archive, context))
+}
+
+/// Returns how an archive is to be opened; its content decides on the format when none is asked for.
+pub(super) fn read_options(context: &Context<'_>, format: Option<Format>) -> ReadOptions {
+    ReadOptions { tmpdir: context.tmpdir.map(Path::to_path_buf), format }
+}
+
+fn heard(archive: Archive, context: &Context<'_>) -> Store {
+    for warning in archive.warnings() {
+        context.observer.hear(Event::Warning(warning.clone()));
+    }
+    Store::Archive(archive)
+}
+
+fn open_place(place: &Place, context: &Context<'_>) -> Result<Store, Error> {
+    match place {
+        Place::Layout(path) => Ok(Store::Layout(Layout::open(path)?)),
+        Place::Archive(path) => open_archive(path, context),
+        Place::DockerArchive(path) => {
+            let archive = Archive::open(path, &read_options(context, Some(Format::Docker)), context.cancel)?;
+            Ok(heard(archive, context))
+        }
+        Place::Stdio => {
+            let fd = std::io::stdin().as_fd().try_clone_to_owned().map_err(StoreError::io("open", "standard input"))?;
+            let archive = Archive::from_stdin(fd.into(), &read_options(context, None), context.cancel)?;
+            Ok(heard(archive, context))
+        }
+        Place::Registry(name) => Err(Error::Unsupported {
+            message: format!("cannot read docker://{name}"),
+            cause: Some("this version of barge reads layouts and archives, not registries".to_owned()),
+            hint: Some(format!("run `skopeo copy --all docker://{name} oci-archive:FILE`, then use FILE")),
+        }),
+    }
+}
+
+fn open_current(word: &str, context: &Context<'_>) -> Result<Store, Error> {
+    let Some(layout) = context.layout else {
+        return Err(Error::Absent {
+            message: format!("cannot look up {}: there is no current layout", quoted(word)),
+            cause: None,
+            hint: Some(
+                "give one with -L DIR, set BARGE_LAYOUT, or run barge in a directory that is a layout".to_owned(),
+            ),
+        });
+    };
+    Ok(Store::Layout(Layout::open(layout)?))
+}
+
+fn open_bare(
+    word: &str,
+    name: Selector,
+    splits: Vec<Split>,
+    rejected: Vec<Rejected>,
+    context: &Context<'_>,
+) -> Result<(Store, Option<Selector>), Error> {
+    let path = one_path(word, splits, rejected)?;
+    let current = context.layout.map(Layout::open).transpose()?;
+    let named = match &current {
+        Some(layout) => !lookup::select(layout, Some(&name)).map_or_else(none_if_absent, Ok)?.is_empty(),
+        None => false,
+    };
+    match (path, current) {
+        (Some(split), Some(layout)) if named => Err(Error::Absent {
+            message: format!("cannot tell what {} means", quoted(word)),
+            cause: Some(format!("{} is a path, and a name in {}", spelled(&split), layout.location())),
+            hint: Some(format!("write ./{} for the path, or :{} for the name", escaped(word), escaped(word))),
+        }),
+        (Some(split), _) => Ok((open_path(&split.path, context)?, split.selector)),
+        (None, Some(layout)) if named => Ok((Store::Layout(layout), Some(name))),
+        (None, current) => Err(nothing_there(word, current.as_ref())),
+    }
+}
+
+/// An image that is not there is an answer here, any other failure is not.
+fn none_if_absent(error: Error) -> Result<Vec<Descriptor>, Error> {
+    match error {
+        Error::Absent { .. } => Ok(Vec::new()),
+        other => Err(other),
+    }
+}
+
+/// Returns the one way to read a word as a path that exists.
+fn one_path(word: &str, splits: Vec<Split>, rejected: Vec<Rejected>) -> Result<Option<Split>, Error> {
+    let mut there: Vec<Split> = splits.into_iter().filter(|split| exists(&split.path)).collect();
+    if there.len() > 1 {
+        let readings = there.iter().map(spelled).collect::<Vec<_>>().join(" and ");
+        return Err(Error::Absent {
+            message: format!("cannot tell what {} means", quoted(word)),
+            cause: Some(format!("{readings} exist")),
+            hint: Some(
+                "write oci:DIR:NAME or oci-archive:FILE:NAME, where the path ends at the first colon".to_owned(),
+            ),
+        });
+    }
+    if there.is_empty()
+        && let Some(rejected) = rejected.into_iter().find(|rejected| exists(&rejected.path))
+    {
+        return Err(rejected.error.into());
+    }
+    Ok(there.pop())
+}
+
+fn exists(path: &PathBuf) -> bool {
+    // a path through a file ("bundle.tar/x") is not there either
+    std::fs::symlink_metadata(path).is_ok()
+}
+
+fn spelled(split: &Split) -> String {
+    let selector = split.selector.as_ref().map(ToString::to_string).unwrap_or_default();
+    format!("{}{selector}", escaped(&split.path.to_string_lossy()))
+}
+
+fn nothing_there(word: &str, current: Option<&Layout>) -> Error {
+    let name = current.map(|layout| format!(", and no image in {} has that name", layout.location()));
+    let near = near_path(word);
+    Error::Absent {
+        message: format!("cannot find {}", quoted(word)),
+        cause: Some(format!("no such file or directory{}", name.unwrap_or_default())),
+        hint: near.map(|near| format!("did you mean {} ?", escaped(&near))),
+    }
+}
+
+/// Returns what lies beside a mistyped path and is spelled almost alike.
+fn near_path(word: &str) -> Option<String> {
+    let path = Path::new(word);
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let typed = path.file_name()?.to_str()?;
+    let names: Vec<String> = std::fs::read_dir(parent.unwrap_or(Path::new(".")))
+        .ok()?
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .take(10_000)
+        .collect();
+    let near = crate::text::nearest(typed, names.iter().map(String::as_str))?;
+    Some(parent.map_or_else(|| near.to_owned(), |parent| parent.join(near).to_string_lossy().into_owned()))
+}

@@ -1,0 +1,123 @@
+//! Unpacking a layer to learn its `diff_id` while its own digest is checked: one pass over the bytes.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use crate::blob::{BlobError, BlobReader, CHUNK};
+use crate::digest::{Algorithm, Digest};
+use crate::media::Compression;
+use crate::store::{Location, StoreError};
+
+/// The largest window that a zstd frame may ask for, as a power of two: 128 MiB, the limit of the format's own tools.
+const LARGEST_WINDOW: u32 = 27;
+
+/// Reads a whole layer and returns the SHA-256 of its unpacked form.
+///
+/// # Errors
+/// When the layer is not what its digest says, or cannot be unpacked. The first is found even where the second comes
+/// first, since it is the reason.
+pub(super) fn diff_id(reader: BlobReader<'_>, place: &Location) -> Result<Option<Digest>, StoreError> {
+    let content = reader.content().clone();
+    let failed = |error| StoreError::reading(error, &content, place);
+    let mut raw = BufReader::with_capacity(CHUNK, reader);
+    let start = raw.fill_buf().map_err(|error| failed(BlobError::from_io(error)))?;
+    let compression = Compression::sniffed(start);
+    let (unpacked, mut raw) = unpack(compression, raw);
+    // The decoder may have stopped before the end: the rest decides whether the bytes were right at all.
+    io::copy(&mut raw, &mut io::sink()).map_err(|error| failed(BlobError::from_io(error)))?;
+    raw.into_inner().finish().map_err(failed)?;
+    match unpacked {
+        Ok(diff_id) => Ok(Some(diff_id)),
+        Err(error) => match BlobError::from_io(error) {
+            BlobError::Read(error) => {
+                let reason = format!("it cannot be unpacked as {compression}: {error}");
+                Err(StoreError::malformed(content.digest.to_string(), place, reason))
+            }
+            other => Err(failed(other)),
+        },
+    }
+}
+
+type Raw<'a> = BufReader<BlobReader<'a>>;
+
+/// Unpacks as far as it goes, and gives the reader back.
+fn unpack(compression: Compression, mut raw: Raw<'_>) -> (io::Result<Digest>, Raw<'_>) {
+    match compression {
+        Compression::None => (hash(&mut raw), raw),
+        Compression::Gzip => {
+            let mut decoder = flate2::bufread::MultiGzDecoder::new(raw);
+            let hashed = hash(&mut decoder);
+            (hashed, decoder.into_inner())
+        }
+        Compression::Zstd => {
+            let mut raw = raw;
+            let hashed = zstd::stream::read::Decoder::with_buffer(&mut raw).and_then(|mut decoder| {
+                decoder.window_log_max(LARGEST_WINDOW)?;
+                hash(&mut decoder)
+            });
+            (hashed, raw)
+        }
+    }
+}
+
+fn hash(from: &mut dyn Read) -> io::Result<Digest> {
+    let mut hasher = Algorithm::Sha256.hasher();
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finish()),
+            Ok(count) => hasher.update(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::{Content, Kind};
+    use std::io::Write as _;
+
+    fn check(bytes: &[u8]) -> Result<Digest, String> {
+        let reader = BlobReader::new(Content::of(bytes, Kind::Blob), bytes);
+        let result = diff_id(reader, &Location::Memory("test".to_owned()));
+        result.map(Option::unwrap).map_err(|error| crate::store::causes(&error).join(": "))
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn every_packing_gives_the_same_diff_id() {
+        let plain = Digest::of(b"layerlayer");
+        assert_eq!(check(b"layerlayer"), Ok(plain));
+        assert_eq!(check(&gzip(b"layerlayer")), Ok(plain));
+        assert_eq!(check(&[gzip(b"layer"), gzip(b"layer")].concat()), Ok(plain), "several members");
+        let frame = |bytes: &[u8]| zstd::encode_all(bytes, 3).unwrap();
+        assert_eq!(check(&frame(b"layerlayer")), Ok(plain));
+        assert_eq!(check(&[frame(b"layer"), frame(b"layer")].concat()), Ok(plain), "several frames");
+    }
+
+    #[test]
+    fn damage_inside_a_right_digest_is_found() {
+        let mut torn = gzip(b"layer");
+        let last = torn.len() - 5;
+        torn[last] ^= 1; // the check sum
+        assert!(check(&torn).unwrap_err().contains("cannot be unpacked as gzip"));
+        torn.truncate(last);
+        assert!(check(&torn).unwrap_err().contains("cannot be unpacked as gzip"));
+    }
+
+    #[test]
+    fn a_wrong_digest_is_named_before_what_follows_from_it() {
+        let right = gzip(&[7; 100_000]);
+        let mut wrong = right.clone();
+        wrong[20] ^= 0xff;
+        let reader = BlobReader::new(Content::of(&right, Kind::Blob), wrong.as_slice());
+        let error = diff_id(reader, &Location::Memory("test".to_owned())).unwrap_err();
+        assert!(matches!(error, StoreError::Wrong { .. }), "{error:?}");
+    }
+}

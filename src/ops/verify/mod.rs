@@ -1,0 +1,426 @@
+//! `verify`: every reachable byte, in place, and every problem, not only the first.
+
+mod deep;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+
+use super::Error;
+use super::gather::disagree;
+use super::lookup::{is_attached, name_of, select};
+use super::open::Store;
+use crate::blob::{Cancel, Mismatch};
+use crate::content::{Content, Descriptor, Kind};
+use crate::digest::Digest;
+use crate::document::{Body, Document, ImageConfig};
+use crate::graph::{self, Finding, Node};
+use crate::media::Role;
+use crate::platform::Platform;
+use crate::reference::Selector;
+use crate::store::{Source, StoreError, causes, read_small};
+use crate::text::escaped;
+use crate::transfer::{Event, Observer, Outcome, in_lanes};
+
+/// What is wrong with something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// Something refers to it, and it is not there.
+    Missing,
+    /// It is shorter or longer than promised.
+    SizeMismatch,
+    /// It is something else than promised.
+    DigestMismatch,
+    /// Unpacked, it is not what the config says.
+    DiffIdMismatch,
+    /// The machine could not read it.
+    Unreadable,
+    /// It is not of the form that it must have.
+    Malformed,
+    /// The index says one platform, the config another.
+    PlatformMismatch,
+    /// One name stands for two images.
+    AmbiguousName,
+}
+
+impl Status {
+    /// Returns the word for JSON and tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::SizeMismatch => "size-mismatch",
+            Self::DigestMismatch => "digest-mismatch",
+            Self::DiffIdMismatch => "diffid-mismatch",
+            Self::Unreadable => "unreadable",
+            Self::Malformed => "malformed",
+            Self::PlatformMismatch => "platform-mismatch",
+            Self::AmbiguousName => "ambiguous-name",
+        }
+    }
+}
+
+/// Something wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The digest of the content, or the file or the name that is meant.
+    pub subject: String,
+    /// What is wrong with it.
+    pub status: Status,
+    /// What it is: `layer 3 of linux/arm64`.
+    pub about: String,
+    /// The digests of what refers to it.
+    pub referenced_by: Vec<Digest>,
+    /// The details.
+    pub detail: String,
+}
+
+/// How thoroughly to check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// Sizes and digests of all content, and documents against each other.
+    Digests,
+    /// Layers unpacked too, and their `diff_ids`.
+    DiffIds,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, Default)]
+pub struct Verified {
+    /// How many top-level descriptors were followed.
+    pub images: usize,
+    /// How many pieces were read and hashed.
+    pub pieces: u64,
+    /// How many bytes these are.
+    pub bytes: u64,
+    /// How many layers were unpacked to check their `diff_ids`.
+    pub unpacked: u64,
+    /// Everything wrong, in the order of the place.
+    pub problems: Vec<Problem>,
+    /// Blobs that nothing refers to: no harm, and not read.
+    pub unreferenced: Vec<(Digest, u64)>,
+}
+
+/// Checks everything that can be reached from an image, or from all of a place.
+///
+/// # Errors
+/// When the image is not there, or somebody asked to stop. Whatever is wrong with content is a [`Problem`].
+pub fn verify(
+    store: &Store,
+    selector: Option<&Selector>,
+    depth: Depth,
+    jobs: NonZeroUsize,
+    cancel: &Cancel,
+    observer: &dyn Observer,
+) -> Result<Verified, Error> {
+    let mut task = Task {
+        store,
+        cancel,
+        verified: Verified::default(),
+        images: Vec::new(),
+        stated: HashMap::new(),
+        reached: HashSet::new(),
+    };
+    let roots = match selector {
+        Some(_) => select(store, selector)?,
+        None => match store.roots() {
+            Ok(roots) => roots,
+            Err(error) => {
+                task.found("index.json".to_owned(), "the list of images", Vec::new(), &error);
+                return Ok(task.verified);
+            }
+        },
+    };
+    task.verified.images = roots.len();
+    if selector.is_none() {
+        task.names(&roots);
+    }
+    task.check(&roots, depth, jobs, observer)?;
+    if selector.is_none() {
+        task.unreferenced()?;
+    }
+    task.verified.problems.dedup();
+    Ok(task.verified)
+}
+
+/// An image whose config has to agree with the rest.
+struct Image {
+    manifest: Digest,
+    about: String,
+    config: Descriptor,
+    layers: Vec<Descriptor>,
+}
+
+struct Task<'a> {
+    store: &'a Store,
+    cancel: &'a Cancel,
+    verified: Verified,
+    images: Vec<Image>,
+    /// The platforms that indexes give a manifest.
+    stated: HashMap<Digest, Vec<Platform>>,
+    reached: HashSet<Digest>,
+}
+
+impl Task<'_> {
+    /// Finds names that stand for two images.
+    fn names(&mut self, roots: &[Descriptor]) {
+        let mut named: BTreeMap<&str, BTreeSet<Digest>> = BTreeMap::new();
+        for root in roots.iter().filter(|root| !is_attached(root)) {
+            named.entry(name_of(root).unwrap_or_default()).or_default().insert(*root.digest());
+        }
+        for (name, digests) in named.into_iter().filter(|(name, digests)| !name.is_empty() && digests.len() > 1) {
+            let list = digests.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ");
+            self.verified.problems.push(Problem {
+                subject: escaped(name),
+                status: Status::AmbiguousName,
+                about: "a name in index.json".to_owned(),
+                referenced_by: Vec::new(),
+                detail: format!("it stands for {list}: loaders take the first, the last, or none"),
+            });
+        }
+    }
+
+    fn check(
+        &mut self,
+        roots: &[Descriptor],
+        depth: Depth,
+        jobs: NonZeroUsize,
+        observer: &dyn Observer,
+    ) -> Result<(), Error> {
+        let (images, stated) = (&mut self.images, &mut self.stated);
+        let mut documents = 0;
+        let mut document_bytes = 0;
+        let reach = graph::reach(self.store, roots, &mut |descriptor, document| {
+            documents += 1;
+            document_bytes += descriptor.size();
+            note(descriptor, document, images, stated);
+        });
+        for root in roots {
+            if let Some(platform) = root.platform() {
+                stated.entry(*root.digest()).or_default().push(platform.clone());
+            }
+        }
+        self.reached = reach.nodes.iter().map(|node| node.content.digest).collect();
+        let mut done: HashSet<Digest> = HashSet::new();
+        for finding in &reach.findings {
+            done.insert(finding.digest);
+            self.finding(finding);
+        }
+        let abouts: HashMap<Digest, &Node> = reach.nodes.iter().map(|node| (node.content.digest, node)).collect();
+        let diff_ids = self.configs(&abouts, &mut done);
+        let mut contents: Vec<Content> = Vec::new();
+        for node in &reach.nodes {
+            let read = matches!(node.content.kind, Kind::Manifest(_));
+            if !read && done.insert(node.content.digest) {
+                contents.push(node.content.clone());
+            }
+        }
+        contents.sort_by_key(|content| std::cmp::Reverse(content.size));
+        let diff_ids = match depth {
+            Depth::Digests => HashMap::new(),
+            Depth::DiffIds => diff_ids,
+        };
+        self.verified.pieces += documents;
+        self.verified.bytes += document_bytes;
+        self.read(&contents, &abouts, &diff_ids, jobs, observer)
+    }
+
+    fn finding(&mut self, finding: &Finding) {
+        self.found(finding.digest.to_string(), &finding.about, finding.referenced_by.clone(), &finding.error);
+    }
+
+    fn found(&mut self, subject: String, about: &str, referenced_by: Vec<Digest>, error: &StoreError) {
+        self.verified.problems.push(problem(subject, about.to_owned(), referenced_by, error));
+    }
+
+    /// Reads every config once: its form, its platform, and what it promises of the layers.
+    fn configs(
+        &mut self,
+        nodes: &HashMap<Digest, &Node>,
+        done: &mut HashSet<Digest>,
+    ) -> HashMap<Digest, BTreeSet<Digest>> {
+        let mut diff_ids: HashMap<Digest, BTreeSet<Digest>> = HashMap::new();
+        for image in std::mem::take(&mut self.images) {
+            let digest = *image.config.digest();
+            let about = nodes.get(&digest).map_or_else(|| image.about.clone(), |node| node.about.clone());
+            let first = done.insert(digest);
+            let config = read_small(self.store, &image.config.content()).and_then(|raw| {
+                ImageConfig::parse(&raw)
+                    .map_err(|error| StoreError::malformed(digest.to_string(), self.store.location(), error))
+            });
+            let config = match config {
+                Ok(config) => config,
+                Err(error) => {
+                    if first {
+                        self.found(digest.to_string(), &about, vec![image.manifest], &error);
+                    }
+                    continue;
+                }
+            };
+            if first {
+                self.verified.pieces += 1;
+                self.verified.bytes += image.config.size();
+            }
+            self.compare(&image, &config, &about);
+            for (layer, diff_id) in image.layers.iter().zip(&config.diff_ids) {
+                diff_ids.entry(*layer.digest()).or_default().insert(*diff_id);
+            }
+        }
+        diff_ids
+    }
+
+    /// Compares a config with what refers to it.
+    fn compare(&mut self, image: &Image, config: &ImageConfig, about: &str) {
+        let mut complain = |status, detail| {
+            self.verified.problems.push(Problem {
+                subject: image.config.digest().to_string(),
+                status,
+                about: about.to_owned(),
+                referenced_by: vec![image.manifest],
+                detail,
+            });
+        };
+        let (layers, diff_ids) = (image.layers.len(), config.diff_ids.len());
+        if layers != diff_ids {
+            complain(Status::Malformed, format!("it has {diff_ids} diff_ids for {layers} layers"));
+        }
+        let said = !config.platform.os.is_empty() && !config.platform.architecture.is_empty();
+        for stated in self.stated.get(&image.manifest).into_iter().flatten() {
+            if said && disagree(stated, &config.platform) {
+                let detail = format!("its config is for {}, the index says {stated}", config.platform);
+                complain(Status::PlatformMismatch, detail);
+            }
+        }
+    }
+
+    /// Reads and hashes content in lanes.
+    fn read(
+        &mut self,
+        contents: &[Content],
+        nodes: &HashMap<Digest, &Node>,
+        diff_ids: &HashMap<Digest, BTreeSet<Digest>>,
+        jobs: NonZeroUsize,
+        observer: &dyn Observer,
+    ) -> Result<(), Error> {
+        let bytes = contents.iter().map(|content| content.size).sum();
+        observer.hear(Event::Begun { pieces: contents.len() as u64, bytes });
+        let found: Mutex<Vec<(Digest, Problem)>> = Mutex::default();
+        let tally = Mutex::new((0, 0, 0));
+        let meter = |bytes| observer.hear(Event::Advanced { bytes });
+        let store = self.store;
+        let result = in_lanes(contents, jobs.get(), self.cancel, |content, cancel| {
+            let node = nodes.get(&content.digest);
+            let about = node.map_or("content", |node| node.about.as_str());
+            let referenced_by = || node.map(|node| node.referenced_by.clone()).unwrap_or_default();
+            let report = |problem| {
+                found.lock().unwrap_or_else(PoisonError::into_inner).push((content.digest, problem));
+            };
+            let reader = match store.open(content) {
+                Ok(reader) => reader.cancelled_by(cancel).metered_by(&meter),
+                Err(StoreError::Missing { .. }) if node.is_some_and(|node| node.media_type.is_foreign_layer()) => {
+                    return Ok(());
+                }
+                Err(error) => {
+                    report(problem(content.digest.to_string(), about.to_owned(), referenced_by(), &error));
+                    return Ok(());
+                }
+            };
+            let expected = diff_ids.get(&content.digest);
+            let checked = match expected {
+                Some(_) => deep::diff_id(reader, store.location()),
+                None => reader.check().map(|_| None).map_err(|e| StoreError::reading(e, content, store.location())),
+            };
+            let unpacked = match checked {
+                Ok(unpacked) => unpacked,
+                Err(StoreError::Cancelled) => return Err(StoreError::Cancelled),
+                Err(error) => {
+                    report(problem(content.digest.to_string(), about.to_owned(), referenced_by(), &error));
+                    return Ok(());
+                }
+            };
+            {
+                let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                *tally = (tally.0 + 1, tally.1 + content.size, tally.2 + u64::from(unpacked.is_some()));
+            }
+            for expected in expected.into_iter().flatten() {
+                if let Some(got) = unpacked.filter(|got| got != expected) {
+                    report(Problem {
+                        subject: content.digest.to_string(),
+                        status: Status::DiffIdMismatch,
+                        about: about.to_owned(),
+                        referenced_by: referenced_by(),
+                        detail: format!("unpacked it is {got}, expected {expected}"),
+                    });
+                }
+            }
+            observer.hear(Event::Finished { content, about, outcome: Outcome::Checked });
+            Ok(())
+        });
+        observer.hear(Event::Ended);
+        result.map_err(|(_, error)| error)?;
+        let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // lanes end in any order: the report does not
+        found.sort_by(|(a, one), (b, other)| (a, one.status, &one.detail).cmp(&(b, other.status, &other.detail)));
+        self.verified.problems.extend(found.into_iter().map(|(_, problem)| problem));
+        let (pieces, bytes, unpacked) = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.verified.pieces += pieces;
+        self.verified.bytes += bytes;
+        self.verified.unpacked += unpacked;
+        Ok(())
+    }
+
+    /// Lists the blobs that the walk did not come by.
+    fn unreferenced(&mut self) -> Result<(), Error> {
+        let mut blobs = self.store.blobs()?;
+        blobs.retain(|(digest, _)| !self.reached.contains(digest));
+        blobs.sort_unstable();
+        self.verified.unreferenced = blobs;
+        Ok(())
+    }
+}
+
+/// Takes note of what documents say of each other.
+fn note(
+    descriptor: &Descriptor,
+    document: &Document,
+    images: &mut Vec<Image>,
+    stated: &mut HashMap<Digest, Vec<Platform>>,
+) {
+    match document.body() {
+        Body::Index(index) => {
+            for child in &index.manifests {
+                if let Some(platform) = child.platform().filter(|platform| !platform.is_unknown()) {
+                    stated.entry(*child.digest()).or_default().push(platform.clone());
+                }
+            }
+        }
+        Body::Manifest(manifest) => {
+            let is_layer = |layer: &Descriptor| matches!(layer.media_type().role(), Role::Layer(_));
+            let config = manifest.config.as_ref().filter(|config| config.content().kind == Kind::Config);
+            if let Some(config) = config.filter(|_| manifest.layers.iter().all(is_layer)) {
+                images.push(Image {
+                    manifest: *descriptor.digest(),
+                    about: format!("config of {}", descriptor.digest().short()),
+                    config: config.clone(),
+                    layers: manifest.layers.clone(),
+                });
+            }
+        }
+    }
+}
+
+/// Turns what a store said into a problem.
+fn problem(subject: String, about: String, referenced_by: Vec<Digest>, error: &StoreError) -> Problem {
+    let status = match error {
+        StoreError::Missing { .. } | StoreError::Absent { .. } => Status::Missing,
+        StoreError::Wrong { mismatch: Mismatch::Short { .. } | Mismatch::Long { .. }, .. } => Status::SizeMismatch,
+        StoreError::Wrong { mismatch: Mismatch::Digest { .. }, .. } => Status::DigestMismatch,
+        StoreError::Io { .. } => Status::Unreadable,
+        _ => Status::Malformed,
+    };
+    let detail = match causes(error).as_slice() {
+        [] => error.to_string(),
+        causes => causes.join(": "),
+    };
+    Problem { subject, status, about, referenced_by, detail }
+}
