@@ -203,6 +203,17 @@ impl Descriptor {
         self
     }
 
+    /// Returns the descriptor for other content of its type: all else that it says stays.
+    #[must_use]
+    pub fn with_content(mut self, other: &Self) -> Self {
+        self.digest = other.digest;
+        self.size = other.size;
+        self.fields.insert("digest".to_owned(), other.digest.to_string().into());
+        self.fields.insert("size".to_owned(), other.size.into());
+        self.fields.remove("data"); // it was the old content
+        self
+    }
+
     /// Returns the descriptor with an annotation set.
     #[must_use]
     pub fn with_annotation(mut self, name: &str, value: &str) -> Self {

@@ -204,6 +204,21 @@ impl Walk<'_> {
     }
 }
 
+/// Takes out layers that are missing where their media type lets them be fetched from elsewhere, and returns those.
+#[must_use]
+pub fn without_foreign(source: &dyn Source, mut reach: Reach) -> (Reach, Vec<Digest>) {
+    let mut absent = Vec::new();
+    reach.nodes.retain(|node| {
+        let is_absent =
+            node.media_type.is_foreign_layer() && matches!(source.open(&node.content), Err(StoreError::Missing { .. }));
+        if is_absent {
+            absent.push(node.content.digest);
+        }
+        !is_absent
+    });
+    (reach, absent)
+}
+
 /// Returns whose content lies below a descriptor: its platform, else its name.
 fn owner_of(descriptor: &Descriptor) -> Option<String> {
     if let Some(of) = descriptor.attestation_of() {

@@ -59,9 +59,19 @@ impl<'a> Plan<'a> {
         self.inventory.contents.push(content);
     }
 
+    /// Keeps only some of the content.
+    pub fn retain(&mut self, keep: impl Fn(&Content) -> bool) {
+        self.inventory.contents.retain(keep);
+    }
+
     /// Adds a descriptor to be named.
     pub fn add_root(&mut self, root: Descriptor) {
         self.inventory.roots.push(root);
+    }
+
+    /// Adds a descriptor that is to be named no longer, exactly as it stands at the target.
+    pub fn add_gone(&mut self, root: Descriptor) {
+        self.inventory.gone.push(root);
     }
 
     /// Returns all that is to arrive.

@@ -12,9 +12,9 @@ use std::time::Duration;
 use barge::blob::{BlobError, BlobReader, Cancel, Mismatch};
 use barge::content::{CONTAINERD_NAME, Content, Descriptor, Kind, REF_NAME};
 use barge::digest::{Algorithm, Digest};
-use barge::media::OCI_LAYER;
+use barge::media::{Compression, OCI_LAYER};
 use barge::plan::Plan;
-use barge::store::archive::{Archive, ArchiveOptions, ArchiveSink, Place, ReadOptions};
+use barge::store::archive::{Archive, ArchiveOptions, ArchiveSink, Place, ReadOptions, Shape};
 use barge::store::layout::{Layout, LayoutOptions, LayoutSink};
 use barge::store::memory::Memory;
 use barge::store::{Committed, Durability, Inventory, PutError, Sink, Source, StoreError};
@@ -117,6 +117,8 @@ impl InArchive {
 fn archive_options() -> ArchiveOptions {
     ArchiveOptions {
         base_index: None,
+        shape: Shape::Layout,
+        compression: Compression::None,
         companions: Vec::new(),
         jobs: NonZeroUsize::new(2).unwrap(),
         durability: Durability::Unsynced,
@@ -159,7 +161,7 @@ impl std::io::Write for Collect {
 impl Backend for InStream {
     fn sink(&mut self) -> Box<dyn Sink + '_> {
         self.bytes = Arc::default();
-        Box::new(ArchiveSink::to_stream(Box::new(Collect(Arc::clone(&self.bytes))), archive_options()))
+        Box::new(ArchiveSink::to_stream(Box::new(Collect(Arc::clone(&self.bytes))), archive_options()).unwrap())
     }
 
     fn source(&mut self) -> Box<dyn Source + '_> {

@@ -2,7 +2,6 @@
 
 use barge::ops::Error;
 use barge::ops::look::{Inspected, Part, inspect};
-use barge::platform::PlatformFilter;
 use barge::store::Source as _;
 use barge::text::is_unsafe;
 use clap::Args;
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Session;
 use super::report::Report;
+use super::write::platforms;
 
 /// Show the index, the manifest or the config of an image.
 #[derive(Args, Debug)]
@@ -34,8 +34,7 @@ pub(crate) struct InspectArgs {
 }
 
 pub(crate) fn run(args: &InspectArgs, session: &Session<'_>) -> Result<Report, Error> {
-    let platforms = PlatformFilter::parse(args.platform.iter().map(String::as_str))
-        .map_err(|error| Error::Usage { hint: error.hint(), message: error.to_string() })?;
+    let platforms = platforms(&args.platform)?;
     let part = if args.config { Part::Config } else { Part::Manifest };
     let words: Vec<String> = args.reference.iter().cloned().collect();
     let mut places = super::ls::places(&words, session)?;

@@ -1,16 +1,12 @@
 //! `barge merge`
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use barge::ops::Error;
 use barge::ops::lookup::select_for_merge;
 use barge::ops::merge::{Attestations, IndexType, Member, MergeOptions, MergeSource, OnDuplicate, merge};
 use barge::ops::open::open;
-use barge::ops::target::{Target, WriteOptions, names_of};
-use barge::platform::PlatformFilter;
-use barge::reference::ImageName;
-use barge::store::Durability;
+use barge::ops::target::{Target, names_of};
 use barge::text::human_size;
 use barge::transfer::{Event, Observer as _, Summary};
 use clap::{Args, ValueEnum};
@@ -18,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::Session;
 use super::report::{Report, table};
+use super::write::{WriteArgs, count, names, platforms, say_summary, stats};
 
 /// Merge images, one for each platform, into one multi-arch image.
 ///
@@ -50,12 +47,8 @@ pub(crate) struct MergeArgs {
     /// The type of the index: an OCI image index or a Docker manifest list
     #[arg(long, value_enum, default_value = "oci", value_name = "TYPE")]
     media_type: TypeArg,
-    /// Do not wait until the medium holds everything: for scratch work
-    #[arg(long)]
-    no_sync: bool,
-    /// How long to wait for another process that holds the target
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    lock_timeout: u64,
+    #[command(flatten)]
+    write: WriteArgs,
     /// The images: DIR, FILE.tar, either with :NAME or @DIGEST, or - for an archive on standard input
     #[arg(required = true, value_name = "SRC")]
     sources: Vec<String>,
@@ -81,11 +74,7 @@ enum TypeArg {
 
 pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Error> {
     let options = options(args)?;
-    let write = WriteOptions {
-        jobs: session.global.jobs(),
-        durability: if args.no_sync { Durability::Unsynced } else { Durability::Synced },
-        lock_timeout: Duration::from_secs(args.lock_timeout),
-    };
+    let write = args.write.options(session);
     let context = session.context();
     let opened = args.sources.iter().map(|word| open(word, &context)).collect::<Result<Vec<_>, _>>()?;
     let mut sources = Vec::new();
@@ -104,13 +93,16 @@ pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Err
     let contents = &merged.plan.inventory().contents;
     let (pieces, size) = (contents.len(), contents.iter().map(|content| content.size).sum::<u64>());
     let summary = if session.global.dry_run {
-        session.ui.say(&format!("would merge {} platforms into {place} as {}", merged.members.len(), names.join(", ")));
+        session.ui.say(&format!(
+            "would merge {} into {place} as {}",
+            count(merged.members.len() as u64, "platform"),
+            names.join(", ")
+        ));
         session.ui.say(members_table(&merged.members).trim_end());
         session.ui.say(&format!("would bring {pieces} blobs, {}", human_size(size)));
         None
     } else {
         let summary = target.deliver(merged.plan, &session.cancel, &session.ui)?;
-        session.ui.finish();
         say_what_was_done(session, &merged.members, &names, &place, &summary);
         Some(summary)
     };
@@ -127,36 +119,13 @@ pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Err
     if place == "-" {
         session.ui.say(&digest);
     }
-    let summary = summary.unwrap_or_default();
-    for (key, value) in [
-        ("bytes", summary.written_bytes),
-        ("written", summary.written),
-        ("present", summary.present),
-        ("presentBytes", summary.present_bytes),
-        ("replaced", summary.replaced),
-    ] {
-        report.stats.insert(key.to_owned(), json!(value));
-    }
+    report.stats = stats(&summary.unwrap_or_default());
     Ok(report)
 }
 
 fn options(args: &MergeArgs) -> Result<MergeOptions, Error> {
-    let mut names = Vec::new();
-    for tag in &args.tag {
-        let name = ImageName::parse(tag)?;
-        if name.digest().is_some() {
-            return Err(Error::Usage {
-                message: format!("cannot name the result {name}: its digest is not known yet"),
-                hint: Some("give a name and a tag".to_owned()),
-            });
-        }
-        let name = name.with_default_tag();
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    let platforms = PlatformFilter::parse(args.platform.iter().map(String::as_str))
-        .map_err(|error| Error::Usage { hint: error.hint(), message: error.to_string() })?;
+    let names = names(&args.tag)?;
+    let platforms = platforms(&args.platform)?;
     let mut annotations = BTreeMap::new();
     for annotation in &args.annotation {
         let pair = annotation.split_once('=').filter(|(key, _)| !key.is_empty());
@@ -189,21 +158,12 @@ fn options(args: &MergeArgs) -> Result<MergeOptions, Error> {
 }
 
 fn say_what_was_done(session: &Session<'_>, members: &[Member], names: &[String], place: &str, summary: &Summary) {
-    if summary.written == 0 && !summary.renamed {
-        let names = names.join(", ");
-        session.ui.say(&format!(
-            "nothing to do: {place} holds {names} already, {} checked",
-            human_size(summary.present_bytes)
-        ));
-        return;
+    if summary.written > 0 || summary.renamed {
+        let platforms = count(members.len() as u64, "platform");
+        session.ui.say(&format!("merged {platforms} into {place} as {}", names.join(", ")));
+        session.ui.say(members_table(members).trim_end());
     }
-    session.ui.say(&format!("merged {} platforms into {place} as {}", members.len(), names.join(", ")));
-    session.ui.say(members_table(members).trim_end());
-    let mut wrote = format!("wrote {} blobs, {}", summary.written, human_size(summary.written_bytes));
-    if summary.present > 0 {
-        wrote.push_str(&format!("; {} were there, {}", summary.present, human_size(summary.present_bytes)));
-    }
-    session.ui.say(&wrote);
+    say_summary(session, place, summary);
 }
 
 fn members_table(members: &[Member]) -> String {

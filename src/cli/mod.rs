@@ -3,13 +3,21 @@
 //! A command is a file with its `Args` and a thin `run` that calls one operation and turns its result into a
 //! [`report::Report`].
 
+mod cat;
+mod copy;
+mod gc;
 mod inspect;
+mod load;
 mod ls;
 mod merge;
 mod report;
+mod rm;
+mod save;
+mod tag;
 mod tree;
 mod ui;
 mod verify;
+mod write;
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -59,6 +67,24 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Show how the pieces of an image hang together
     Tree(tree::TreeArgs),
+    /// Print the exact bytes of a manifest, a config or a blob
+    Cat(cat::CatArgs),
+    /// Copy images between two places
+    #[command(visible_alias = "cp")]
+    Copy(copy::CopyArgs),
+    /// Write images into one archive that loads everywhere
+    #[command(visible_alias = "export")]
+    Save(save::SaveArgs),
+    /// Take archives into a layout
+    #[command(visible_alias = "import")]
+    Load(load::LoadArgs),
+    /// Give an image further names
+    Tag(tag::TagArgs),
+    /// Take images, or some of their platforms, out of a place
+    #[command(visible_aliases = ["rmi", "delete"])]
+    Rm(rm::RmArgs),
+    /// Remove the blobs of a layout that nothing refers to
+    Gc(gc::GcArgs),
     /// Print the version
     Version,
 }
@@ -71,6 +97,13 @@ impl Command {
             Self::Ls(_) => "ls",
             Self::Inspect(_) => "inspect",
             Self::Tree(_) => "tree",
+            Self::Cat(_) => "cat",
+            Self::Copy(_) => "copy",
+            Self::Save(_) => "save",
+            Self::Load(_) => "load",
+            Self::Tag(_) => "tag",
+            Self::Rm(_) => "rm",
+            Self::Gc(_) => "gc",
             Self::Version => "version",
         }
     }
@@ -173,6 +206,13 @@ fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
         Command::Ls(args) => ls::run(args, session),
         Command::Inspect(args) => inspect::run(args, session),
         Command::Tree(args) => tree::run(args, session),
+        Command::Cat(args) => cat::run(args, session),
+        Command::Copy(args) => copy::run(args, session),
+        Command::Save(args) => save::run(args, session),
+        Command::Load(args) => load::run(args, session),
+        Command::Tag(args) => tag::run(args, session),
+        Command::Rm(args) => rm::run(args, session),
+        Command::Gc(args) => gc::run(args, session),
         Command::Version => Ok(Report::version()),
     }
 }

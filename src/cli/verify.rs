@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Session;
 use super::report::{Failure, Report};
+use super::write::count;
 
 /// Check every reachable byte of a place or an image, and list everything wrong.
 ///
@@ -46,10 +47,9 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session<'_>) -> Result<Report, Er
     report.stats.insert("bytes".to_owned(), json!(bytes));
     report.stats.insert("problems".to_owned(), json!(problems));
     if problems > 0 {
-        let count = if problems == 1 { "1 problem".to_owned() } else { format!("{problems} problems") };
         report.failure = Some(Failure {
             class: Class::Content,
-            message: format!("{count} found"),
+            message: format!("{} found", count(problems as u64, "problem")),
             hint: Some("what is missing or wrong has to be copied again from where it was made".to_owned()),
         });
     }
@@ -63,14 +63,16 @@ fn as_text(label: &str, verified: &Verified) -> String {
     }
     let unpacked = match verified.unpacked {
         0 => String::new(),
-        count => format!(", {count} layers unpacked"),
+        number => format!(", {} unpacked", count(number, "layer")),
     };
     let result = if verified.problems.is_empty() { "ok" } else { "NOT ok" };
     let (images, pieces, size) = (verified.images, verified.pieces, human_size(verified.bytes));
-    text.push_str(&format!("{label}: {result}: {images} images, {pieces} blobs, {size} checked{unpacked}\n"));
+    let (images, pieces) = (count(images as u64, "image"), count(pieces, "blob"));
+    text.push_str(&format!("{label}: {result}: {images}, {pieces}, {size} checked{unpacked}\n"));
     if !verified.unreferenced.is_empty() {
         let size = human_size(verified.unreferenced.iter().map(|(_, size)| size).sum());
-        text.push_str(&format!("{label}: note: {} blobs are not referred to, {size}\n", verified.unreferenced.len()));
+        let blobs = count(verified.unreferenced.len() as u64, "unreferenced blob");
+        text.push_str(&format!("{label}: note: {blobs}, {size}\n"));
     }
     text
 }

@@ -139,7 +139,11 @@ impl Task<'_> {
                 read = Some(document.clone());
             }
         });
-        let reach = self.without_foreign(reach).whole()?;
+        let (reach, absent) = graph::without_foreign(self.source, reach);
+        for digest in absent {
+            self.gathered.warnings.push(format!("{digest} is a layer to be fetched from elsewhere: left out"));
+        }
+        let reach = reach.whole()?;
         let config = match read.as_ref().map(Document::body) {
             Some(Body::Manifest(manifest)) => manifest.config.as_ref(),
             _ => None,
@@ -209,20 +213,6 @@ impl Task<'_> {
             .into()),
             None => Ok(config.clone()),
         }
-    }
-
-    /// Forgives layers that are missing where their media type lets them be fetched from elsewhere.
-    fn without_foreign(&mut self, mut reach: Reach) -> Reach {
-        let (source, warnings) = (self.source, &mut self.gathered.warnings);
-        reach.nodes.retain(|node| {
-            let absent = node.media_type.is_foreign_layer()
-                && matches!(source.open(&node.content), Err(StoreError::Missing { .. }));
-            if absent {
-                warnings.push(format!("{} is a layer to be fetched from elsewhere: left out", node.content.digest));
-            }
-            !absent
-        });
-        reach
     }
 
     /// Gives every attestation to the image that it describes.

@@ -23,6 +23,10 @@ use crate::store::{Source, StoreError, read_document};
 pub struct Loadable {
     /// The bytes of `manifest.json`; none when no image can be named in it.
     pub manifest_json: Option<Vec<u8>>,
+    /// The content that it names.
+    pub contents: HashSet<Digest>,
+    /// Names of images with several platforms, of which it can name but one.
+    pub several: Vec<String>,
     /// Names whose layers the classic docker store cannot read, because they are packed with zstd.
     pub zstd: Vec<String>,
 }
@@ -40,13 +44,18 @@ struct Element {
 pub fn loadable(source: &dyn Source, roots: &[Descriptor]) -> Result<Loadable, StoreError> {
     let mut elements: Vec<Element> = Vec::new();
     let mut tagged = HashSet::new();
-    let mut zstd = Vec::new();
+    let mut loadable = Loadable::default();
     for root in roots.iter().filter(|root| !is_attached(root)) {
-        let Some(manifest) = manifest_for_classic(source, root)? else { continue };
+        let Some((manifest, images)) = manifest_for_classic(source, root)? else { continue };
         let Some((config, layers)) = image_of(&manifest) else { continue };
         let tag = name_of(root).and_then(full_name);
+        if images > 1 {
+            loadable.several.push(tag.clone().unwrap_or_else(|| root.digest().short()));
+        }
+        loadable.contents.insert(config);
+        loadable.contents.extend(&layers);
         if manifest.layers.iter().any(|layer| layer.media_type().role() == Role::Layer(Compression::Zstd)) {
-            zstd.push(tag.clone().unwrap_or_else(|| root.digest().short()));
+            loadable.zstd.push(tag.clone().unwrap_or_else(|| root.digest().short()));
         }
         let at = elements.iter().position(|element| element.config == config && element.layers == layers);
         let at = at.unwrap_or_else(|| {
@@ -57,8 +66,8 @@ pub fn loadable(source: &dyn Source, roots: &[Descriptor]) -> Result<Loadable, S
         elements[at].tags.extend(tag.filter(|tag| tagged.insert(tag.clone())));
     }
     let elements: Vec<Value> = elements.iter().map(Element::to_value).collect();
-    let manifest_json = (!elements.is_empty()).then(|| json::encode(&Value::Array(elements)));
-    Ok(Loadable { manifest_json, zstd })
+    loadable.manifest_json = (!elements.is_empty()).then(|| json::encode(&Value::Array(elements)));
+    Ok(loadable)
 }
 
 impl Element {
@@ -75,23 +84,29 @@ fn full_name(name: &str) -> Option<String> {
     (name.tag().is_some() && name.digest().is_none()).then(|| name.to_string())
 }
 
-fn manifest_for_classic(source: &dyn Source, root: &Descriptor) -> Result<Option<Manifest>, StoreError> {
+/// Returns the manifest of the one platform, and how many there are to choose from.
+fn manifest_for_classic(source: &dyn Source, root: &Descriptor) -> Result<Option<(Manifest, usize)>, StoreError> {
     let mut descriptor = root.clone();
+    let mut images = 1;
     // an index in an index is followed to its first image, as far as a walk goes
     for _ in 0..crate::graph::DEEPEST {
         if !descriptor.media_type().is_document() {
             return Ok(None);
         }
         match read_document(source, &descriptor)?.body() {
-            Body::Manifest(manifest) => return Ok(Some(manifest.clone())),
+            Body::Manifest(manifest) => return Ok(Some((manifest.clone(), images))),
             Body::Index(index) => {
-                let runnable =
-                    |child: &&Descriptor| child.attestation_of().is_none() && child.media_type().is_document();
+                // of a sparse index only what is there can be named
+                let is_there = |child: &Descriptor| source.open(&child.content()).is_ok();
+                let runnable = |child: &&Descriptor| {
+                    child.attestation_of().is_none() && child.media_type().is_document() && is_there(child)
+                };
                 let classic =
                     Platform { os: "linux".to_owned(), architecture: "amd64".to_owned(), ..Platform::default() };
                 let is_classic =
                     |child: &&Descriptor| child.platform().is_some_and(|platform| classic.matches(platform));
                 let mut children = index.manifests.iter().filter(runnable);
+                images = images.max(children.clone().count());
                 match children.clone().find(is_classic).or_else(|| children.next()) {
                     Some(child) => descriptor = child.clone(),
                     None => return Ok(None),

@@ -1,8 +1,8 @@
 //! Looking up an image in a place by name, digest or position.
 //!
 //! A name is looked up by these rules, and the first with a hit wins: the full name that containerd wrote; the layout's
-//! own reference name; both sides normalised (`docker.io/library/`, `:latest`); the tag alone. Where two digests answer
-//! under the winning rule nothing is guessed.
+//! own reference name; both sides normalised (`docker.io/library/`, `:latest`); the tag alone; a digest or the start of one.
+//! Where two digests answer under the winning rule nothing is guessed.
 
 use std::collections::HashSet;
 
@@ -49,7 +49,10 @@ pub fn select(source: &dyn Source, selector: Option<&Selector>) -> Result<Vec<De
         return Ok(distinct(roots.into_iter().filter(|root| !is_attached(root)).collect()));
     };
     let found = match selector {
-        Selector::Name(name) => by_name(&roots, name),
+        Selector::Name(name) => match (by_name(&roots, name), name.parse()) {
+            (found, Ok(digest)) if found.is_empty() => by_digest(source, &roots, &digest)?,
+            (found, _) => found,
+        },
         Selector::Pinned { name, digest } => {
             let whole = selector.name().map(|whole| by_name(&roots, &whole)).unwrap_or_default();
             if whole.is_empty() {
@@ -177,8 +180,12 @@ fn candidates(images: &[Descriptor]) -> String {
     format!("it holds {list}")
 }
 
-/// Returns the name that a mistyped one most likely means.
+/// Returns the name that one without its registry, or a mistyped one, most likely means.
 fn nearest(images: &[Descriptor], typed: &str) -> Option<String> {
+    let ends = |name: &&str| name.strip_suffix(typed).is_some_and(|before| before.ends_with('/'));
+    if let Some(name) = images.iter().filter_map(name_of).find(ends) {
+        return Some(escaped(name));
+    }
     let names = images.iter().flat_map(|root| {
         let full = name_of(root);
         full.into_iter().chain(full.and_then(tag_of))
@@ -232,7 +239,7 @@ mod tests {
             (":app:v1", vec![0, 2]),
             (":app:latest", vec![3]),
             (":v2", vec![4]),
-            (":y:v2", vec![]),
+            (":x/y:v2", vec![]),
             ("@4", vec![4]),
             ("@5", vec![]),
         ] {
@@ -241,6 +248,7 @@ mod tests {
         let digest = store.roots().unwrap()[3].digest().to_string();
         assert_eq!(positions(&store, &format!("@{digest}")), [3]);
         assert_eq!(positions(&store, &format!("@{}", &digest[7..15])), [3]);
+        assert_eq!(positions(&store, &format!(":{}", &digest[7..15])), [3], "the last rule");
         assert_eq!(positions(&store, &format!(":app@{digest}")), [3]);
         assert!(positions(&store, &format!(":v1@{digest}")).is_empty());
     }
@@ -253,6 +261,9 @@ mod tests {
         assert_eq!(error.causes()[0].matches("v1 (").count(), 2);
         let error = select_one(&store, Some(&Selector::Name("v2".to_owned()))).unwrap_err();
         assert_eq!(error.hint().unwrap(), "did you mean :v1 ?");
+        let qualified = self::store(&[("quay.io/org/app:v1", "v1")]);
+        let error = select_one(&qualified, Some(&Selector::Name("app:v1".to_owned()))).unwrap_err();
+        assert_eq!(error.hint().unwrap(), "did you mean :quay.io/org/app:v1 ?");
     }
 
     #[test]

@@ -3,12 +3,17 @@
 //! An operation reads until it can decide, makes a plan, and lets the engine carry it out. It prints nothing and knows no
 //! terminal: results are values, and what happens on the way goes to an [`Observer`](crate::transfer::Observer).
 
+pub mod attached;
+pub mod carry;
+pub mod copy;
 pub mod gather;
+pub mod gc;
 pub mod loadable;
 pub mod look;
 pub mod lookup;
 pub mod merge;
 pub mod open;
+pub mod rm;
 pub mod target;
 pub mod verify;
 

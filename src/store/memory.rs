@@ -83,7 +83,7 @@ impl Sink for Memory {
         let malformed = |error| StoreError::malformed("index.json", &self.location, Reason::from(error));
         let held: Vec<_> = self.roots.iter().map(Descriptor::to_value).collect();
         let index = json::encode(&json!({"schemaVersion": 2, "manifests": held}));
-        let Some(edited) = names::edit(Some(&index), &coming.roots).map_err(malformed)? else {
+        let Some(edited) = names::edit(Some(&index), &coming.roots, &coming.gone).map_err(malformed)? else {
             return Ok(Committed::Unchanged);
         };
         self.roots = names::parse(edited).map_err(malformed)?;

@@ -277,6 +277,8 @@ pub struct Inventory {
     pub contents: Vec<Content>,
     /// What is to be named: descriptors as they are to stand in `index.json`, names in their annotations.
     pub roots: Vec<Descriptor>,
+    /// What is to be named no longer: descriptors exactly as they stand in `index.json`. Their content stays.
+    pub gone: Vec<Descriptor>,
     /// What a piece is, such as `layer 3 of linux/arm64`, for messages.
     pub about: HashMap<Digest, String>,
 }

@@ -29,6 +29,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use crate::digest::Digest;
 use crate::document::{Body, Document};
 use crate::json::{self, JsonError, Object};
 use crate::media::OCI_INDEX;
@@ -45,12 +46,12 @@ pub fn parse(bytes: Vec<u8>) -> Result<Vec<Descriptor>, JsonError> {
     }
 }
 
-/// Gives roots their names in an `index.json`, or in a new one when there is none; `None` when nothing changes. The page
-/// above has the rules.
+/// Gives roots their names in an `index.json`, or in a new one when there is none, after taking out the descriptors that
+/// are to go; `None` when nothing changes. The page above has the rules.
 ///
 /// # Errors
 /// When the present `index.json` is not what it must be: it is then to be left as it is.
-pub fn edit(current: Option<&[u8]>, roots: &[Descriptor]) -> Result<Option<Vec<u8>>, JsonError> {
+pub fn edit(current: Option<&[u8]>, roots: &[Descriptor], gone: &[Descriptor]) -> Result<Option<Vec<u8>>, JsonError> {
     let Some(bytes) = current else {
         let entries = named(Vec::new(), roots)?;
         let manifests: Vec<_> = entries.iter().map(|entry| entry.descriptor.to_value()).collect();
@@ -60,14 +61,31 @@ pub fn edit(current: Option<&[u8]>, roots: &[Descriptor]) -> Result<Option<Vec<u
     let descriptors = parse(bytes.to_vec())?;
     let mut index = Object::parse(bytes)?;
     let items = index.items("manifests");
-    let entries =
-        descriptors.into_iter().zip(&items).map(|(descriptor, raw)| Entry { descriptor, raw: raw.clone() }).collect();
+    let entries = descriptors.into_iter().zip(&items).map(|(descriptor, raw)| Entry { descriptor, raw: raw.clone() });
+    let entries = entries.filter(|entry| !gone.contains(&entry.descriptor)).collect();
     let after: Vec<_> = named(entries, roots)?.into_iter().map(|entry| entry.raw).collect();
     if after.iter().map(|raw| raw.get()).eq(items.iter().map(|raw| raw.get())) {
         return Ok(None);
     }
     index.set_items("manifests", &after);
     Ok(Some(index.to_raw().get().as_bytes().to_vec()))
+}
+
+/// Returns the names that mean other content once some roots have theirs: each with what it meant before.
+#[must_use]
+pub fn displaced(held: &[Descriptor], roots: &[Descriptor]) -> Vec<(String, Digest)> {
+    let mut displaced = Vec::new();
+    for name in roots.iter().flat_map(claims) {
+        let of = |descriptor: &&Descriptor| claims(descriptor).any(|claimed| claimed == name);
+        let coming = roots.iter().filter(of).map(Descriptor::digest).collect::<Vec<_>>();
+        let old = held.iter().filter(of).map(Descriptor::digest).find(|digest| !coming.contains(digest));
+        if let Some(digest) = old
+            && !displaced.iter().any(|(known, _)| known == name)
+        {
+            displaced.push((name.to_owned(), *digest));
+        }
+    }
+    displaced
 }
 
 /// A top-level descriptor, parsed and as it stands.
@@ -198,6 +216,10 @@ mod tests {
     use crate::media::OCI_MANIFEST;
 
     const FULL: &str = "docker.io/library/app:v1";
+
+    fn edit(current: Option<&[u8]>, roots: &[Descriptor]) -> Result<Option<Vec<u8>>, JsonError> {
+        super::edit(current, roots, &[])
+    }
 
     /// What is shown, what stands there, what comes, and what stands there then.
     type Case<'a> = (&'a str, &'a [&'a str], &'a [&'a str], &'a [&'a str]);
@@ -341,5 +363,26 @@ mod tests {
         {
             edit(Some(text.as_bytes()), &descriptors(&["a - v1"])).unwrap_err();
         }
+    }
+
+    #[test]
+    fn a_name_that_moves_is_told_with_what_it_meant() {
+        let held = descriptors(&["a x/y:v1 v1", "b - v2"]);
+        assert_eq!(displaced(&held, &descriptors(&["a x/y:v1 v1", "c - v3"])), []);
+        let moved = displaced(&held, &descriptors(&["c x/y:v1 v1", "c - v2"]));
+        let of = |content: &str| Digest::of(content.as_bytes());
+        assert_eq!(moved, [("x/y:v1".to_owned(), of("a")), ("v2".to_owned(), of("b"))]);
+    }
+
+    #[test]
+    fn what_goes_leaves_the_rest_as_it_is() {
+        let before = br#"{ "schemaVersion": 2, "odd": 1.0, "manifests": []}"#;
+        let held = super::edit(Some(before), &descriptors(&["a x v1", "b y v1", "b z v1"]), &[]).unwrap().unwrap();
+        let after = super::edit(Some(&held), &[], &descriptors(&["b y v1"])).unwrap().unwrap();
+        assert_eq!(parse(after.clone()).unwrap(), descriptors(&["a x v1", "b z v1"]));
+        assert!(after.starts_with(br#"{"schemaVersion":2,"odd":1.0,"#));
+        assert_eq!(super::edit(Some(&after), &[], &descriptors(&["b y v1"])).unwrap(), None);
+        let replaced = super::edit(Some(&after), &descriptors(&["c - -"]), &descriptors(&["a x v1"])).unwrap().unwrap();
+        assert_eq!(parse(replaced).unwrap(), descriptors(&["b z v1", "c - -"]));
     }
 }

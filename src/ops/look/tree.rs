@@ -3,15 +3,16 @@
 use std::collections::HashSet;
 
 use super::super::Error;
+use super::super::attached::{Attached, attached};
 use super::super::lookup::{name_of, select};
 use super::platform_of;
-use crate::content::{CONTAINERD_SUBJECT, Descriptor, REF_NAME};
+use crate::content::Descriptor;
 use crate::digest::Digest;
 use crate::document::{Body, Document};
 use crate::graph::DEEPEST;
 use crate::media::{MediaType, Role};
 use crate::platform::Platform;
-use crate::reference::{Selector, tag_of};
+use crate::reference::Selector;
 use crate::store::{Source, StoreError, causes, read_document};
 
 /// A piece of content and what lies below it.
@@ -49,15 +50,14 @@ pub fn tree(source: &dyn Source, selector: Option<&Selector>) -> Result<Vec<Bran
     };
     let mut known = HashSet::new();
     roots.retain(|root| known.insert(*root.digest()));
-    let mut task = Task { source, referrers: referrers(source, &all), seen: HashSet::new() };
+    let mut task = Task { source, attached: attached(source, &all), seen: HashSet::new() };
     if selector.is_none() {
         // what is shown below its subject does not stand beside it
-        let shown: HashSet<Digest> = task.referrers.iter().map(|(_, referrer)| *referrer.digest()).collect();
         let held: HashSet<Digest> = all.iter().map(|root| *root.digest()).collect();
-        let subject_is_held = |digest: &Digest| {
-            task.referrers.iter().any(|(subject, referrer)| referrer.digest() == digest && held.contains(subject))
+        let shown = |root: &Descriptor| {
+            task.attached.iter().any(|one| one.root.digest() == root.digest() && held.contains(&one.subject))
         };
-        roots.retain(|root| !shown.contains(root.digest()) || !subject_is_held(root.digest()));
+        roots.retain(|root| !shown(root));
     }
     let mut branches = Vec::new();
     for root in &roots {
@@ -70,33 +70,9 @@ pub fn tree(source: &dyn Source, selector: Option<&Selector>) -> Result<Vec<Bran
     Ok(branches)
 }
 
-/// Finds what belongs to what at the top of a place, by every convention in use.
-fn referrers(source: &dyn Source, roots: &[Descriptor]) -> Vec<(Digest, Descriptor)> {
-    let mut found = Vec::new();
-    for root in roots {
-        let annotated = root.annotation(CONTAINERD_SUBJECT).and_then(|text| text.parse().ok());
-        let tagged = || root.annotation(REF_NAME).and_then(subject_of_tag);
-        // a document that cannot be read is nobody's referrer as far as can be told
-        let own = || match root.media_type().is_document() {
-            true => read_document(source, root).ok().and_then(|document| document.subject().map(|s| *s.digest())),
-            false => None,
-        };
-        found.extend(annotated.or_else(tagged).or_else(own).map(|subject| (subject, root.clone())));
-    }
-    found
-}
-
-/// Returns the digest in `sha256-HEX` and `sha256-HEX.sig` (cosign, and distribution-spec v1.1.1, "Referrers Tag Schema").
-fn subject_of_tag(name: &str) -> Option<Digest> {
-    let tag = tag_of(name).unwrap_or(name);
-    let (algorithm, rest) = tag.split_once('-')?;
-    let hex = rest.split('.').next()?;
-    format!("{algorithm}:{hex}").parse().ok()
-}
-
 struct Task<'a> {
     source: &'a dyn Source,
-    referrers: Vec<(Digest, Descriptor)>,
+    attached: Vec<Attached>,
     seen: HashSet<Digest>,
 }
 
@@ -125,12 +101,8 @@ impl Task<'_> {
             Err(error) => branch.problem = Some(brief(&error)),
             Ok(document) => self.fill(&mut branch, descriptor, &document, depth),
         }
-        let referrers: Vec<Descriptor> = self
-            .referrers
-            .iter()
-            .filter(|(subject, referrer)| subject == descriptor.digest() && referrer.digest() != subject)
-            .map(|(_, referrer)| referrer.clone())
-            .collect();
+        let is_below = |one: &&Attached| one.subject == branch.digest && *one.root.digest() != branch.digest;
+        let referrers: Vec<_> = self.attached.iter().filter(is_below).map(|one| one.root.clone()).collect();
         for referrer in referrers {
             let mut child = self.grow(&referrer, Some("referrer"), depth + 1);
             child.names.extend(name_of(&referrer).map(str::to_owned));

@@ -23,7 +23,9 @@ mod made;
 mod name;
 mod oci;
 mod outer;
+mod pack;
 mod pax;
+mod place;
 mod read;
 mod stale;
 mod tar;
@@ -36,8 +38,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use bytes::{Identity, Span};
+pub use place::{ArchiveLock, Place};
 pub use read::{Archive, Format, ReadOptions};
-pub use write::{ArchiveLock, ArchiveOptions, ArchiveSink, Companion, Place};
+pub use write::{ArchiveOptions, ArchiveSink, Companion, Shape};
 
 use super::{Location, StoreError};
 

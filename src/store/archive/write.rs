@@ -9,21 +9,34 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::pack::Packer;
+use super::place::{Place, Unnamed};
 use crate::blob::{BlobError, BlobReader};
 use crate::content::{Content, Kind};
 use crate::digest::Digest;
-use crate::store::{Committed, Durability, Inventory, Location, PutError, Sink, StoreError, flock, names};
+use crate::media::Compression;
+use crate::store::{Committed, Durability, Inventory, Location, PutError, Sink, StoreError, names};
 
 const BLOCK: u64 = 512;
 /// The largest size that a ustar header holds in its eleven octal digits, in bytes.
 const LARGEST_USTAR: u64 = 0o777_7777_7777;
 /// The longest name that a header holds in itself, in bytes: up to it nothing is split over two fields.
 const LONGEST_NAME: usize = 100;
+
+/// What kind of archive is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// An OCI image layout: `oci-layout` and `index.json` come first.
+    #[default]
+    Layout,
+    /// The companions and the blobs alone: with a `manifest.json` among them it is a docker-archive.
+    Bare,
+}
 
 /// What stands in the archive beside its blobs and its `index.json`.
 #[derive(Clone, Debug)]
@@ -39,6 +52,10 @@ pub struct Companion {
 pub struct ArchiveOptions {
     /// The `index.json` to which the new roots are added, byte for byte kept; none for a new archive.
     pub base_index: Option<Vec<u8>>,
+    /// Whether it is a layout.
+    pub shape: Shape,
+    /// How the whole archive is packed.
+    pub compression: Compression,
     /// Further files, in the order in which they stand behind `index.json`.
     pub companions: Vec<Companion>,
     /// How many pieces are written at once.
@@ -47,63 +64,17 @@ pub struct ArchiveOptions {
     pub durability: Durability,
 }
 
-/// Which file an archive takes the place of.
-#[derive(Debug)]
-pub enum Place {
-    /// None: a file that appears there in the meantime is not overwritten.
-    New(PathBuf),
-    /// This one, which is locked, and which the path must still name at the end.
-    Instead(ArchiveLock),
-    /// None: the archive goes to a stream.
-    Stream,
-}
-
-/// An existing archive that nobody else may replace as long as this lives: an exclusive `flock` on the file itself.
-#[derive(Debug)]
-pub struct ArchiveLock {
-    path: PathBuf,
-    file: File,
-}
-
-impl ArchiveLock {
-    /// Locks the file that the path names.
-    ///
-    /// # Errors
-    /// [`StoreError::Busy`] when another process holds it; [`StoreError::Io`] when it cannot be opened.
-    pub fn take(path: &Path) -> Result<Self, StoreError> {
-        loop {
-            let file = File::open(path).map_err(StoreError::io("open", path))?;
-            if !flock::try_exclusive(&file).map_err(|error| StoreError::io("lock", path)(error.into()))? {
-                return Err(StoreError::Busy { place: Location::Archive(path.to_owned()) });
-            }
-            let lock = Self { path: path.to_owned(), file };
-            // whoever held it before may have put another file in its place
-            if lock.is_current()? {
-                return Ok(lock);
-            }
-        }
-    }
-
-    /// Returns whether the path still names the locked file.
-    fn is_current(&self) -> Result<bool, StoreError> {
-        let named = match std::fs::metadata(&self.path) {
-            Ok(named) => named,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(StoreError::io("look at", &self.path)(error)),
-        };
-        let held = self.file.metadata().map_err(StoreError::io("look at", &self.path))?;
-        Ok((named.dev(), named.ino()) == (held.dev(), held.ino()))
-    }
-}
-
 enum Output {
-    File { temporary: tempfile::NamedTempFile, place: Place, path: PathBuf },
+    /// A file in which every piece goes to its place.
+    File(Unnamed),
+    /// A stream, or a file that is packed: the pieces come in order.
     Stream(Mutex<Stream>),
 }
 
 struct Stream {
-    to: Box<dyn Write + Send>,
+    to: Packer<Box<dyn Write + Send>>,
     position: u64,
+    file: Option<Unnamed>,
 }
 
 /// An archive that is being written.
@@ -129,32 +100,32 @@ impl ArchiveSink {
     /// # Errors
     /// When no file can be created beside the target.
     pub fn to_file(place: Place, options: ArchiveOptions) -> Result<Self, StoreError> {
-        let path = match &place {
-            Place::New(path) => path.clone(),
-            Place::Instead(lock) => lock.path.clone(),
-            Place::Stream => PathBuf::from("-"),
-        };
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        super::stale::remove(directory, &name);
-        let temporary = tempfile::Builder::new()
-            .prefix(&super::stale::prefix(&name))
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(directory)
-            .map_err(StoreError::io("create a file in", directory))?;
-        // Held for as long as this process lives: how the next run tells the dead from the living. Where it cannot be had,
-        // the next run cannot have it either, and takes the file for a living one.
-        let _ = flock::try_exclusive(temporary.as_file());
-        Ok(Self::new(Location::Archive(path.clone()), options, Output::File { temporary, place, path }))
+        let location = Location::Archive(place.path().to_owned());
+        let unnamed = Unnamed::beside(place)?;
+        if options.compression == Compression::None {
+            return Ok(Self::new(location, options, Output::File(unnamed)));
+        }
+        let file = unnamed.temporary.as_file().try_clone().map_err(StoreError::io("open", unnamed.temporary.path()))?;
+        Self::packed(location, options, Box::new(file), Some(unnamed))
     }
 
     /// Prepares to write an archive to a stream, in order.
-    #[must_use]
-    pub fn to_stream(to: Box<dyn Write + Send>, options: ArchiveOptions) -> Self {
-        Self::new(Location::Stdio, options, Output::Stream(Mutex::new(Stream { to, position: 0 })))
+    ///
+    /// # Errors
+    /// When the packing cannot be set up.
+    pub fn to_stream(to: Box<dyn Write + Send>, options: ArchiveOptions) -> Result<Self, StoreError> {
+        Self::packed(Location::Stdio, options, to, None)
+    }
+
+    fn packed(
+        location: Location,
+        options: ArchiveOptions,
+        to: Box<dyn Write + Send>,
+        file: Option<Unnamed>,
+    ) -> Result<Self, StoreError> {
+        let path = location.path().map_or_else(|| PathBuf::from("standard output"), Path::to_path_buf);
+        let to = Packer::new(options.compression, to).map_err(StoreError::io("write", path))?;
+        Ok(Self::new(location, options, Output::Stream(Mutex::new(Stream { to, position: 0, file }))))
     }
 
     fn new(location: Location, options: ArchiveOptions, output: Output) -> Self {
@@ -171,12 +142,16 @@ impl ArchiveSink {
         let place = &self.location;
         let base = self.options.base_index.as_deref();
         let malformed = |error| StoreError::malformed("index.json", place, crate::store::Reason::from(error));
-        let edited = names::edit(base, &coming.roots).map_err(malformed)?;
+        let edited = names::edit(base, &coming.roots, &coming.gone).map_err(malformed)?;
         let index = edited.or_else(|| self.options.base_index.clone()).unwrap_or_default();
         let layout = Companion { name: "oci-layout".to_owned(), bytes: crate::store::OCI_LAYOUT.to_vec() };
         let index = Companion { name: "index.json".to_owned(), bytes: index };
         let mut front = Vec::new();
-        for file in [&layout, &index].into_iter().chain(&self.options.companions) {
+        let first = match self.options.shape {
+            Shape::Layout => vec![&layout, &index],
+            Shape::Bare => Vec::new(),
+        };
+        for file in first.into_iter().chain(&self.options.companions) {
             front.extend_from_slice(&header(&file.name, file.bytes.len() as u64));
             front.extend_from_slice(&file.bytes);
             front.resize(padded(front.len() as u64).try_into().unwrap_or(front.len()), 0);
@@ -184,7 +159,7 @@ impl ArchiveSink {
         self.length = front.len() as u64;
         let error = self.write_error();
         match &mut self.output {
-            Output::File { temporary, .. } => temporary.as_file().write_all_at(&front, 0).map_err(error),
+            Output::File(unnamed) => unnamed.temporary.as_file().write_all_at(&front, 0).map_err(error),
             Output::Stream(stream) => {
                 let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
                 stream.position = front.len() as u64;
@@ -195,8 +170,8 @@ impl ArchiveSink {
 
     /// Takes the room for the whole file at once, so that a full disk is known before anything is copied.
     fn reserve(&self, length: u64) -> Result<(), StoreError> {
-        let Output::File { temporary, .. } = &self.output else { return Ok(()) };
-        let file = temporary.as_file();
+        let Output::File(unnamed) = &self.output else { return Ok(()) };
+        let file = unnamed.temporary.as_file();
         match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, length) {
             Ok(()) => Ok(()),
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => {
@@ -268,7 +243,7 @@ impl Sink for ArchiveSink {
         }
         self.length += 2 * BLOCK;
         self.reserve(self.length)?;
-        if matches!(self.output, Output::File { .. }) {
+        if matches!(self.output, Output::File(_)) {
             order.sort_by_key(|content| std::cmp::Reverse(content.size));
         }
         Ok(vec![order])
@@ -290,8 +265,8 @@ impl Sink for ArchiveSink {
             other => PutError::From(other),
         };
         match &self.output {
-            Output::File { temporary, .. } => {
-                let file = temporary.as_file();
+            Output::File(unnamed) => {
+                let file = unnamed.temporary.as_file();
                 // the header last: a slot without one is not an entry
                 blob.copy_to(&mut At { file, position: slot.body }).map_err(passing)?;
                 file.write_all_at(&header, slot.header).map_err(self.write_error())?;
@@ -326,17 +301,12 @@ impl Sink for ArchiveSink {
         match &mut self.output {
             Output::Stream(stream) => {
                 let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
-                stream.to.write_all(&[0; 1024]).and_then(|()| stream.to.flush()).map_err(error)?;
-            }
-            Output::File { temporary, place, path } => {
-                if durability == Durability::Synced {
-                    temporary.as_file().sync_all().map_err(error)?;
-                }
-                finish(temporary, place, path)?;
-                if durability == Durability::Synced {
-                    sync_parent(path)?;
+                stream.to.write_all(&[0; 1024]).and_then(|()| stream.to.finish()).map_err(error)?;
+                if let Some(unnamed) = &stream.file {
+                    unnamed.name(durability)?;
                 }
             }
+            Output::File(unnamed) => unnamed.name(durability)?,
         }
         Ok(Committed::Changed)
     }
@@ -345,38 +315,10 @@ impl Sink for ArchiveSink {
 
     fn lanes(&self) -> usize {
         match self.output {
-            Output::File { .. } => self.options.jobs.get(),
+            Output::File(_) => self.options.jobs.get(),
             Output::Stream(_) => 1,
         }
     }
-}
-
-/// Gives the whole file its name.
-fn finish(temporary: &tempfile::NamedTempFile, place: &Place, path: &Path) -> Result<(), StoreError> {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    match place {
-        Place::Instead(lock) => {
-            if !lock.is_current()? {
-                return Err(StoreError::Busy { place: Location::Archive(path.to_owned()) });
-            }
-            std::fs::rename(temporary.path(), path).map_err(StoreError::io("rename a file to", path))
-        }
-        Place::New(_) | Place::Stream => {
-            match renameat_with(CWD, temporary.path(), CWD, path, RenameFlags::NOREPLACE) {
-                // a file system without it: a link is the other way never to overwrite
-                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-                    std::fs::hard_link(temporary.path(), path).map_err(StoreError::io("create", path))
-                }
-                other => other.map_err(|error| StoreError::io("create", path)(error.into())),
-            }
-        }
-    }
-}
-
-fn sync_parent(path: &Path) -> Result<(), StoreError> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directory = File::open(parent).map_err(StoreError::io("open", parent))?;
-    directory.sync_all().map_err(StoreError::io("sync", parent))
 }
 
 /// Writes to a file from a position on, without moving anybody else's.

@@ -37,6 +37,11 @@ pub(super) fn exclude(root: &Directory) -> Result<bool, StoreError> {
     take(root, root.handle(), FlockOperation::NonBlockingLockExclusive)
 }
 
+/// Waits for the exclusive lock of a directory: no writer holds it then, and none can begin. It is released with the handle.
+pub(super) fn exclude_others(root: &Directory, timeout: Duration) -> Result<(), StoreError> {
+    wait(root, timeout, || exclude(root).map(|taken| taken.then_some(())))
+}
+
 /// The lock on `index.json`, until it is dropped.
 #[derive(Debug)]
 pub(super) struct IndexLock<'a> {

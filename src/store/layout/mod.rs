@@ -8,6 +8,7 @@
 //! | `lock.rs` | keeps writers apart from each other and from `gc` |
 //! | `room.rs` | looks at the free space before anything is written |
 //! | `standing.rs` | tells a layout, an empty place and anything else apart |
+//! | `sweep.rs` | [`Sweeper`]: removes content while no writer can rely on it |
 //! | `temporary.rs` | the only way a file gets its name: complete, flushed, renamed |
 //! | `write.rs` | [`LayoutSink`]: begin, put, commit, abandon |
 //!
@@ -19,6 +20,7 @@ mod files;
 mod lock;
 mod room;
 mod standing;
+mod sweep;
 mod temporary;
 mod write;
 
@@ -27,6 +29,7 @@ use std::path::Path;
 use rustix::fs::FileType;
 
 use self::beneath::Directory;
+pub use self::sweep::Sweeper;
 pub use self::write::{LayoutOptions, LayoutSink};
 use super::{Location, Source, StoreError};
 use crate::blob::{BlobReader, Mismatch};

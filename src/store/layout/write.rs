@@ -334,8 +334,8 @@ impl Sink for LayoutSink {
     fn commit(&mut self, coming: &Inventory) -> Result<Committed, StoreError> {
         let root = self.begun()?;
         self.sync_blobs(root)?;
-        let roots: &[Descriptor] = &coming.roots;
-        let committed = self.change_index(root, |current| names::edit(current, roots))?;
+        let (roots, gone): (&[Descriptor], &[Descriptor]) = (&coming.roots, &coming.gone);
+        let committed = self.change_index(root, |current| names::edit(current, roots, gone))?;
         // from here on it is a layout like any other, and nothing is taken back
         self.made = Made::default();
         self.put = Mutex::default();

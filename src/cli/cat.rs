@@ -1,0 +1,95 @@
+//! `barge cat`
+
+use std::io::Write as _;
+
+use barge::blob::BlobError;
+use barge::content::{Content, Kind};
+use barge::ops::Error;
+use barge::ops::look::{Part, inspect};
+use barge::reference::Selector;
+use barge::store::{Source as _, StoreError};
+use clap::{Args, ValueEnum};
+
+use super::Session;
+use super::report::Report;
+use super::write::platforms;
+
+/// Print the exact bytes of a manifest, a config or any blob.
+///
+/// A blob is named by its digest; what is wrong is found before the last bytes are printed, and the exit code is 4 then.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge cat config --platform linux/arm64 dist:app:v1 | jq .config
+  barge cat blob dist@sha256:4a83...5560 | tar tz")]
+pub(crate) struct CatArgs {
+    /// Which kind of content
+    #[arg(value_enum, value_name = "manifest|config|blob")]
+    what: What,
+    /// Go from the index to the image for this platform: os/arch[/variant], or local
+    #[arg(long, value_name = "PLATFORM")]
+    platform: Vec<String>,
+    /// The image; for a blob a place and its digest
+    #[arg(value_name = "REF")]
+    reference: String,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum What {
+    Manifest,
+    Config,
+    Blob,
+}
+
+pub(crate) fn run(args: &CatArgs, session: &Session<'_>) -> Result<Report, Error> {
+    if session.global.json {
+        return Err(Error::Usage {
+            message: "cannot print exact bytes as JSON".to_owned(),
+            hint: Some("leave out --json, or use `barge inspect --json`".to_owned()),
+        });
+    }
+    let words = [args.reference.clone()];
+    let (store, selector, label) = super::ls::places(&words, session)?.swap_remove(0);
+    let part = match args.what {
+        What::Manifest => Part::Manifest,
+        What::Config => Part::Config,
+        What::Blob => {
+            blob(&store, selector.as_ref(), &label, session)?;
+            return Ok(Report::default());
+        }
+    };
+    let inspected = inspect(&store, selector.as_ref(), &platforms(&args.platform)?, part)?;
+    Ok(Report { text: inspected.raw, ..Report::default() })
+}
+
+/// Prints a blob, however large.
+fn blob(
+    store: &barge::ops::open::Store,
+    selector: Option<&Selector>,
+    label: &str,
+    session: &Session<'_>,
+) -> Result<(), Error> {
+    let Some(Selector::Digest(wanted)) = selector else {
+        return Err(Error::Usage {
+            message: format!("cannot tell which blob of {label} is meant"),
+            hint: Some("write PLACE@sha256:..., or the start of the digest".to_owned()),
+        });
+    };
+    let found: Vec<_> = store.blobs()?.into_iter().filter(|(digest, _)| wanted.matches(digest)).collect();
+    let [(digest, size)] = found.as_slice() else {
+        let cause = (found.len() > 1).then(|| format!("{} blobs begin so", found.len()));
+        let message = format!("cannot find the blob {wanted} in {}", store.location());
+        return Err(Error::Absent { message, cause, hint: None });
+    };
+    let content = Content { digest: *digest, size: *size, kind: Kind::Blob };
+    let reader = store.open(&content)?.cancelled_by(&session.cancel);
+    let mut out = std::io::stdout().lock();
+    match reader.copy_to(&mut out) {
+        Ok(_) => out.flush().map_err(StoreError::io("write", "standard output"))?,
+        // a reader that has seen enough closes the pipe
+        Err(BlobError::Write(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        Err(BlobError::Write(error)) => return Err(StoreError::io("write", "standard output")(error).into()),
+        Err(error) => return Err(StoreError::reading(error, &content, store.location()).into()),
+    }
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! `barge gc`
+
+use std::time::Duration;
+
+use barge::ops::Error;
+use barge::ops::gc::{Effect, GcOptions, gc};
+use barge::text::{escaped, human_size};
+use clap::Args;
+use serde_json::json;
+
+use super::Session;
+use super::report::Report;
+use super::write::{WriteArgs, count};
+
+/// Remove the blobs of a layout that nothing refers to.
+///
+/// It stops at the first thing it cannot read, before it removes anything, and never touches files that are no blobs.
+/// Blobs younger than --grace stay: programs that take no lock write blobs first and the name later.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge gc --dry-run dist
+  barge gc --grace 0s dist")]
+pub(crate) struct GcArgs {
+    /// How young a blob may be and go: 30s, 10m, 1h, 2d
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
+    grace: Duration,
+    #[command(flatten)]
+    write: WriteArgs,
+    /// The layout [default: the current layout]
+    #[arg(value_name = "DIR")]
+    layout: Option<std::path::PathBuf>,
+}
+
+/// Reads a time such as `90s`, `10m`, `1h` or `2d`; a number alone is seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86400,
+        _ => return Err("write a number and s, m, h or d, as in 30m".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "write a number and s, m, h or d, as in 30m".to_owned())?;
+    number.checked_mul(unit).map(Duration::from_secs).ok_or_else(|| "that is too long".to_owned())
+}
+
+pub(crate) fn run(args: &GcArgs, session: &Session<'_>) -> Result<Report, Error> {
+    let Some(layout) = args.layout.as_deref().or(session.layout.as_deref()) else {
+        return Err(Error::Absent {
+            message: "cannot tell which layout is meant: there is no current layout".to_owned(),
+            cause: None,
+            hint: Some("name one, or set the current layout with -L DIR or BARGE_LAYOUT".to_owned()),
+        });
+    };
+    let options = GcOptions {
+        grace: args.grace,
+        candidates: None,
+        lock_timeout: args.write.lock_timeout(),
+        durability: args.write.durability(),
+        effect: if session.global.dry_run { Effect::DryRun } else { Effect::Real },
+    };
+    let collected = gc(layout, &options, &session.cancel)?;
+    let mut report = Report::default();
+    let total = |blobs: &[(barge::digest::Digest, u64)]| blobs.iter().map(|(_, size)| size).sum::<u64>();
+    for (digest, _) in &collected.removed {
+        report.text.extend(format!("{digest}\n").into_bytes());
+    }
+    let place = escaped(&layout.to_string_lossy());
+    let verb = if session.global.dry_run { "would remove" } else { "removed" };
+    let blobs = count(collected.removed.len() as u64, "blob");
+    let kept = collected.kept;
+    session
+        .ui
+        .say(&format!("{place}: {verb} {blobs}, {}; {kept} are referred to", human_size(total(&collected.removed))));
+    if !collected.young.is_empty() {
+        let young = count(collected.young.len() as u64, "blob");
+        session.ui.say(&format!("{young} younger than --grace stay, {}", human_size(total(&collected.young))));
+    }
+    if !collected.foreign.is_empty() {
+        session
+            .ui
+            .say(&format!("{} under blobs/ are no blobs, and stay", count(collected.foreign.len() as u64, "file")));
+    }
+    let digests = |blobs: &[(barge::digest::Digest, u64)]| blobs.iter().map(|(d, _)| d.to_string()).collect::<Vec<_>>();
+    report.results.push(
+        json!({"place": place, "removed": digests(&collected.removed), "bytes": total(&collected.removed),
+        "young": digests(&collected.young), "kept": kept, "foreign": collected.foreign,
+        "dryRun": session.global.dry_run}),
+    );
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_numbers_with_a_unit() {
+        for (text, seconds) in [("0", 0), ("90s", 90), ("10m", 600), ("1h", 3600), ("2d", 172_800)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)));
+        }
+        for text in ["", "h", "1 h", "-1h", "1w", "99999999999999999999d", "999999999999999999d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `barge load`
+
+use barge::ops::Error;
+use barge::ops::copy::{CopySource, Naming, copy};
+use barge::ops::lookup::name_of;
+use barge::ops::open::open;
+use barge::ops::target::Target;
+use clap::Args;
+
+use super::Session;
+use super::report::Report;
+use super::write::{CarryArgs, WriteArgs, carried_as_json, line, say_carried, say_summary, stats};
+
+/// Take archives into a layout: names kept, blobs shared, everything checked on the way in.
+///
+/// OCI archives, docker-archives, and those that are both; compressed ones too. What the layout holds already is checked
+/// and not copied again.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge load -i bundle.tar -o /srv/images
+  ssh build cat app.tar | barge load -o dist")]
+pub(crate) struct LoadArgs {
+    /// The archives; - is standard input [default: -]
+    #[arg(short, long, value_name = "FILE", num_args = 1..)]
+    input: Vec<String>,
+    /// The layout; another archive is possible too [default: the current layout]
+    #[arg(short, long, value_name = "PLACE")]
+    output: Option<String>,
+    #[command(flatten)]
+    carry: CarryArgs,
+    #[command(flatten)]
+    write: WriteArgs,
+}
+
+pub(crate) fn run(args: &LoadArgs, session: &Session<'_>) -> Result<Report, Error> {
+    let context = session.context();
+    let options = args.carry.options()?;
+    let standard_input = ["-".to_owned()];
+    let words = if args.input.is_empty() { &standard_input[..] } else { &args.input };
+    let opened = words.iter().map(|word| open(word, &context)).collect::<Result<Vec<_>, _>>()?;
+    let mut sources = Vec::new();
+    for opened in &opened {
+        sources.push(CopySource::select(opened.label.clone(), &opened.store, opened.selector.as_ref())?);
+    }
+    let target = Target::open(args.output.as_deref(), &context, args.write.options(session))?;
+    let place = target.location().to_string();
+    let copying = copy(&sources, &Naming::Keep, &options, &target.roots()?)?;
+    let mut report = Report::default();
+    if session.global.dry_run {
+        session.ui.say(&format!("would load into {place}:"));
+    } else {
+        let summary = target.deliver(copying.plan, &session.cancel, &session.ui)?;
+        say_summary(session, &place, &summary);
+        report.stats = stats(&summary);
+    }
+    say_carried(session, &copying.images);
+    for image in &copying.images {
+        report.text.extend(line(&image.to.digest().to_string(), name_of(&image.to)).into_bytes());
+        report.results.push(carried_as_json(&place, image));
+    }
+    Ok(report)
+}

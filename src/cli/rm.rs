@@ -1,0 +1,133 @@
+//! `barge rm`
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use barge::digest::Digest;
+use barge::ops::Error;
+use barge::ops::gc::{Effect, GcOptions, gc};
+use barge::ops::lookup::name_of;
+use barge::ops::open::open;
+use barge::ops::rm::{Removed, remove};
+use barge::ops::target::{Target, Unreferenced};
+use barge::store::{Location, Source as _};
+use barge::text::{escaped, human_size};
+use barge::transfer::{Event, Observer as _};
+use clap::Args;
+use serde_json::json;
+
+use super::Session;
+use super::report::Report;
+use super::write::{WriteArgs, count, line, platforms};
+
+/// Take images, or some of their platforms, out of a layout or an archive.
+///
+/// Names go, content stays: `--gc` removes what nothing else refers to. Without some platforms an image has a smaller
+/// index, and so another digest; both are printed.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge rm dist:app:v1
+  barge rm --platform linux/s390x,linux/ppc64le --gc dist:app:v2")]
+pub(crate) struct RmArgs {
+    /// Remove only these platforms: os/arch[/variant] (can be repeated, takes commas)
+    #[arg(long, value_name = "LIST")]
+    platform: Vec<String>,
+    /// Remove the content as well, as far as nothing else refers to it
+    #[arg(long)]
+    gc: bool,
+    #[command(flatten)]
+    write: WriteArgs,
+    /// The images
+    #[arg(required = true, value_name = "REF")]
+    references: Vec<String>,
+}
+
+pub(crate) fn run(args: &RmArgs, session: &Session<'_>) -> Result<Report, Error> {
+    let context = session.context();
+    let platforms = platforms(&args.platform)?;
+    let mut opened = Vec::new();
+    for word in &args.references {
+        let one = open(word, &context)?;
+        let Some(selector) = one.selector.clone() else {
+            return Err(Error::Usage {
+                message: format!("cannot remove {}: it is a whole place", one.label),
+                hint: Some("name an image in it, as in DIR:NAME; a place itself is removed with rm -r".to_owned()),
+            });
+        };
+        match opened
+            .iter_mut()
+            .find(|(store, _): &&mut (barge::ops::open::Store, Vec<_>)| store.location() == one.store.location())
+        {
+            Some((_, selectors)) => selectors.push(selector),
+            None => opened.push((one.store, vec![selector])),
+        }
+    }
+    let mut report = Report::default();
+    for (store, selectors) in &opened {
+        let removing = remove(store, selectors, &platforms)?;
+        for warning in removing.warnings {
+            session.ui.hear(Event::Warning(warning));
+        }
+        let place = super::tag::place_of(store)?;
+        let unreferenced = if args.gc { Unreferenced::Drop } else { Unreferenced::Keep };
+        let target = Target::at(place, &context, args.write.options(session))?.with_unreferenced(unreferenced);
+        let location = target.location();
+        if !session.global.dry_run {
+            target.deliver(removing.plan, &session.cancel, &session.ui)?;
+            session.ui.finish();
+        }
+        for removed in &removing.removed {
+            tell(removed, &location, session, &mut report);
+        }
+        if args.gc && !session.global.dry_run {
+            collect(&location, removing.candidates, args, session)?;
+        }
+    }
+    Ok(report)
+}
+
+fn tell(removed: &Removed, location: &Location, session: &Session<'_>, report: &mut Report) {
+    let name = name_of(&removed.from);
+    let shown = name.map_or_else(|| removed.from.digest().to_string(), escaped);
+    let would = if session.global.dry_run { "would be " } else { "" };
+    match &removed.to {
+        Some(to) => {
+            session.ui.say(&format!("{shown} {would}made smaller"));
+            session.ui.say(&format!("  was {}", removed.from.digest()));
+            session.ui.say(&format!("  is  {}", to.digest()));
+            report.text.extend(line(&to.digest().to_string(), name).into_bytes());
+        }
+        None => {
+            session.ui.say(&format!("{shown} {would}removed from {location}"));
+            report.text.extend(line(&removed.from.digest().to_string(), name).into_bytes());
+        }
+    }
+    if removed.to.is_none() && !removed.other_names.is_empty() {
+        let names: Vec<String> = removed.other_names.iter().map(|name| escaped(name)).collect();
+        session.ui.say(&format!("  it is still there as {}", names.join(", ")));
+    }
+    report.results.push(json!({"place": location.to_string(), "name": name, "from": removed.from.digest().to_string(),
+        "digest": removed.to.as_ref().map(|to| to.digest().to_string()), "otherNames": removed.other_names}));
+}
+
+/// Removes what only the removed images referred to. An archive was written without it already.
+fn collect(
+    location: &Location,
+    candidates: HashSet<Digest>,
+    args: &RmArgs,
+    session: &Session<'_>,
+) -> Result<(), Error> {
+    let Location::Layout(path) = location else { return Ok(()) };
+    let options = GcOptions {
+        grace: Duration::ZERO,
+        candidates: Some(candidates),
+        lock_timeout: args.write.lock_timeout(),
+        durability: args.write.durability(),
+        effect: Effect::Real,
+    };
+    let collected = gc(path, &options, &session.cancel)?;
+    let bytes = collected.removed.iter().map(|(_, size)| size).sum();
+    session.ui.say(&format!("removed {}, {}", count(collected.removed.len() as u64, "blob"), human_size(bytes)));
+    Ok(())
+}

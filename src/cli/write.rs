@@ -1,0 +1,185 @@
+//! What every command that writes a place has in common.
+
+use std::time::Duration;
+
+use barge::media::Compression;
+use barge::ops::Error;
+use barge::ops::carry::{Carried, CarryOptions, IndexPolicy, Referrers};
+use barge::ops::lookup::name_of;
+use barge::ops::target::{ArchiveFormat, WriteOptions};
+use barge::platform::PlatformFilter;
+use barge::reference::ImageName;
+use barge::store::Durability;
+use barge::text::{escaped, human_size};
+use barge::transfer::Summary;
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value, json};
+
+use super::Session;
+
+/// How a place is written.
+#[derive(Args, Debug)]
+pub(crate) struct WriteArgs {
+    /// Do not wait until the medium holds everything: for scratch work
+    #[arg(long)]
+    pub(crate) no_sync: bool,
+    /// How long to wait for another process that holds the target
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub(crate) lock_timeout: u64,
+}
+
+impl WriteArgs {
+    pub(crate) fn durability(&self) -> Durability {
+        if self.no_sync { Durability::Unsynced } else { Durability::Synced }
+    }
+
+    pub(crate) const fn lock_timeout(&self) -> Duration {
+        Duration::from_secs(self.lock_timeout)
+    }
+
+    pub(crate) fn options(&self, session: &Session<'_>) -> WriteOptions {
+        WriteOptions {
+            format: ArchiveFormat::Hybrid,
+            compression: Compression::None,
+            jobs: session.global.jobs(),
+            durability: self.durability(),
+            lock_timeout: self.lock_timeout(),
+        }
+    }
+}
+
+/// What of an image goes along.
+#[derive(Args, Debug)]
+pub(crate) struct CarryArgs {
+    /// Take only these platforms: os/arch[/variant], all, local (can be repeated, takes commas)
+    #[arg(long, value_name = "LIST")]
+    pub(crate) platform: Vec<String>,
+    /// What becomes of an index of which platforms stay behind: a smaller one, or itself (sparse)
+    #[arg(long, value_enum, default_value = "shrink", value_name = "WHAT")]
+    index: IndexArg,
+    /// What becomes of signatures and other referrers
+    #[arg(long, value_enum, default_value = "all", value_name = "WHAT")]
+    referrers: ReferrersArg,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum IndexArg {
+    /// A smaller index, with another digest, that lists what is there
+    Shrink,
+    /// The same index, with its digest, that lists what is not there
+    Keep,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum ReferrersArg {
+    /// They go along
+    All,
+    /// They stay behind
+    None,
+}
+
+impl CarryArgs {
+    pub(crate) fn options(&self) -> Result<CarryOptions, Error> {
+        Ok(CarryOptions {
+            platforms: platforms(&self.platform)?,
+            index: match self.index {
+                IndexArg::Shrink => IndexPolicy::Shrink,
+                IndexArg::Keep => IndexPolicy::Keep,
+            },
+            referrers: match self.referrers {
+                ReferrersArg::All => Referrers::All,
+                ReferrersArg::None => Referrers::None,
+            },
+        })
+    }
+}
+
+/// Reads the values of `--platform`.
+pub(crate) fn platforms(values: &[String]) -> Result<PlatformFilter, Error> {
+    PlatformFilter::parse(values.iter().map(String::as_str))
+        .map_err(|error| Error::Usage { hint: error.hint(), message: error.to_string() })
+}
+
+/// Reads new names for an image: each with a tag, once.
+pub(crate) fn names(values: &[String]) -> Result<Vec<ImageName>, Error> {
+    let mut names = Vec::new();
+    for value in values {
+        let name = ImageName::parse(value)?;
+        if name.digest().is_some() {
+            return Err(Error::Usage {
+                message: format!("cannot give the name {name}: a digest is not given, it follows from the content"),
+                hint: Some("give a name and a tag".to_owned()),
+            });
+        }
+        let name = name.with_default_tag();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+/// Returns a line for standard output: the digest, and the name or `-`.
+pub(crate) fn line(digest: &str, name: Option<&str>) -> String {
+    format!("{digest} {}\n", name.map_or_else(|| "-".to_owned(), escaped))
+}
+
+/// Says what a run did.
+pub(crate) fn say_summary(session: &Session<'_>, place: &str, summary: &Summary) {
+    session.ui.finish();
+    if summary.written == 0 && !summary.renamed {
+        session.ui.say(&format!("nothing to do: {place} holds it all, {} checked", human_size(summary.present_bytes)));
+        return;
+    }
+    let mut text = format!("{place}: wrote {}, {}", count(summary.written, "blob"), human_size(summary.written_bytes));
+    if summary.present > 0 {
+        let were = if summary.present == 1 { "was" } else { "were" };
+        text.push_str(&format!("; {} {were} there, {}", summary.present, human_size(summary.present_bytes)));
+    }
+    session.ui.say(&text);
+}
+
+/// Returns the counts of a run for scripts.
+pub(crate) fn stats(summary: &Summary) -> Map<String, Value> {
+    let mut stats = Map::new();
+    for (key, value) in [
+        ("bytes", summary.written_bytes),
+        ("written", summary.written),
+        ("present", summary.present),
+        ("presentBytes", summary.present_bytes),
+        ("replaced", summary.replaced),
+    ] {
+        stats.insert(key.to_owned(), json!(value));
+    }
+    stats
+}
+
+/// Returns a number and what it counts.
+pub(crate) fn count(number: u64, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// Says what changed about the images that were carried: a new digest, platforms left out, signatures that came along.
+pub(crate) fn say_carried(session: &Session<'_>, images: &[Carried]) {
+    for image in images {
+        let name = name_of(&image.to).map_or_else(|| "an image without a name".to_owned(), escaped);
+        let left: Vec<String> = image.left_out.iter().map(ToString::to_string).collect();
+        if image.sparse {
+            session.ui.say(&format!("{name} keeps its index and is sparse: without {}", left.join(", ")));
+        } else if image.from.digest() != image.to.digest() {
+            session.ui.say(&format!("{name} is a smaller index now, without {}", left.join(", ")));
+            session.ui.say(&format!("  was {}", image.from.digest()));
+            session.ui.say(&format!("  is  {}", image.to.digest()));
+        }
+        if image.referrers > 0 {
+            session.ui.say(&format!("{name} brings {}", count(image.referrers as u64, "referrer")));
+        }
+    }
+}
+
+/// Returns an image that was carried, for scripts.
+pub(crate) fn carried_as_json(place: &str, image: &Carried) -> Value {
+    json!({"place": place, "name": name_of(&image.to), "digest": image.to.digest().to_string(),
+        "from": image.from.digest().to_string(), "sparse": image.sparse, "referrers": image.referrers,
+        "leftOut": image.left_out.iter().map(ToString::to_string).collect::<Vec<_>>()})
+}

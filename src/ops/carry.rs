@@ -1,0 +1,259 @@
+//! Carrying images from one place to another: what goes along, and what an index becomes when platforms stay behind.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Error;
+use super::attached::{attached, belonging, called};
+use crate::content::Descriptor;
+use crate::digest::Digest;
+use crate::document::{Body, Document, ImageConfig};
+use crate::graph::{self, Reach};
+use crate::json::Object;
+use crate::media::Role;
+use crate::plan::Plan;
+use crate::platform::{Platform, PlatformFilter};
+use crate::store::{Source, StoreError, read_document, read_small};
+
+/// What becomes of an index of which some platforms stay behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IndexPolicy {
+    /// It becomes a smaller one that lists what is there, with another digest.
+    #[default]
+    Shrink,
+    /// It stays as it is, with its digest, and lists what is not there.
+    Keep,
+}
+
+/// What becomes of signatures and other referrers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Referrers {
+    /// They go along.
+    #[default]
+    All,
+    /// They stay behind.
+    None,
+}
+
+/// What is to be carried of each image.
+#[derive(Clone, Debug, Default)]
+pub struct CarryOptions {
+    /// Which platforms.
+    pub platforms: PlatformFilter,
+    /// What becomes of an index of which some stay behind.
+    pub index: IndexPolicy,
+    /// What becomes of signatures and other referrers.
+    pub referrers: Referrers,
+}
+
+/// An image that is carried.
+#[derive(Clone, Debug)]
+pub struct Carried {
+    /// The top-level descriptor, as it stands in the source.
+    pub from: Descriptor,
+    /// The one that stands for it now: the same, unless its index became smaller.
+    pub to: Descriptor,
+    /// The platforms that stay behind.
+    pub left_out: Vec<Platform>,
+    /// Whether its index lists platforms that are not there.
+    pub sparse: bool,
+    /// How many referrers go along.
+    pub referrers: usize,
+}
+
+/// Adds images of a source to a plan, with everything that belongs to them. Their descriptors are returned, and are for the
+/// caller to name; those of their referrers are added to the plan as they stand.
+///
+/// # Errors
+/// When something that goes along is missing, wrong or malformed, or an image is for none of the platforms asked for.
+pub fn carry<'a>(
+    plan: &mut Plan<'a>,
+    source: &'a dyn Source,
+    roots: &[Descriptor],
+    options: &CarryOptions,
+) -> Result<Vec<Carried>, Error> {
+    let belongs = match options.referrers {
+        Referrers::All => attached(source, &source.roots()?),
+        Referrers::None => Vec::new(),
+    };
+    let mut carried: Vec<Carried> = Vec::new();
+    let mut walked: HashMap<Digest, usize> = HashMap::new();
+    for root in roots {
+        // one image under several names is walked once
+        if let Some(&at) = walked.get(root.digest()) {
+            let same: Carried = carried[at].clone();
+            let to = root.clone().with_content(&same.to);
+            carried.push(Carried { from: root.clone(), to, ..same });
+            continue;
+        }
+        walked.insert(*root.digest(), carried.len());
+        let mut task = Task { source, options, plan, left_out: Vec::new(), reached: HashSet::new() };
+        let to = task.take(root)?;
+        let (left_out, mut contents) = (task.left_out, task.reached);
+        contents.insert(*root.digest());
+        // what is named by itself is not carried twice
+        contents.extend(roots.iter().map(|root| *root.digest()));
+        let referrers = belonging(&belongs, &contents);
+        for referrer in &referrers {
+            let reach = graph::reach(source, std::slice::from_ref(referrer), &mut |_, _| ()).whole()?;
+            plan.add_reach(source, &reach);
+            if !plan.inventory().roots.contains(referrer) {
+                plan.add_root(referrer.clone());
+            }
+        }
+        let sparse = !left_out.is_empty() && options.index == IndexPolicy::Keep;
+        carried.push(Carried { from: root.clone(), to, left_out, sparse, referrers: referrers.len() });
+    }
+    Ok(carried)
+}
+
+struct Task<'t, 'a> {
+    source: &'a dyn Source,
+    options: &'t CarryOptions,
+    plan: &'t mut Plan<'a>,
+    left_out: Vec<Platform>,
+    reached: HashSet<Digest>,
+}
+
+impl Task<'_, '_> {
+    /// Adds one image and returns the descriptor that stands for it now.
+    fn take(&mut self, root: &Descriptor) -> Result<Descriptor, Error> {
+        if self.options.platforms.is_all() || !root.media_type().is_document() {
+            self.whole(root)?;
+            return Ok(root.clone());
+        }
+        match self.narrow(root, 0)? {
+            Some(narrowed) => Ok(narrowed),
+            None => Err(self.for_none(root)),
+        }
+    }
+
+    fn whole(&mut self, root: &Descriptor) -> Result<(), Error> {
+        let reach: Reach = graph::reach(self.source, std::slice::from_ref(root), &mut |_, _| ());
+        let reach = graph::without_foreign(self.source, reach).0.whole()?;
+        self.reached.extend(reach.nodes.iter().map(|node| node.content.digest));
+        self.plan.add_reach(self.source, &reach);
+        Ok(())
+    }
+
+    /// Adds what is wanted of a document; `None` when that is nothing.
+    fn narrow(&mut self, descriptor: &Descriptor, depth: usize) -> Result<Option<Descriptor>, Error> {
+        let document = read_document(self.source, descriptor)?;
+        if let Body::Manifest(_) = document.body() {
+            let platform = platform_of(self.source, descriptor, &document)?;
+            if let Some(platform) = platform.filter(|platform| !self.options.platforms.wants(platform)) {
+                self.left_out.push(platform);
+                return Ok(None);
+            }
+            self.whole(descriptor)?;
+            return Ok(Some(descriptor.clone()));
+        }
+        if depth >= graph::DEEPEST {
+            let reason = format!("indexes lie in it more than {} deep", graph::DEEPEST);
+            return Err(StoreError::malformed(descriptor.digest().to_string(), self.source.location(), reason).into());
+        }
+        let before = self.left_out.len();
+        let kept = self.entries(&document, depth)?;
+        if !kept.iter().flatten().any(|entry| entry.attestation_of().is_none()) {
+            return Ok(None);
+        }
+        if self.left_out.len() == before || self.options.index == IndexPolicy::Keep {
+            self.reached.insert(*descriptor.digest());
+            self.plan.add(self.source, &descriptor.content(), format!("index of {}", called(descriptor)));
+            return Ok(Some(descriptor.clone()));
+        }
+        self.shrink(descriptor, &document, &kept).map(Some)
+    }
+
+    /// Adds the entries of an index that are wanted; the others become `None`.
+    fn entries(&mut self, document: &Document, depth: usize) -> Result<Vec<Option<Descriptor>>, Error> {
+        let entries: Vec<&Descriptor> = document.children().collect();
+        let mut kept = Vec::new();
+        let mut images = HashSet::new();
+        for entry in &entries {
+            let stated = entry.platform().filter(|platform| !platform.architecture.is_empty());
+            let unwanted = stated.filter(|platform| !platform.is_unknown() && !self.options.platforms.wants(platform));
+            let narrowed = match unwanted {
+                _ if entry.attestation_of().is_some() => None, // decided below, by its image
+                // not read: it may be missing
+                Some(platform) => {
+                    self.left_out.push(platform.clone());
+                    None
+                }
+                None if entry.media_type().is_document() => self.narrow(entry, depth + 1)?,
+                None => {
+                    self.whole(entry)?;
+                    Some((*entry).clone())
+                }
+            };
+            images.extend(narrowed.as_ref().map(|_| entry.digest().to_string()));
+            kept.push(narrowed);
+        }
+        for (entry, slot) in entries.iter().zip(&mut kept) {
+            if entry.attestation_of().is_some_and(|image| images.contains(image)) {
+                self.whole(entry)?;
+                *slot = Some((*entry).clone());
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Makes the smaller index: the entries that stay keep their bytes, and so does everything around them.
+    fn shrink(
+        &mut self,
+        descriptor: &Descriptor,
+        document: &Document,
+        kept: &[Option<Descriptor>],
+    ) -> Result<Descriptor, Error> {
+        let place = self.source.location();
+        let malformed =
+            |error| StoreError::malformed(descriptor.digest().to_string(), place, crate::store::Reason::from(error));
+        let mut object = Object::parse(document.raw()).map_err(malformed)?;
+        let mut items = Vec::new();
+        for ((entry, raw), slot) in document.children().zip(object.items("manifests")).zip(kept) {
+            match slot {
+                Some(same) if same.digest() == entry.digest() => items.push(raw),
+                Some(smaller) => items.push(Object::from_value(&smaller.to_value()).map_err(malformed)?.to_raw()),
+                None => {}
+            }
+        }
+        object.set_items("manifests", &items);
+        let raw = object.to_raw().get().as_bytes().to_vec();
+        let smaller = Document::parse(descriptor.media_type(), raw).map_err(malformed)?;
+        self.plan.add_made(&smaller, &format!("smaller index of {}", called(descriptor)));
+        let made = smaller.descriptor();
+        self.reached.insert(*made.digest());
+        Ok(descriptor.clone().with_content(&made))
+    }
+
+    fn for_none(&self, root: &Descriptor) -> Error {
+        let list = |platforms: &[Platform]| {
+            let mut names: Vec<String> = platforms.iter().map(ToString::to_string).collect();
+            names.dedup();
+            names.join(", ")
+        };
+        let wanted = match &self.options.platforms {
+            PlatformFilter::All => "any platform".to_owned(),
+            PlatformFilter::Only(wanted) => list(wanted),
+        };
+        Error::Absent {
+            message: format!("cannot find {wanted} in {} of {}", called(root), self.source.location()),
+            cause: Some(format!("it is for {}", list(&self.left_out))),
+            hint: None,
+        }
+    }
+}
+
+/// Returns the platform of a manifest, as its descriptor states it or else its config; none for what is no image.
+fn platform_of(source: &dyn Source, descriptor: &Descriptor, document: &Document) -> Result<Option<Platform>, Error> {
+    if let Some(platform) = descriptor.platform().filter(|platform| !platform.architecture.is_empty()) {
+        return Ok(Some(platform.clone()).filter(|platform| !platform.is_unknown()));
+    }
+    let Body::Manifest(manifest) = document.body() else { return Ok(None) };
+    let Some(config) = manifest.config.as_ref().filter(|config| config.media_type().role() == Role::Config) else {
+        return Ok(None);
+    };
+    let raw = read_small(source, &config.content())?;
+    let parsed = ImageConfig::parse(&raw)
+        .map_err(|error| StoreError::malformed(config.digest().to_string(), source.location(), error))?;
+    Ok(Some(parsed.platform).filter(|platform| !platform.architecture.is_empty()))
+}

@@ -1,0 +1,220 @@
+//! `copy`, `save`, `load`, `tag`: images go from place to place, or get another name, and stay what they are.
+
+use std::collections::BTreeMap;
+
+use super::Error;
+use super::carry::{Carried, CarryOptions, carry};
+use super::lookup::{name_of, select};
+use super::merge::named;
+use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use crate::digest::Digest;
+use crate::plan::Plan;
+use crate::reference::{ImageName, Selector};
+use crate::store::{Source, names};
+use crate::text::escaped;
+
+/// Some images of one source.
+#[derive(Clone)]
+pub struct CopySource<'a> {
+    /// What the user typed.
+    pub label: String,
+    /// Where they are.
+    pub source: &'a dyn Source,
+    /// Which they are, at the top of the source.
+    pub roots: Vec<Descriptor>,
+}
+
+impl<'a> CopySource<'a> {
+    /// Takes the images that a selector means: without one everything that the place names.
+    ///
+    /// # Errors
+    /// When nothing answers, or one name stands for two images.
+    pub fn select(label: String, source: &'a dyn Source, selector: Option<&Selector>) -> Result<Self, Error> {
+        let roots = match selector {
+            None => source.roots()?,
+            Some(_) => vec![super::lookup::select_one(source, selector)?],
+        };
+        if roots.is_empty() {
+            return Err(Error::Absent {
+                message: format!("cannot find an image in {}: it holds none", source.location()),
+                cause: None,
+                hint: None,
+            });
+        }
+        Ok(Self { label, source, roots })
+    }
+}
+
+impl std::fmt::Debug for CopySource<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CopySource").field("label", &self.label).field("roots", &self.roots).finish_non_exhaustive()
+    }
+}
+
+/// Under which names the images arrive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Naming {
+    /// Their own, as they stand.
+    #[default]
+    Keep,
+    /// Their own; where one is a full name that only some programs would find, it is spelled for all of them.
+    Spell,
+    /// These, for the one image that there is.
+    As(Vec<ImageName>),
+}
+
+/// Images that have not been copied yet.
+#[derive(Debug)]
+pub struct Copying<'a> {
+    /// All content, and where it comes from.
+    pub plan: Plan<'a>,
+    /// The images, in order.
+    pub images: Vec<Carried>,
+}
+
+/// Plans a copy. `held` is what the target names already: it decides how names are spelled there.
+///
+/// # Errors
+/// When something cannot be read or is wrong, one name would stand for two images, or one new name is meant for several
+/// images.
+pub fn copy<'a>(
+    sources: &[CopySource<'a>],
+    naming: &Naming,
+    options: &CarryOptions,
+    held: &[Descriptor],
+) -> Result<Copying<'a>, Error> {
+    let mut plan = Plan::new();
+    let mut images = Vec::new();
+    let mut labels: BTreeMap<String, (Digest, String)> = BTreeMap::new();
+    for source in sources {
+        for image in carry(&mut plan, source.source, &source.roots, options)? {
+            if *naming == Naming::Keep || *naming == Naming::Spell {
+                refuse_a_name_twice(&mut labels, &image.to, &source.label)?;
+            }
+            images.push(image);
+        }
+    }
+    match naming {
+        Naming::Keep | Naming::Spell => {
+            let mut known = held.to_vec();
+            for image in &mut images {
+                image.to = spelled(&image.to, naming, &known);
+                known.push(image.to.clone());
+                plan.add_root(image.to.clone());
+            }
+        }
+        Naming::As(names) => {
+            let [image] = images.as_mut_slice() else { return Err(several(&images, names)) };
+            let mut known = held.to_vec();
+            let bare = image.to.clone().without_annotations(&[CONTAINERD_NAME, REF_NAME]);
+            for name in names {
+                let root = named(&bare, name, &known);
+                known.push(root.clone());
+                plan.add_root(root.clone());
+                image.to = root;
+            }
+        }
+    }
+    Ok(Copying { plan, images })
+}
+
+/// Returns the descriptor under its own name, spelled so that nobody finds another image by it.
+fn spelled(root: &Descriptor, naming: &Naming, known: &[Descriptor]) -> Descriptor {
+    let full = match (root.annotation(CONTAINERD_NAME), root.annotation(REF_NAME)) {
+        (Some(full), own) if own.is_none_or(|own| crate::reference::tag_of(full) == Some(own)) => full,
+        (None, Some(own)) if *naming == Naming::Spell && is_qualified(own) => own,
+        _ => return root.clone(),
+    };
+    match ImageName::parse(full) {
+        Ok(name) if name.tag().is_some() && name.digest().is_none() && name.to_string() == full => {
+            if root.annotation(REF_NAME).is_none() && *naming == Naming::Keep {
+                return root.clone();
+            }
+            named(root, &name, known)
+        }
+        _ => root.clone(),
+    }
+}
+
+/// Returns whether a name says its registry itself.
+fn is_qualified(name: &str) -> bool {
+    ImageName::parse(name).is_ok_and(|parsed| parsed.tag().is_some() && parsed.to_string() == name)
+}
+
+/// Refuses images of one name that come from two places: one of them would be lost.
+fn refuse_a_name_twice(
+    labels: &mut BTreeMap<String, (Digest, String)>,
+    root: &Descriptor,
+    label: &str,
+) -> Result<(), Error> {
+    for name in names::claims(root) {
+        let (digest, first) = labels.entry(name.to_owned()).or_insert_with(|| (*root.digest(), label.to_owned()));
+        // inside one place several may share a name, as in a flat index
+        if digest != root.digest() && first != label {
+            return Err(Error::Absent {
+                message: format!("cannot tell which {} is meant: two sources have one", escaped(name)),
+                cause: Some(format!("{first} has {digest}, {label} has {}", root.digest())),
+                hint: Some(
+                    "copy them one after the other (the later one then has the name), or rename one first".to_owned(),
+                ),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn several(images: &[Carried], names: &[ImageName]) -> Error {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    Error::Usage {
+        message: format!("cannot name {} images {}", images.len(), names.join(", ")),
+        hint: Some("choose one image of the source, as in DIR:NAME".to_owned()),
+    }
+}
+
+/// Plans new names for images of a place: only names change.
+///
+/// # Errors
+/// When the image is not there, or several answer.
+pub fn tag(
+    source: &dyn Source,
+    selector: Option<&Selector>,
+    new_names: &[ImageName],
+) -> Result<(Plan<'static>, Descriptor, Vec<Descriptor>), Error> {
+    let root = super::lookup::select_one(source, selector)?;
+    let mut known = source.roots()?;
+    let bare = root.clone().without_annotations(&[CONTAINERD_NAME, REF_NAME]);
+    let mut plan = Plan::new();
+    let mut roots = Vec::new();
+    for name in new_names {
+        let new = named(&bare, name, &known);
+        known.push(new.clone());
+        plan.add_root(new.clone());
+        roots.push(new);
+    }
+    Ok((plan, root, roots))
+}
+
+/// Returns the names of a place that mean the same content as a descriptor.
+///
+/// # Errors
+/// When the place does not tell its images.
+pub fn other_names(source: &dyn Source, root: &Descriptor) -> Result<Vec<String>, Error> {
+    let roots = source.roots()?;
+    let same = roots.iter().filter(|other| other.digest() == root.digest() && *other != root);
+    Ok(same.filter_map(name_of).map(str::to_owned).collect())
+}
+
+/// Returns everything that a selector means, for commands that take several images.
+///
+/// # Errors
+/// As [`select`].
+pub fn all_of(source: &dyn Source, selector: &Selector) -> Result<Vec<Descriptor>, Error> {
+    let chosen = select(source, Some(selector))?;
+    Ok(match selector {
+        // a digest means the content, under whatever names
+        Selector::Digest(_) => {
+            source.roots()?.into_iter().filter(|root| chosen.iter().any(|one| one.digest() == root.digest())).collect()
+        }
+        _ => chosen,
+    })
+}

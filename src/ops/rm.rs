@@ -1,0 +1,173 @@
+//! `rm`: names go, or platforms of an image; content goes only when it is asked for.
+
+use std::collections::HashSet;
+
+use super::Error;
+use super::attached::{attached, belonging, called};
+use super::carry::{CarryOptions, IndexPolicy, Referrers, carry};
+use super::copy::all_of;
+use super::lookup::name_of;
+use crate::content::Descriptor;
+use crate::digest::Digest;
+use crate::document::{Body, ImageConfig};
+use crate::graph;
+use crate::media::Role;
+use crate::plan::Plan;
+use crate::platform::{Platform, PlatformFilter};
+use crate::reference::Selector;
+use crate::store::{Source, read_document, read_small};
+
+/// A name that goes, or that means a smaller image now.
+#[derive(Clone, Debug)]
+pub struct Removed {
+    /// The descriptor that goes, as it stands.
+    pub from: Descriptor,
+    /// What has its place; none when the whole image goes.
+    pub to: Option<Descriptor>,
+    /// Other names that still mean the same content.
+    pub other_names: Vec<String>,
+}
+
+/// A removal that has not been carried out yet.
+#[derive(Debug)]
+pub struct Removing<'a> {
+    /// What is made, and what goes.
+    pub plan: Plan<'a>,
+    /// The names that go or change.
+    pub removed: Vec<Removed>,
+    /// Content that what goes refers to: what of it nothing else refers to may go too.
+    pub candidates: HashSet<Digest>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+/// Plans to take images, or some platforms of them, out of a place.
+///
+/// # Errors
+/// When an image or a platform is not there; when nothing but attestations would be left, which is no image.
+pub fn remove<'a>(
+    source: &'a dyn Source,
+    selectors: &[Selector],
+    platforms: &PlatformFilter,
+) -> Result<Removing<'a>, Error> {
+    let all = source.roots()?;
+    let mut task =
+        Removing { plan: Plan::new(), removed: Vec::new(), candidates: HashSet::new(), warnings: Vec::new() };
+    for selector in selectors {
+        for root in all_of(source, selector)? {
+            if task.removed.iter().any(|removed| removed.from == root) {
+                continue;
+            }
+            task.take(source, &root, platforms)?;
+        }
+    }
+    let gone: HashSet<Digest> =
+        task.removed.iter().filter(|one| one.to.is_none()).map(|one| *one.from.digest()).collect();
+    for removed in &mut task.removed {
+        let same = all.iter().filter(|root| root.digest() == removed.from.digest() && **root != removed.from);
+        removed.other_names = same.filter_map(name_of).map(str::to_owned).collect();
+    }
+    // an image that keeps another name keeps what belongs to it
+    let lost: HashSet<Digest> = gone
+        .into_iter()
+        .filter(|digest| {
+            let kept = |root: &Descriptor| {
+                root.digest() == digest
+                    && !task.removed.iter().any(|removed| removed.from == *root && removed.to.is_none())
+            };
+            !all.iter().any(kept)
+        })
+        .collect();
+    for referrer in belonging(&attached(source, &all), &lost) {
+        task.warnings.push(format!("{} belongs to what is removed, and stays", called(&referrer)));
+    }
+    Ok(task)
+}
+
+impl<'a> Removing<'a> {
+    fn take(&mut self, source: &'a dyn Source, root: &Descriptor, platforms: &PlatformFilter) -> Result<(), Error> {
+        // what cannot be read cannot be cleaned up after, but its name can go
+        let reach = graph::reach(source, std::slice::from_ref(root), &mut |_, _| ());
+        self.candidates.extend(reach.nodes.iter().map(|node| node.content.digest));
+        let to = match platforms {
+            PlatformFilter::All => None,
+            PlatformFilter::Only(wanted) => Some(self.without(source, root, wanted)?),
+        };
+        self.plan.add_gone(root.clone());
+        if let Some(to) = &to {
+            self.plan.add_root(to.clone());
+        }
+        self.removed.push(Removed { from: root.clone(), to, other_names: Vec::new() });
+        Ok(())
+    }
+
+    /// Makes the image without some platforms.
+    fn without(
+        &mut self,
+        source: &'a dyn Source,
+        root: &Descriptor,
+        unwanted: &[Platform],
+    ) -> Result<Descriptor, Error> {
+        let there = platforms_of(source, root)?;
+        if let Some(absent) = unwanted.iter().find(|platform| !there.iter().any(|there| platform.matches(there))) {
+            return Err(Error::Absent {
+                message: format!("cannot remove {absent} from {}: it is not for that platform", called(root)),
+                cause: Some(format!("it is for {}", list(&there))),
+                hint: None,
+            });
+        }
+        let kept: Vec<Platform> =
+            there.iter().filter(|there| !unwanted.iter().any(|platform| platform.matches(there))).cloned().collect();
+        if kept.is_empty() {
+            return Err(Error::Usage {
+                message: format!("cannot remove every platform of {}", called(root)),
+                hint: Some("leave out --platform to remove the image".to_owned()),
+            });
+        }
+        let options = CarryOptions {
+            platforms: PlatformFilter::Only(kept.iter().map(Platform::normalized).collect()),
+            index: IndexPolicy::Shrink,
+            referrers: Referrers::None,
+        };
+        let mut carried = carry(&mut self.plan, source, std::slice::from_ref(root), &options)?;
+        Ok(carried.swap_remove(0).to)
+    }
+}
+
+/// Returns the platforms of an image.
+///
+/// # Errors
+/// When a document of it cannot be read.
+fn platforms_of(source: &dyn Source, root: &Descriptor) -> Result<Vec<Platform>, Error> {
+    let mut platforms = Vec::new();
+    let mut pending = vec![root.clone()];
+    let mut seen = HashSet::new();
+    while let Some(descriptor) = pending.pop() {
+        if descriptor.attestation_of().is_some() || !seen.insert(*descriptor.digest()) {
+            continue;
+        }
+        let stated = descriptor.platform().filter(|platform| !platform.architecture.is_empty());
+        if let Some(platform) = stated {
+            platforms.extend((!platform.is_unknown()).then(|| platform.clone()));
+            continue;
+        }
+        if !descriptor.media_type().is_document() {
+            continue;
+        }
+        match read_document(source, &descriptor)?.body() {
+            Body::Index(index) => pending.extend(index.manifests.iter().rev().cloned()),
+            Body::Manifest(manifest) => {
+                let config = manifest.config.as_ref().filter(|config| config.media_type().role() == Role::Config);
+                if let Some(config) = config {
+                    let parsed = ImageConfig::parse(&read_small(source, &config.content())?);
+                    platforms.extend(parsed.ok().map(|config| config.platform));
+                }
+            }
+        }
+    }
+    Ok(platforms)
+}
+
+fn list(platforms: &[Platform]) -> String {
+    platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,101 @@
+//! Adding to an archive: it is written anew beside itself with all that it holds, unless it holds what is coming already.
+
+use std::collections::HashSet;
+use std::io::Read as _;
+
+use super::super::Error;
+use super::form::archive_options;
+use super::{Unreferenced, WriteOptions};
+use crate::blob::Cancel;
+use crate::content::{Content, Kind};
+use crate::document::{Document, LARGEST_DOCUMENT};
+use crate::graph;
+use crate::plan::Plan;
+use crate::store::archive::{self, Archive, ArchiveLock, ArchiveSink};
+use crate::store::{Source, StoreError, names};
+use crate::text::quoted;
+use crate::transfer::{self, Event, Observer, Summary, in_lanes};
+
+/// Writes an archive anew with all that it holds and what is coming, unless it holds that already.
+pub(super) fn add_to<'a>(
+    lock: ArchiveLock,
+    held: &'a Archive,
+    mut plan: Plan<'a>,
+    unreferenced: Unreferenced,
+    options: WriteOptions,
+    cancel: &Cancel,
+    observer: &dyn Observer,
+) -> Result<Summary, Error> {
+    let malformed = |error| StoreError::malformed("index.json", held.location(), crate::store::Reason::from(error));
+    let edited = names::edit(held.index_json().map(Document::raw), &plan.inventory().roots, &plan.inventory().gone)
+        .map_err(malformed)?;
+    if edited.is_none()
+        && let Some(summary) = all_held(held, &plan, options, cancel, observer)?
+    {
+        return Ok(summary);
+    }
+    let mut stays = held.roots()?;
+    if unreferenced == Unreferenced::Drop {
+        stays.retain(|root| !plan.inventory().gone.contains(root));
+    }
+    let reach = graph::reach(held, &stays, &mut |_, _| ());
+    let (reach, _) = graph::without_foreign(held, reach);
+    plan.add_reach(held, &reach.whole()?);
+    let known: HashSet<_> = plan.inventory().contents.iter().map(|content| content.digest).collect();
+    for (digest, size) in held.blobs() {
+        if unreferenced == Unreferenced::Keep && !known.contains(&digest) {
+            let content = Content { digest, size, kind: Kind::Blob };
+            plan.add(held, &content, "an unreferenced blob".to_owned());
+        }
+    }
+    let options = archive_options(&mut plan, Some(held), options, observer)?;
+    let mut sink = ArchiveSink::to_file(archive::Place::Instead(lock), options)?;
+    Ok(transfer::run(&plan, &mut sink, cancel, observer)?)
+}
+
+/// Checks whether an archive holds everything of a plan, whole.
+fn all_held(
+    held: &Archive,
+    plan: &Plan<'_>,
+    options: WriteOptions,
+    cancel: &Cancel,
+    observer: &dyn Observer,
+) -> Result<Option<Summary>, Error> {
+    let contents = &plan.inventory().contents;
+    let bytes = contents.iter().map(|content| content.size).sum();
+    let pieces = contents.len() as u64;
+    observer.hear(Event::Begun { pieces, bytes });
+    let meter = |bytes| observer.hear(Event::Advanced { bytes });
+    let checked = in_lanes(contents, options.jobs.get(), cancel, |content, cancel| {
+        let reader = held.open(content)?.cancelled_by(cancel).metered_by(&meter);
+        reader.check().map_err(|error| StoreError::reading(error, content, held.location()))?;
+        Ok(())
+    });
+    observer.hear(Event::Ended);
+    match checked {
+        Ok(()) => Ok(Some(Summary { present: pieces, present_bytes: bytes, ..Summary::default() })),
+        Err((_, StoreError::Cancelled)) => Err(StoreError::Cancelled.into()),
+        Err((_, error @ StoreError::Io { .. })) => Err(error.into()),
+        Err((_, error)) => {
+            // what is wrong there is replaced by what is coming
+            observer.hear(Event::Warning(format!("{error}: the archive is written anew")));
+            Ok(None)
+        }
+    }
+}
+
+/// Reads a file of an archive that is none of the format's own, to be kept.
+pub(super) fn read_other(held: &Archive, name: &str, size: u64) -> Result<Vec<u8>, Error> {
+    if size > LARGEST_DOCUMENT {
+        return Err(Error::Unsupported {
+            message: format!("cannot add to {}", held.location()),
+            cause: Some(format!("it holds {}, {size} bytes that belong to no image", quoted(name))),
+            hint: Some("give another file with -o, and this one as a source".to_owned()),
+        });
+    }
+    let mut bytes = Vec::new();
+    if let Some(mut entry) = held.read_entry_unverified(name) {
+        entry.read_to_end(&mut bytes).map_err(StoreError::io("read", held.location().to_string()))?;
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,79 @@
+//! The form of an archive: what stands in it beside blobs.
+
+use super::super::Error;
+use super::super::loadable::{Loadable, loadable};
+use super::add::read_other;
+use super::{ArchiveFormat, WriteOptions};
+use crate::plan::Plan;
+use crate::store::archive::{Archive, ArchiveOptions, Companion, Shape};
+use crate::store::{Source as _, StoreError, names};
+use crate::text::escaped;
+use crate::transfer::{Event, Observer};
+
+/// Decides what stands in an archive beside its blobs, and takes out of the plan what does not belong into one of its
+/// form. `held` is the archive that is written anew.
+///
+/// # Errors
+/// When documents cannot be read, or the form cannot hold what is coming.
+pub(super) fn archive_options(
+    plan: &mut Plan<'_>,
+    held: Option<&Archive>,
+    options: WriteOptions,
+    observer: &dyn Observer,
+) -> Result<ArchiveOptions, Error> {
+    let base_index = held.and_then(Archive::index_json).map(|index| index.raw().to_vec());
+    let place = held.map_or_else(|| plan.location().clone(), |held| held.location().clone());
+    let malformed = |error| StoreError::malformed("index.json", &place, crate::store::Reason::from(error));
+    let (roots, gone) = (&plan.inventory().roots, &plan.inventory().gone);
+    let edited = names::edit(base_index.as_deref(), roots, gone).map_err(malformed)?;
+    let index = edited.or_else(|| base_index.clone()).unwrap_or_default();
+    let mut loadable = loadable(plan, &names::parse(index).map_err(malformed)?)?;
+    match options.format {
+        ArchiveFormat::Hybrid => {}
+        ArchiveFormat::Oci => loadable.manifest_json = None,
+        ArchiveFormat::Docker => {
+            refuse_what_docker_cannot_hold(&loadable)?;
+            plan.retain(|content| loadable.contents.contains(&content.digest));
+        }
+    }
+    if !loadable.zstd.is_empty() && loadable.manifest_json.is_some() {
+        observer.hear(Event::Warning(format!(
+            "layers of {} are packed with zstd: podman, containerd and skopeo read them, docker's classic store does not",
+            loadable.zstd.join(", ")
+        )));
+    }
+    let manifest_json = loadable.manifest_json.map(|bytes| Companion { name: "manifest.json".to_owned(), bytes });
+    let mut companions: Vec<Companion> = manifest_json.into_iter().collect();
+    if let Some(held) = held {
+        for (name, size) in held.others() {
+            companions.push(Companion { name: name.to_owned(), bytes: read_other(held, name, size)? });
+        }
+    }
+    Ok(ArchiveOptions {
+        base_index,
+        shape: match options.format {
+            ArchiveFormat::Docker => Shape::Bare,
+            ArchiveFormat::Hybrid | ArchiveFormat::Oci => Shape::Layout,
+        },
+        compression: options.compression,
+        companions,
+        jobs: options.jobs,
+        durability: options.durability,
+    })
+}
+
+/// A docker-archive names one platform of an image, and has no place for a manifest.
+fn refuse_what_docker_cannot_hold(loadable: &Loadable) -> Result<(), Error> {
+    let refuse = |cause: String, hint: &str| {
+        let message = "cannot write a docker-archive of it".to_owned();
+        Err(Error::Unsupported { message, cause: Some(cause), hint: Some(hint.to_owned()) })
+    };
+    if let Some(name) = loadable.several.first() {
+        let cause = format!("{} has several platforms, and a docker-archive holds one", escaped(name));
+        return refuse(cause, "say which with --platform, or leave out --format docker: the file loads everywhere");
+    }
+    if loadable.manifest_json.is_none() {
+        return refuse("there is no image in it".to_owned(), "leave out --format docker");
+    }
+    Ok(())
+}

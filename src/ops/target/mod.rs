@@ -1,0 +1,384 @@
+//! Where the result of an operation goes: a layout, a new archive, an archive that is added to, or a stream.
+
+mod add;
+mod form;
+
+use std::fs::File;
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use self::add::add_to;
+use self::form::archive_options;
+use super::open::{Context, read_options};
+use super::{Error, lookup};
+use crate::blob::Cancel;
+use crate::content::Descriptor;
+use crate::media::Compression;
+use crate::plan::Plan;
+use crate::reference::{ImageName, Place, Reference, Selector, Word, parse_word};
+use crate::store::archive::{self, Archive, ArchiveLock, ArchiveSink};
+use crate::store::layout::{LayoutOptions, LayoutSink};
+use crate::store::{Durability, Location, Sink, Source, StoreError, names};
+use crate::text::{escaped, quoted};
+use crate::transfer::{self, Event, Observer, Summary};
+
+/// What a new archive is to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ArchiveFormat {
+    /// An OCI layout with a `manifest.json`: it loads everywhere.
+    #[default]
+    Hybrid,
+    /// An OCI layout alone.
+    Oci,
+    /// A `manifest.json` with configs and layers alone, as `docker save` wrote it for long: one platform, no digests of
+    /// manifests.
+    Docker,
+}
+
+/// How a target is written.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteOptions {
+    /// What a new archive is to be.
+    pub format: ArchiveFormat,
+    /// How a new archive is packed as a whole.
+    pub compression: Compression,
+    /// How many pieces are read, hashed and written at once.
+    pub jobs: NonZeroUsize,
+    /// Whether what was written has reached the medium before it gets its name.
+    pub durability: Durability,
+    /// How long to wait for another process that holds the target.
+    pub lock_timeout: Duration,
+}
+
+/// What becomes of content that nothing refers to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unreferenced {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It goes.
+    Drop,
+}
+
+/// What to do about a file that is there already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Existing {
+    /// Refuse.
+    #[default]
+    Refuse,
+    /// Replace it, once the new one is whole.
+    Replace,
+}
+
+/// A place that is ready to be written, and of which nothing has been written yet.
+#[derive(Debug)]
+pub struct Target {
+    kind: TargetKind,
+    options: WriteOptions,
+    unreferenced: Unreferenced,
+}
+
+enum TargetKind {
+    Layout(Box<LayoutSink>),
+    NewArchive(archive::Place),
+    Archive { lock: ArchiveLock, archive: Archive },
+    Stream(Box<dyn Write + Send>),
+}
+
+impl Target {
+    /// Opens the place that a word of `-o` means: a scheme and a path, or a path alone; what does not exist yet becomes an
+    /// archive when it ends in `.tar`, else a layout. Without a word it is the current layout.
+    ///
+    /// # Errors
+    /// When the word is no path, or the place cannot be written or added to.
+    pub fn open(word: Option<&str>, context: &Context<'_>, options: WriteOptions) -> Result<Self, Error> {
+        let kind = match word {
+            None => match context.layout {
+                Some(layout) => Self::layout(layout, options)?,
+                None => {
+                    return Err(Error::Absent {
+                        message: "cannot tell where the result should go: there is no current layout".to_owned(),
+                        cause: None,
+                        hint: Some("say it with -o PLACE (or -L DIR, or BARGE_LAYOUT)".to_owned()),
+                    });
+                }
+            },
+            Some(word) => return Self::at(place_of(word, Compression::None)?, context, options),
+        };
+        Ok(Self { kind, options, unreferenced: Unreferenced::Keep })
+    }
+
+    /// Opens a place that is known.
+    ///
+    /// # Errors
+    /// When it cannot be written or added to.
+    pub fn at(place: Place, context: &Context<'_>, options: WriteOptions) -> Result<Self, Error> {
+        let kind = match place {
+            Place::Layout(path) => Self::layout(&path, options)?,
+            Place::Archive(path) => Self::archive(path, context)?,
+            Place::Stdio => TargetKind::Stream(stdout_stream()?),
+            Place::DockerArchive(path) => return Err(only_hybrid(&path)),
+            Place::Registry(name) => return Err(no_registry(&name)),
+        };
+        Ok(Self { kind, options, unreferenced: Unreferenced::Keep })
+    }
+
+    /// Says what becomes of content that nothing in an archive refers to any more when it is written anew. In a layout it
+    /// stays in any case.
+    #[must_use]
+    pub const fn with_unreferenced(mut self, unreferenced: Unreferenced) -> Self {
+        self.unreferenced = unreferenced;
+        self
+    }
+
+    /// Prepares to write a new archive: to the file that a word means, or to standard output. What is there already is
+    /// replaced only when `existing` says so, and never added to.
+    ///
+    /// # Errors
+    /// When the word means no archive, or something is there.
+    pub fn create(word: &str, existing: Existing, options: WriteOptions) -> Result<Self, Error> {
+        let path = match place_of(word, options.compression)? {
+            Place::Stdio => {
+                let kind = TargetKind::Stream(stdout_stream()?);
+                return Ok(Self { kind, options, unreferenced: Unreferenced::Keep });
+            }
+            Place::Archive(path) | Place::DockerArchive(path) => path,
+            Place::Layout(path) if !path.is_dir() => path, // whatever it is called: this command writes files
+            Place::Layout(path) => {
+                return Err(Error::Usage {
+                    message: format!(
+                        "cannot write an archive to {}: it is a directory",
+                        escaped(&path.to_string_lossy())
+                    ),
+                    hint: Some("give a file; `barge copy` writes layouts".to_owned()),
+                });
+            }
+            Place::Registry(name) => return Err(no_registry(&name)),
+        };
+        let place = match std::fs::metadata(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => archive::Place::New(path),
+            Err(error) => return Err(StoreError::io("look at", path)(error).into()),
+            Ok(metadata) if !metadata.is_file() => return Err(no_regular_file(&path)),
+            Ok(_) if existing == Existing::Replace => archive::Place::Instead(ArchiveLock::take(&path)?),
+            Ok(_) => {
+                return Err(Error::Unsupported {
+                    message: format!("cannot write {}: it is there already", escaped(&path.to_string_lossy())),
+                    cause: None,
+                    hint: Some("give another name, or --force to replace it".to_owned()),
+                });
+            }
+        };
+        Ok(Self { kind: TargetKind::NewArchive(place), options, unreferenced: Unreferenced::Keep })
+    }
+
+    fn layout(path: &Path, options: WriteOptions) -> Result<TargetKind, Error> {
+        let options = LayoutOptions {
+            jobs: Some(options.jobs),
+            durability: options.durability,
+            lock_timeout: options.lock_timeout,
+        };
+        Ok(TargetKind::Layout(Box::new(LayoutSink::create_or_open(path, options)?)))
+    }
+
+    fn archive(path: PathBuf, context: &Context<'_>) -> Result<TargetKind, Error> {
+        match std::fs::metadata(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(TargetKind::NewArchive(archive::Place::New(path)));
+            }
+            Err(error) => return Err(StoreError::io("look at", path)(error).into()),
+            Ok(metadata) if !metadata.is_file() => return Err(no_regular_file(&path)),
+            Ok(_) => {}
+        }
+        let lock = ArchiveLock::take(&path)?;
+        let options = read_options(context, None);
+        let archive = Archive::open(&path, &options, context.cancel)?;
+        let unfit = match (archive.compression(), archive.index_json()) {
+            (Compression::None, Some(_)) => None,
+            (Compression::None, None) => Some("it is a docker-archive"),
+            _ => Some("it is compressed"),
+        };
+        if let Some(unfit) = unfit {
+            return Err(Error::Unsupported {
+                message: format!("cannot add to {}", archive.location()),
+                cause: Some(unfit.to_owned()),
+                hint: Some("give another file with -o, and this one as a source".to_owned()),
+            });
+        }
+        for warning in archive.warnings() {
+            context.observer.hear(Event::Warning(warning.clone()));
+        }
+        Ok(TargetKind::Archive { lock, archive })
+    }
+
+    /// Returns where it is.
+    #[must_use]
+    pub fn location(&self) -> Location {
+        match &self.kind {
+            TargetKind::Layout(sink) => sink.location().clone(),
+            TargetKind::NewArchive(place) => Location::Archive(place.path().to_owned()),
+            TargetKind::Archive { archive, .. } => archive.location().clone(),
+            TargetKind::Stream(_) => Location::Stdio,
+        }
+    }
+
+    /// Returns what the place names already.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    pub fn roots(&self) -> Result<Vec<Descriptor>, StoreError> {
+        match &self.kind {
+            TargetKind::Layout(sink) => sink.layout().map_or_else(|| Ok(Vec::new()), Source::roots),
+            TargetKind::Archive { archive, .. } => archive.roots(),
+            TargetKind::NewArchive(_) | TargetKind::Stream(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Carries out a plan here.
+    ///
+    /// # Errors
+    /// When something cannot be read or written; the place is then as it was.
+    pub fn deliver(self, mut plan: Plan<'_>, cancel: &Cancel, observer: &dyn Observer) -> Result<Summary, Error> {
+        let asked_to_go = |digest| plan.inventory().gone.iter().any(|gone| *gone.digest() == digest);
+        for (name, digest) in names::displaced(&self.roots()?, &plan.inventory().roots) {
+            if !asked_to_go(digest) {
+                let name = escaped(&name);
+                observer.hear(Event::Warning(format!(
+                    "{name} meant {digest} in {}: it has lost the name",
+                    self.location()
+                )));
+            }
+        }
+        let Self { kind, options, unreferenced } = self;
+        match kind {
+            TargetKind::Layout(mut sink) => Ok(transfer::run(&plan, &mut *sink, cancel, observer)?),
+            TargetKind::NewArchive(place) => {
+                let options = archive_options(&mut plan, None, options, observer)?;
+                let mut sink = ArchiveSink::to_file(place, options)?;
+                Ok(transfer::run(&plan, &mut sink, cancel, observer)?)
+            }
+            TargetKind::Stream(to) => {
+                let options = archive_options(&mut plan, None, options, observer)?;
+                let mut sink = ArchiveSink::to_stream(to, options)?;
+                Ok(transfer::run(&plan, &mut sink, cancel, observer)?)
+            }
+            TargetKind::Archive { lock, archive } => {
+                add_to(lock, &archive, plan, unreferenced, options, cancel, observer)
+            }
+        }
+    }
+}
+
+/// Returns the place and the name that a word means as a destination: a path that exists as a whole is a place; else the
+/// path ends at the first colon, as everywhere else.
+///
+/// # Errors
+/// When the word is no place.
+pub fn destination(word: &str) -> Result<(Place, Option<String>), Error> {
+    let named = |selector: Option<Selector>| match selector {
+        None => Ok(None),
+        Some(Selector::Name(name)) => Ok(Some(name)),
+        Some(other) => Err(Error::Usage {
+            message: format!("cannot write to {}: {other} is no name", quoted(word)),
+            hint: Some("give a place, or a place and :NAME".to_owned()),
+        }),
+    };
+    match parse_word(word)? {
+        Word::Reference(Reference { place, selector }) => Ok((place, named(selector)?)),
+        Word::Current(_) => place_of(word, Compression::None).map(|place| (place, None)),
+        Word::Local { splits, .. } | Word::Bare { splits, .. } => {
+            let there = splits.iter().find(|split| split.path.exists());
+            // the whole word comes first, then the shortest path
+            let split = there.or_else(|| splits.get(1)).or_else(|| splits.first());
+            match split {
+                Some(split) => Ok((place_at(&split.path, Compression::None)?, named(split.selector.clone())?)),
+                None => place_at(Path::new(word), Compression::None).map(|place| (place, None)),
+            }
+        }
+    }
+}
+
+/// Returns the place that a word of `-o` means.
+fn place_of(word: &str, compression: Compression) -> Result<Place, Error> {
+    let usage = |hint: &str| Error::Usage {
+        message: format!("cannot write to {}: -o takes a place, not an image", quoted(word)),
+        hint: Some(hint.to_owned()),
+    };
+    match parse_word(word)? {
+        Word::Reference(Reference { place: Place::Registry(name), .. }) => Ok(Place::Registry(name)),
+        Word::Reference(Reference { place, selector: None }) => Ok(place),
+        Word::Reference(_) => Err(usage("give the name with -t NAME")),
+        Word::Current(_) => Err(usage("give the layout with -o DIR or -L DIR, and the name with -t NAME")),
+        // always a path, whatever it looks like
+        Word::Local { .. } | Word::Bare { .. } => place_at(Path::new(word), compression),
+    }
+}
+
+fn place_at(path: &Path, compression: Compression) -> Result<Place, Error> {
+    let spelling = path.to_string_lossy().to_lowercase();
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(Place::Layout(path.to_owned())),
+        Ok(_) => Ok(Place::Archive(path.to_owned())),
+        Err(_) if spelling.ends_with(".tar") => Ok(Place::Archive(path.to_owned())),
+        Err(_) if compression != Compression::None => Ok(Place::Archive(path.to_owned())),
+        Err(_) if [".tgz", ".tar.gz", ".tar.zst", ".gz", ".zst"].iter().any(|end| spelling.ends_with(end)) => {
+            Err(Error::Unsupported {
+                message: format!("cannot write {}", escaped(&path.to_string_lossy())),
+                cause: Some("archives are written uncompressed: their layers are compressed already, and not every loader reads a compressed one".to_owned()),
+                hint: Some("give a name that ends in .tar, or use `barge save --compress gzip`".to_owned()),
+            })
+        }
+        Err(_) => Ok(Place::Layout(path.to_owned())),
+    }
+}
+
+fn no_registry(name: &ImageName) -> Error {
+    Error::Unsupported {
+        message: format!("cannot write to docker://{name}"),
+        cause: Some("this version of barge writes layouts and archives, not registries".to_owned()),
+        hint: Some("write an archive, then `skopeo copy --all oci-archive:FILE docker://...`".to_owned()),
+    }
+}
+
+fn no_regular_file(path: &Path) -> Error {
+    Error::Unsupported {
+        message: format!("cannot write an archive to {}", escaped(&path.to_string_lossy())),
+        cause: Some("it is no regular file".to_owned()),
+        hint: Some("use `-o -` to write to standard output".to_owned()),
+    }
+}
+
+fn only_hybrid(path: &Path) -> Error {
+    Error::Unsupported {
+        message: format!("cannot write docker-archive:{}", escaped(&path.to_string_lossy())),
+        cause: Some("it can hold one platform of an image only, and would change its digest".to_owned()),
+        hint: Some(
+            "write FILE.tar: it is an OCI archive with a manifest.json, which `docker load` takes too".to_owned(),
+        ),
+    }
+}
+
+/// Opens standard output for an archive.
+fn stdout_stream() -> Result<Box<dyn Write + Send>, StoreError> {
+    use std::os::fd::AsFd as _;
+    let fd = std::io::stdout().as_fd().try_clone_to_owned().map_err(StoreError::io("open", "standard output"))?;
+    Ok(Box::new(File::from(fd)))
+}
+
+impl std::fmt::Debug for TargetKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Layout(_) => "Layout",
+            Self::NewArchive(_) => "NewArchive",
+            Self::Archive { .. } => "Archive",
+            Self::Stream(_) => "Stream",
+        })
+    }
+}
+
+/// Returns the names under which a target will hold what is coming, for reports.
+#[must_use]
+pub fn names_of(roots: &[Descriptor]) -> Vec<String> {
+    roots.iter().filter_map(lookup::name_of).map(str::to_owned).collect()
+}

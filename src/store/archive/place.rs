@@ -1,0 +1,143 @@
+//! How an archive gets its name: a temporary file beside it, a lock on what it replaces, one rename.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::stale;
+use crate::store::{Durability, Location, StoreError, flock};
+
+/// Which file an archive takes the place of.
+#[derive(Debug)]
+pub enum Place {
+    /// None: a file that appears there in the meantime is not overwritten.
+    New(PathBuf),
+    /// This one, which is locked, and which the path must still name at the end.
+    Instead(ArchiveLock),
+    /// None: the archive goes to a stream.
+    Stream,
+}
+
+impl Place {
+    /// Returns the path; `-` for a stream.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::New(path) => path,
+            Self::Instead(lock) => &lock.path,
+            Self::Stream => Path::new("-"),
+        }
+    }
+}
+
+/// An existing archive that nobody else may replace as long as this lives: an exclusive `flock` on the file itself.
+#[derive(Debug)]
+pub struct ArchiveLock {
+    path: PathBuf,
+    file: File,
+}
+
+impl ArchiveLock {
+    /// Locks the file that the path names.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when another process holds it; [`StoreError::Io`] when it cannot be opened.
+    pub fn take(path: &Path) -> Result<Self, StoreError> {
+        loop {
+            let file = File::open(path).map_err(StoreError::io("open", path))?;
+            if !flock::try_exclusive(&file).map_err(|error| StoreError::io("lock", path)(error.into()))? {
+                return Err(StoreError::Busy { place: Location::Archive(path.to_owned()) });
+            }
+            let lock = Self { path: path.to_owned(), file };
+            // whoever held it before may have put another file in its place
+            if lock.is_current()? {
+                return Ok(lock);
+            }
+        }
+    }
+
+    /// Returns whether the path still names the locked file.
+    fn is_current(&self) -> Result<bool, StoreError> {
+        let named = match std::fs::metadata(&self.path) {
+            Ok(named) => named,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(StoreError::io("look at", &self.path)(error)),
+        };
+        let held = self.file.metadata().map_err(StoreError::io("look at", &self.path))?;
+        Ok((named.dev(), named.ino()) == (held.dev(), held.ino()))
+    }
+}
+
+/// A file that has no name yet.
+pub(super) struct Unnamed {
+    pub(super) temporary: tempfile::NamedTempFile,
+    place: Place,
+    path: PathBuf,
+}
+
+impl Unnamed {
+    /// Makes a temporary file beside the target, after removing those of dead processes.
+    ///
+    /// # Errors
+    /// When no file can be made there.
+    pub(super) fn beside(place: Place) -> Result<Self, StoreError> {
+        let path = place.path().to_owned();
+        let directory = parent(&path);
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        stale::remove(directory, &name);
+        let temporary = tempfile::Builder::new()
+            .prefix(&stale::prefix(&name))
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .tempfile_in(directory)
+            .map_err(StoreError::io("create a file in", directory))?;
+        // Held for as long as this process lives: how the next run tells the dead from the living. Where it cannot be had,
+        // the next run cannot have it either, and takes the file for a living one.
+        let _ = flock::try_exclusive(temporary.as_file());
+        Ok(Self { temporary, place, path })
+    }
+
+    /// Gives the whole file its name.
+    pub(super) fn name(&self, durability: Durability) -> Result<(), StoreError> {
+        if durability == Durability::Synced {
+            self.temporary.as_file().sync_all().map_err(StoreError::io("write", &self.path))?;
+        }
+        rename(&self.temporary, &self.place, &self.path)?;
+        if durability == Durability::Synced {
+            sync_parent(&self.path)?;
+        }
+        Ok(())
+    }
+}
+
+fn rename(temporary: &tempfile::NamedTempFile, place: &Place, path: &Path) -> Result<(), StoreError> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match place {
+        Place::Instead(lock) => {
+            if !lock.is_current()? {
+                return Err(StoreError::Busy { place: Location::Archive(path.to_owned()) });
+            }
+            std::fs::rename(temporary.path(), path).map_err(StoreError::io("rename a file to", path))
+        }
+        Place::New(_) | Place::Stream => {
+            match renameat_with(CWD, temporary.path(), CWD, path, RenameFlags::NOREPLACE) {
+                // a file system without it: a link is the other way never to overwrite
+                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+                    std::fs::hard_link(temporary.path(), path).map_err(StoreError::io("create", path))
+                }
+                other => other.map_err(|error| StoreError::io("create", path)(error.into())),
+            }
+        }
+    }
+}
+
+fn sync_parent(path: &Path) -> Result<(), StoreError> {
+    let parent = parent(path);
+    let directory = File::open(parent).map_err(StoreError::io("open", parent))?;
+    directory.sync_all().map_err(StoreError::io("sync", parent))
+}
+
+/// Returns the directory that a path stands in.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
