@@ -47,6 +47,16 @@ pub fn quoted(text: &str) -> String {
     format!("\"{}\"", escaped(&cut))
 }
 
+/// Returns a word as a shell takes it, whatever is in it; what a terminal would obey is escaped.
+#[must_use]
+pub fn shell_word(word: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:@+=,%".contains(character);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", escaped(word).replace('\'', r"'\''"))
+}
+
 /// Returns a size for people: bytes below 1 KiB, else with one decimal in KiB, MiB, GiB or TiB.
 #[must_use]
 pub fn human_size(bytes: u64) -> String {
@@ -116,6 +126,14 @@ mod tests {
         }
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("", "abc"), 3);
+    }
+
+    #[test]
+    fn words_survive_a_shell() {
+        for (word, quoted) in [("a.tar", "a.tar"), ("my file.tar", "'my file.tar'"), ("it's", r"'it'\''s'"), ("", "''")]
+        {
+            assert_eq!(shell_word(word), quoted);
+        }
     }
 
     #[test]

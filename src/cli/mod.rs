@@ -4,6 +4,7 @@
 //! [`report::Report`].
 
 mod cat;
+mod check;
 mod copy;
 mod gc;
 mod inspect;
@@ -85,6 +86,8 @@ enum Command {
     Rm(rm::RmArgs),
     /// Remove the blobs of a layout that nothing refers to
     Gc(gc::GcArgs),
+    /// Say whether docker, podman, containerd and skopeo will load an archive
+    Check(check::CheckArgs),
     /// Print the version
     Version,
 }
@@ -104,6 +107,7 @@ impl Command {
             Self::Tag(_) => "tag",
             Self::Rm(_) => "rm",
             Self::Gc(_) => "gc",
+            Self::Check(_) => "check",
             Self::Version => "version",
         }
     }
@@ -213,6 +217,7 @@ fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
         Command::Tag(args) => tag::run(args, session),
         Command::Rm(args) => rm::run(args, session),
         Command::Gc(args) => gc::run(args, session),
+        Command::Check(args) => check::run(args, session),
         Command::Version => Ok(Report::version()),
     }
 }

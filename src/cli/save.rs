@@ -6,6 +6,7 @@ use barge::ops::copy::{CopySource, Naming, copy};
 use barge::ops::lookup::{is_attached, name_of};
 use barge::ops::open::open;
 use barge::ops::target::{ArchiveFormat, Existing, Target};
+use barge::text::shell_word;
 use clap::{Args, ValueEnum};
 
 use super::Session;
@@ -112,9 +113,8 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
 
 /// Returns the commands that load this very file elsewhere.
 fn how_to_load(file: &str, format: FormatArg, compress: CompressArg, names: &[&str]) -> String {
-    let file = quoted_for_shell(
-        file.split_once(':').filter(|(scheme, _)| scheme.ends_with("archive")).map_or(file, |(_, f)| f),
-    );
+    let file =
+        shell_word(file.split_once(':').filter(|(scheme, _)| scheme.ends_with("archive")).map_or(file, |(_, f)| f));
     let mut lines = vec!["load it elsewhere with one of:".to_owned(), format!("  barge load -i {file} -o DIR")];
     let packed = compress != CompressArg::None;
     if format != FormatArg::Oci && compress != CompressArg::Zstd {
@@ -130,20 +130,13 @@ fn how_to_load(file: &str, format: FormatArg, compress: CompressArg, names: &[&s
     {
         // the whole name would not be found: skopeo compares it with the reference name, which is the tag
         let tag = barge::reference::tag_of(name).unwrap_or(name);
-        let which = if names.len() == 1 { String::new() } else { format!(":{}", quoted_for_shell(tag)) };
-        lines.push(format!("  skopeo copy --all oci-archive:{file}{which} docker://{}", quoted_for_shell(name)));
+        let which = if names.len() == 1 { String::new() } else { format!(":{}", shell_word(tag)) };
+        lines.push(format!(
+            "  skopeo copy --all --preserve-digests oci-archive:{file}{which} docker://{}",
+            shell_word(name)
+        ));
     }
     lines.join("\n")
-}
-
-/// Returns a word as a shell takes it, whatever is in it.
-fn quoted_for_shell(word: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || "-_./:@+=,%".contains(character);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", barge::text::escaped(word).replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]
@@ -151,19 +144,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_survive_a_shell() {
-        for (word, quoted) in [("a.tar", "a.tar"), ("my file.tar", "'my file.tar'"), ("it's", r"'it'\''s'"), ("", "''")]
-        {
-            assert_eq!(quoted_for_shell(word), quoted);
-        }
-    }
-
-    #[test]
     fn only_what_works_is_offered() {
         let all = how_to_load("b.tar", FormatArg::Hybrid, CompressArg::None, &["docker.io/library/app:v1"]);
-        for command in
-            ["docker load", "podman load", "ctr ", "nerdctl", "skopeo copy --all oci-archive:b.tar docker://"]
-        {
+        for command in [
+            "docker load",
+            "podman load",
+            "ctr ",
+            "nerdctl",
+            "skopeo copy --all --preserve-digests oci-archive:b.tar docker://",
+        ] {
             assert!(all.contains(command), "{all}");
         }
         let oci = how_to_load("b.tar", FormatArg::Oci, CompressArg::None, &[]);

@@ -5,6 +5,7 @@
 
 pub mod attached;
 pub mod carry;
+pub mod check;
 pub mod copy;
 pub mod gather;
 pub mod gc;

@@ -14,7 +14,7 @@ use crate::platform::Platform;
 use crate::store::{Source, read_small};
 
 /// Returns the platform of an image: what its descriptor says, else its config; none when neither can be read or says it.
-fn platform_of(source: &dyn Source, descriptor: &Descriptor, manifest: &Manifest) -> Option<Platform> {
+pub(super) fn platform_of(source: &dyn Source, descriptor: &Descriptor, manifest: &Manifest) -> Option<Platform> {
     let stated = descriptor.platform().filter(|platform| !platform.architecture.is_empty());
     stated.cloned().or_else(|| config_of(source, manifest).map(|config| config.platform))
 }
