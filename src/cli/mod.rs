@@ -6,6 +6,7 @@
 mod cat;
 mod check;
 mod copy;
+mod diff;
 mod gc;
 mod inspect;
 mod load;
@@ -86,6 +87,8 @@ enum Command {
     Rm(rm::RmArgs),
     /// Remove the blobs of a layout that nothing refers to
     Gc(gc::GcArgs),
+    /// Show in what two images, or the images of two places, differ
+    Diff(diff::DiffArgs),
     /// Say whether docker, podman, containerd and skopeo will load an archive
     Check(check::CheckArgs),
     /// Print the version
@@ -108,6 +111,7 @@ impl Command {
             Self::Rm(_) => "rm",
             Self::Gc(_) => "gc",
             Self::Check(_) => "check",
+            Self::Diff(_) => "diff",
             Self::Version => "version",
         }
     }
@@ -217,6 +221,7 @@ fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
         Command::Tag(args) => tag::run(args, session),
         Command::Rm(args) => rm::run(args, session),
         Command::Gc(args) => gc::run(args, session),
+        Command::Diff(args) => diff::run(args, session),
         Command::Check(args) => check::run(args, session),
         Command::Version => Ok(Report::version()),
     }

@@ -31,6 +31,8 @@ pub(crate) struct Report {
     pub(crate) stats: Map<String, Value>,
     /// What was found wrong, when the command itself did what it should: the exit code follows it.
     pub(crate) failure: Option<Failure>,
+    /// Whether the answer of a comparison is no: exit code 1, and nothing failed.
+    pub(crate) differs: bool,
 }
 
 /// A bad result of a command that did its work.
@@ -75,6 +77,7 @@ pub(crate) fn print(
     quiet: bool,
 ) -> ExitCode {
     let class = match result {
+        Ok(Report { differs: true, failure: None, .. }) => Some(Class::Failed),
         Ok(report) => report.failure.as_ref().map(|failure| failure.class),
         Err(error) => Some(error.class()),
     };

@@ -7,6 +7,7 @@ pub mod attached;
 pub mod carry;
 pub mod check;
 pub mod copy;
+pub mod diff;
 pub mod gather;
 pub mod gc;
 pub mod loadable;
