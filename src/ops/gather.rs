@@ -6,7 +6,7 @@ use super::Error;
 use crate::content::{Descriptor, Kind};
 use crate::digest::Digest;
 use crate::document::{Body, Document, ImageConfig, Index};
-use crate::graph::{self, Reach};
+use crate::graph::{self, Finding, Reach};
 use crate::media::Role;
 use crate::platform::{Platform, PlatformFilter, PlatformKey};
 use crate::store::{Source, StoreError, read_document, read_small};
@@ -45,6 +45,16 @@ impl Image {
     }
 }
 
+/// What becomes of attestations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attestations {
+    /// They follow the image that they describe.
+    #[default]
+    Keep,
+    /// They are left out.
+    Drop,
+}
+
 /// What some top-level descriptors of a source hold.
 #[derive(Debug, Default)]
 pub struct Gathered {
@@ -58,11 +68,16 @@ pub struct Gathered {
     pub warnings: Vec<String>,
 }
 
-/// Gathers the images that some top-level descriptors lead to. What the filter leaves out is not read, and may be missing.
+/// Gathers the images that some top-level descriptors lead to. What is left out is not read, and may be missing.
 ///
 /// # Errors
 /// When something wanted is missing, wrong, malformed, or an image does not say its platform.
-pub fn gather(source: &dyn Source, roots: &[Descriptor], filter: &PlatformFilter) -> Result<Gathered, Error> {
+pub fn gather(
+    source: &dyn Source,
+    roots: &[Descriptor],
+    filter: &PlatformFilter,
+    attestations: Attestations,
+) -> Result<Gathered, Error> {
     let mut task =
         Task { source, filter, gathered: Gathered::default(), attestations: Vec::new(), seen: HashSet::new() };
     for root in roots {
@@ -75,7 +90,10 @@ pub fn gather(source: &dyn Source, roots: &[Descriptor], filter: &PlatformFilter
             }
         }
     }
-    task.place_attestations()
+    match attestations {
+        Attestations::Keep => task.place_attestations(),
+        Attestations::Drop => Ok(task.gathered),
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -230,7 +248,13 @@ impl Task<'_> {
                 }
                 continue;
             };
-            let reach = graph::reach(self.source, std::slice::from_ref(&descriptor), &mut |_, _| ()).whole()?;
+            let reach = graph::reach(self.source, std::slice::from_ref(&descriptor), &mut |_, _| ());
+            let reach = reach.whole().map_err(|Finding { about, error, .. }| {
+                // as in what `ctr images export --platform` writes: the index lists them, and they are not there
+                let absent = matches!(error, StoreError::Missing { .. });
+                let hint = absent.then(|| "leave attestations out with --attestations drop".to_owned());
+                Error::Content { about, error, hint }
+            })?;
             let attestations = &mut self.gathered.images[image].attestations;
             if !attestations.iter().any(|(held, _)| held.digest() == descriptor.digest()) {
                 attestations.push((descriptor, reach));

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Value, json};
 
 use super::Error;
+pub use super::gather::Attestations;
 use super::gather::{Gathered, Image, ImageKey, gather};
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::document::Document;
@@ -28,16 +29,6 @@ pub enum OnDuplicate {
     Replace,
     /// Keep the earlier one.
     Keep,
-}
-
-/// What becomes of attestations.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Attestations {
-    /// They follow the image that they describe.
-    #[default]
-    Keep,
-    /// They are left out.
-    Drop,
 }
 
 /// The type of the index.
@@ -125,10 +116,10 @@ pub fn merge<'a>(
     let mut chosen = Chosen::default();
     let mut left_out = Vec::new();
     for source in sources {
-        let gathered =
-            gather(source.source, &source.roots, &options.platforms).map_err(|error| advise(error, source))?;
+        let gathered = gather(source.source, &source.roots, &options.platforms, options.attestations)
+            .map_err(|error| advise(error, source))?;
         left_out.extend(gathered.left_out.iter().cloned());
-        chosen.take(gathered, source, options)?;
+        chosen.take(gathered, source, options.on_duplicate)?;
     }
     let Chosen { mut images, others, mut warnings, .. } = chosen;
     refuse_absent_platforms(&images, &left_out, sources, options)?;
@@ -173,13 +164,10 @@ struct Chosen<'a> {
 }
 
 impl<'a> Chosen<'a> {
-    fn take(&mut self, gathered: Gathered, source: &MergeSource<'a>, options: &MergeOptions) -> Result<(), Error> {
+    fn take(&mut self, gathered: Gathered, source: &MergeSource<'a>, on_duplicate: OnDuplicate) -> Result<(), Error> {
         self.warnings.extend(gathered.warnings);
         self.others.extend(gathered.others.into_iter().map(|(descriptor, reach)| (descriptor, reach, source.source)));
-        for mut image in gathered.images {
-            if options.attestations == Attestations::Drop {
-                image.attestations.clear();
-            }
+        for image in gathered.images {
             let key = image.key();
             let Some(&at) = self.by_key.get(&key) else {
                 self.by_key.insert(key, self.images.len());
@@ -197,7 +185,7 @@ impl<'a> Chosen<'a> {
                 continue;
             }
             let twice = format!("{} is in {} and in {}", image.platform, held_source.label, source.label);
-            match options.on_duplicate {
+            match on_duplicate {
                 OnDuplicate::Refuse => {
                     return Err(Error::Duplicate {
                         platform: Box::new(image.platform),
@@ -221,7 +209,7 @@ impl<'a> Chosen<'a> {
 /// Says what to do about a source that lists platforms it does not hold, as `docker save` of a partly pulled image does.
 fn advise(error: Error, source: &MergeSource<'_>) -> Error {
     match error {
-        Error::Content { about, error: error @ StoreError::Missing { .. }, .. } => {
+        Error::Content { about, error: error @ StoreError::Missing { .. }, hint: None } => {
             let hint = format!(
                 "{} lists it and does not hold it: leave it out with --platform, or save the image again with all its platforms",
                 source.label
