@@ -163,7 +163,7 @@ fn names_a_registry(first: &str) -> bool {
     first == "localhost" || first.contains(['.', ':']) || first.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
-/// Returns whether text is HOST[:PORT]: a domain name, an IPv4 address, or an IPv6 address in brackets without a zone.
+/// Returns whether text is `HOST[:PORT]`: a domain name, an IPv4 address, or an IPv6 address in brackets without a zone.
 fn is_registry(text: &str) -> bool {
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
