@@ -1,0 +1,5 @@
+//! Tests that start daemons: `.config/nextest.toml` knows them by the name of this module.
+
+mod containerd;
+mod docker;
+mod fixtures;
