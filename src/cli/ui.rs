@@ -104,7 +104,8 @@ impl Ui {
         state.last = Instant::now();
         if self.progress == Progress::Tty {
             let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr_with_hz(10));
-            let template = "{prefix} [{bar:30}] {bytes} of {total_bytes} {bytes_per_sec}, {eta} left";
+            // as wide as the terminal, whatever that is
+            let template = "{prefix} [{wide_bar}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left";
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             bar.set_style(style.progress_chars("=> "));
             bar.set_prefix(self.command);
