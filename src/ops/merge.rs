@@ -13,6 +13,7 @@ use super::gather::{Gathered, Image, ImageKey, gather};
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::document::Document;
 use crate::graph::Reach;
+use crate::json;
 use crate::media::{DOCKER_INDEX, MediaType, OCI_INDEX};
 use crate::plan::Plan;
 use crate::platform::{Platform, PlatformFilter};
@@ -121,25 +122,23 @@ pub fn merge<'a>(
         left_out.extend(gathered.left_out.iter().cloned());
         chosen.take(gathered, source, options.on_duplicate)?;
     }
-    let Chosen { mut images, others, mut warnings, .. } = chosen;
+    let Chosen { mut images, mut others, mut warnings, .. } = chosen;
     refuse_absent_platforms(&images, &left_out, sources, options)?;
-    images.sort_by_key(|(a, _)| order(a));
+    images.sort_by_key(|member| order(&member.image));
+    others.sort_by_key(|(descriptor, ..)| *descriptor.digest());
 
     let mut plan = Plan::new();
     let mut entries = Vec::new();
     let mut members = Vec::new();
-    for (image, source) in &images {
-        plan.add_reach(source.source, &image.reach);
-        entries.push(&image.descriptor);
-        members.push(member(image, &source.label));
+    for taken in &images {
+        plan.add_reach(taken.source.source, &taken.image.reach);
+        entries.push(&taken.image.descriptor);
+        members.push(member(taken));
     }
-    let attestations = images.iter().flat_map(|(image, source)| {
-        image.attestations.iter().map(|(descriptor, reach)| (descriptor, reach, source.source))
-    });
-    let others = others.iter().map(|(descriptor, reach, source)| (descriptor, reach, *source));
-    for (descriptor, reach, source) in others.chain(attestations) {
+    let attestations = images.iter().flat_map(|taken| &taken.attestations);
+    for (descriptor, reach, source) in others.iter().chain(attestations) {
         if !entries.iter().any(|entry| entry.digest() == descriptor.digest()) {
-            plan.add_reach(source, reach);
+            plan.add_reach(*source, reach);
             entries.push(descriptor);
         }
     }
@@ -152,12 +151,53 @@ pub fn merge<'a>(
     Ok(Merged { plan, index, members, warnings })
 }
 
-/// An artifact in an index, its content, and where that is.
+/// An artifact or an attestation, its content, and where that is.
 type Other<'a> = (Descriptor, Reach, &'a dyn Source);
+
+/// An image, where it comes from, and what describes it, which may come from several places.
+struct Taken<'a> {
+    image: Image,
+    source: MergeSource<'a>,
+    attestations: Vec<Other<'a>>,
+}
+
+impl<'a> Taken<'a> {
+    fn new(mut image: Image, source: &MergeSource<'a>) -> Self {
+        let attestations = std::mem::take(&mut image.attestations);
+        let here = |(descriptor, reach)| (descriptor, reach, source.source);
+        Self { image, source: source.clone(), attestations: attestations.into_iter().map(here).collect() }
+    }
+
+    /// Takes the same image from another place. Nothing may depend on which of the two came first.
+    fn join(&mut self, other: Self) {
+        keep_the_fuller(&mut self.image.descriptor, other.image.descriptor);
+        for attestation in other.attestations {
+            add_once(&mut self.attestations, attestation);
+        }
+        self.attestations.sort_by_key(|(descriptor, ..)| *descriptor.digest());
+    }
+}
+
+/// Adds something from an index unless it is there already.
+fn add_once<'a>(list: &mut Vec<Other<'a>>, new: Other<'a>) {
+    match list.iter_mut().find(|(held, ..)| held.digest() == new.0.digest()) {
+        Some((held, ..)) => keep_the_fuller(held, new.0),
+        None => list.push(new),
+    }
+}
+
+/// Of two descriptors of the same content, keeps the one that says more.
+fn keep_the_fuller(held: &mut Descriptor, other: Descriptor) {
+    let said = |descriptor: &Descriptor| json::encode(&descriptor.to_value());
+    let (old, new) = (said(held), said(&other));
+    if (new.len(), new) > (old.len(), old) {
+        *held = other;
+    }
+}
 
 #[derive(Default)]
 struct Chosen<'a> {
-    images: Vec<(Image, MergeSource<'a>)>,
+    images: Vec<Taken<'a>>,
     by_key: HashMap<ImageKey, usize>,
     others: Vec<Other<'a>>,
     warnings: Vec<String>,
@@ -166,22 +206,19 @@ struct Chosen<'a> {
 impl<'a> Chosen<'a> {
     fn take(&mut self, gathered: Gathered, source: &MergeSource<'a>, on_duplicate: OnDuplicate) -> Result<(), Error> {
         self.warnings.extend(gathered.warnings);
-        self.others.extend(gathered.others.into_iter().map(|(descriptor, reach)| (descriptor, reach, source.source)));
+        for (descriptor, reach) in gathered.others {
+            add_once(&mut self.others, (descriptor, reach, source.source));
+        }
         for image in gathered.images {
             let key = image.key();
             let Some(&at) = self.by_key.get(&key) else {
                 self.by_key.insert(key, self.images.len());
-                self.images.push((image, source.clone()));
+                self.images.push(Taken::new(image, source));
                 continue;
             };
-            let (held, held_source) = &mut self.images[at];
+            let Taken { image: held, source: held_source, .. } = &self.images[at];
             if held.descriptor.digest() == image.descriptor.digest() {
-                // the same image: only attestations can be new
-                for (descriptor, reach) in image.attestations {
-                    if !held.attestations.iter().any(|(old, _)| old.digest() == descriptor.digest()) {
-                        self.others.push((descriptor, reach, source.source));
-                    }
-                }
+                self.images[at].join(Taken::new(image, source));
                 continue;
             }
             let twice = format!("{} is in {} and in {}", image.platform, held_source.label, source.label);
@@ -197,7 +234,7 @@ impl<'a> Chosen<'a> {
                 }
                 OnDuplicate::Replace => {
                     self.warnings.push(format!("{twice}: took {}", image.descriptor.digest()));
-                    self.images[at] = (image, source.clone());
+                    self.images[at] = Taken::new(image, source);
                 }
                 OnDuplicate::Keep => self.warnings.push(format!("{twice}: kept {}", held.descriptor.digest())),
             }
@@ -227,12 +264,12 @@ fn order(image: &Image) -> impl Ord + use<> {
 }
 
 fn refuse_absent_platforms(
-    images: &[(Image, MergeSource<'_>)],
+    images: &[Taken<'_>],
     left_out: &[Platform],
     sources: &[MergeSource<'_>],
     options: &MergeOptions,
 ) -> Result<(), Error> {
-    let there: Vec<Platform> = images.iter().map(|(image, _)| image.platform.clone()).collect();
+    let there: Vec<Platform> = images.iter().map(|taken| taken.image.platform.clone()).collect();
     let list = |platforms: &[Platform]| {
         let mut keys: Vec<_> = platforms.iter().map(Platform::key).collect();
         keys.sort();
@@ -258,12 +295,13 @@ fn refuse_absent_platforms(
     Ok(())
 }
 
-fn member(image: &Image, label: &str) -> Member {
+fn member(taken: &Taken<'_>) -> Member {
+    let Taken { image, source, attestations } = taken;
     Member {
         platform: image.platform.clone(),
         descriptor: image.descriptor.clone(),
-        label: label.to_owned(),
-        attestations: image.attestations.len(),
+        label: source.label.clone(),
+        attestations: attestations.len(),
         bytes: image.reach.nodes.iter().map(|node| node.content.size).sum(),
     }
 }
