@@ -101,7 +101,7 @@ pub fn open(word: &str, context: &Context<'_>) -> Result<Opened, Error> {
         Word::Reference(Reference { place, selector }) => (open_place(&place, context)?, selector),
         Word::Current(selector) => (open_current(word, context)?, Some(selector)),
         Word::Local { splits, rejected } => {
-            let split = one_path(word, splits, rejected)?.ok_or_else(|| nothing_there(word, None))?;
+            let split = one_path(word, splits, rejected)?.ok_or_else(|| nothing_there(word, None, None))?;
             (open_path(&split.path, context)?, split.selector)
         }
         Word::Bare { name, splits, rejected } => open_bare(word, name, splits, rejected, context)?,
@@ -177,7 +177,11 @@ fn open_bare(
     context: &Context<'_>,
 ) -> Result<(Store, Option<Selector>), Error> {
     let path = one_path(word, splits, rejected)?;
-    let current = context.layout.map(Layout::open).transpose()?;
+    // the current layout may be what this run is about to make
+    let current = match context.layout.map(Layout::open).transpose() {
+        Err(StoreError::Absent { .. }) => None,
+        opened => opened?,
+    };
     let named = match &current {
         Some(layout) => !lookup::select(layout, Some(&name)).map_or_else(none_if_absent, Ok)?.is_empty(),
         None => false,
@@ -190,7 +194,7 @@ fn open_bare(
         }),
         (Some(split), _) => Ok((open_path(&split.path, context)?, split.selector)),
         (None, Some(layout)) if named => Ok((Store::Layout(layout), Some(name))),
-        (None, current) => Err(nothing_there(word, current.as_ref())),
+        (None, current) => Err(nothing_there(word, current.as_ref().map(Source::location), context.layout)),
     }
 }
 
@@ -233,8 +237,14 @@ fn spelled(split: &Split) -> String {
     format!("{}{selector}", escaped(&split.path.to_string_lossy()))
 }
 
-fn nothing_there(word: &str, current: Option<&Layout>) -> Error {
-    let name = current.map(|layout| format!(", and no image in {} has that name", layout.location()));
+fn nothing_there(word: &str, searched: Option<&Location>, layout: Option<&Path>) -> Error {
+    let name = match (searched, layout) {
+        (Some(place), _) => Some(format!(", and no image in {place} has that name")),
+        (None, Some(layout)) => {
+            Some(format!(", and the current layout {} is not there", escaped(&layout.to_string_lossy())))
+        }
+        (None, None) => None,
+    };
     let near = near_path(word);
     Error::Absent {
         message: format!("cannot find {}", quoted(word)),
