@@ -53,6 +53,11 @@ impl Content {
     }
 }
 
+/// Returns the sum of sizes, as far as a number goes: descriptors promise what they like.
+pub fn total(sizes: impl IntoIterator<Item = u64>) -> u64 {
+    sizes.into_iter().fold(0, u64::saturating_add)
+}
+
 /// A descriptor (image-spec v1.1.1, descriptor.md) with every field it came with: unknown ones are kept when it is
 /// written into another document.
 #[derive(Clone, Debug, PartialEq)]
@@ -282,6 +287,12 @@ mod tests {
 
     fn read(text: &str) -> Result<Descriptor, JsonError> {
         Descriptor::read(&View::top(&json::parse(text.as_bytes()).unwrap(), "descriptor"))
+    }
+
+    #[test]
+    fn sizes_that_no_disk_holds_add_up() {
+        assert_eq!(total([1, 2]), 3);
+        assert_eq!(total([i64::MAX as u64; 3]), u64::MAX);
     }
 
     const HELLO: &str = "sha256:2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crate::blob::{BlobError, Cancel};
-use crate::content::Content;
+use crate::content::{Content, total};
 use crate::plan::Plan;
 use crate::store::{Committed, PutError, Sink, Source as _, StoreError};
 
@@ -128,7 +128,7 @@ fn carry_out(
 ) -> Result<Summary, TransferError> {
     let stages = sink.begin(plan.inventory())?;
     let pieces = stages.iter().map(|stage| stage.len() as u64).sum();
-    let bytes = stages.iter().flatten().map(|content| content.size).sum();
+    let bytes = total(stages.iter().flatten().map(|content| content.size));
     observer.hear(Event::Begun { pieces, bytes });
     let summary = Mutex::new(Summary::default());
     for stage in &stages {

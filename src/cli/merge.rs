@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use barge::content::total;
 use barge::ops::Error;
 use barge::ops::lookup::select_for_merge;
 use barge::ops::merge::{Attestations, IndexType, Member, MergeOptions, MergeSource, OnDuplicate, merge};
@@ -91,7 +92,7 @@ pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Err
     let names = names_of(&merged.plan.inventory().roots);
     let digest = merged.index.descriptor().digest().to_string();
     let contents = &merged.plan.inventory().contents;
-    let (pieces, size) = (contents.len(), contents.iter().map(|content| content.size).sum::<u64>());
+    let (pieces, size) = (contents.len(), total(contents.iter().map(|content| content.size)));
     let summary = if session.global.dry_run {
         session.ui.say(&format!(
             "would merge {} into {place} as {}",

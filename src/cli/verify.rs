@@ -1,5 +1,6 @@
 //! `barge verify`
 
+use barge::content::total;
 use barge::error::Class;
 use barge::ops::Error;
 
@@ -70,7 +71,7 @@ fn as_text(label: &str, verified: &Verified) -> String {
     let (images, pieces) = (count(images as u64, "image"), count(pieces, "blob"));
     text.push_str(&format!("{label}: {result}: {images}, {pieces}, {size} checked{unpacked}\n"));
     if !verified.unreferenced.is_empty() {
-        let size = human_size(verified.unreferenced.iter().map(|(_, size)| size).sum());
+        let size = human_size(total(verified.unreferenced.iter().map(|(_, size)| *size)));
         let blobs = count(verified.unreferenced.len() as u64, "unreferenced blob");
         text.push_str(&format!("{label}: note: {blobs}, {size}\n"));
     }

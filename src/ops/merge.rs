@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::Error;
 pub use super::gather::Attestations;
 use super::gather::{Gathered, Image, ImageKey, gather};
-use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME, total};
 use crate::document::Document;
 use crate::graph::Reach;
 use crate::json;
@@ -302,7 +302,7 @@ fn member(taken: &Taken<'_>) -> Member {
         descriptor: image.descriptor.clone(),
         label: source.label.clone(),
         attestations: attestations.len(),
-        bytes: image.reach.nodes.iter().map(|node| node.content.size).sum(),
+        bytes: total(image.reach.nodes.iter().map(|node| node.content.size)),
     }
 }
 

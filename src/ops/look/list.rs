@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::super::Error;
 use super::super::lookup::{is_attached, name_of};
 use super::{config_of, platform_of};
-use crate::content::Descriptor;
+use crate::content::{Descriptor, total};
 use crate::digest::Digest;
 use crate::document::{Body, Document, ImageConfig};
 use crate::graph;
@@ -93,7 +93,7 @@ pub fn list(source: &dyn Source) -> Result<Vec<Listed>, Error> {
     }
     for (size, images, first) in used.into_values() {
         if images == 1 {
-            listed[first].unique += size;
+            listed[first].unique = listed[first].unique.saturating_add(size);
         }
     }
     Ok(listed)
@@ -129,7 +129,7 @@ fn look_at(source: &dyn Source, root: &Descriptor) -> (Listed, Vec<(Digest, u64)
             image.missing += 1;
         }
     }
-    image.size = contents.values().sum();
+    image.size = total(contents.values().copied());
     let mut platforms = facts.platforms;
     platforms.retain(|(manifest, _)| !facts.attestations.contains(manifest));
     image.kind = match root.media_type().role() {

@@ -7,7 +7,7 @@ use super::super::Error;
 use super::form::archive_options;
 use super::{Unreferenced, WriteOptions};
 use crate::blob::Cancel;
-use crate::content::{Content, Kind};
+use crate::content::{Content, Kind, total};
 use crate::document::{Document, LARGEST_DOCUMENT};
 use crate::graph;
 use crate::plan::Plan;
@@ -62,7 +62,7 @@ fn all_held(
     observer: &dyn Observer,
 ) -> Result<Option<Summary>, Error> {
     let contents = &plan.inventory().contents;
-    let bytes = contents.iter().map(|content| content.size).sum();
+    let bytes = total(contents.iter().map(|content| content.size));
     let pieces = contents.len() as u64;
     observer.hear(Event::Begun { pieces, bytes });
     let meter = |bytes| observer.hear(Event::Advanced { bytes });

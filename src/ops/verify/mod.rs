@@ -11,7 +11,7 @@ use super::gather::disagree;
 use super::lookup::{is_attached, name_of, select};
 use super::open::Store;
 use crate::blob::{Cancel, Mismatch};
-use crate::content::{Content, Descriptor, Kind};
+use crate::content::{Content, Descriptor, Kind, total};
 use crate::digest::Digest;
 use crate::document::{Body, Document, ImageConfig};
 use crate::graph::{self, Finding, Node};
@@ -302,7 +302,7 @@ impl Task<'_> {
         jobs: NonZeroUsize,
         observer: &dyn Observer,
     ) -> Result<(), Error> {
-        let bytes = contents.iter().map(|content| content.size).sum();
+        let bytes = total(contents.iter().map(|content| content.size));
         observer.hear(Event::Begun { pieces: contents.len() as u64, bytes });
         let found: Mutex<Vec<(Digest, Problem)>> = Mutex::default();
         let tally = Mutex::new((0, 0, 0));

@@ -235,7 +235,9 @@ impl Sink for ArchiveSink {
             let header = self.length;
             let body = header + self::header(&content.digest.blob_path(), content.size).len() as u64;
             self.slots.insert(content.digest, Slot { header, body, size: content.size });
-            let end = padded(content.size).checked_add(body).filter(|end| i64::try_from(*end + 2 * BLOCK).is_ok());
+            let end = padded(content.size)
+                .checked_add(body)
+                .filter(|end| i64::try_from(end.saturating_add(2 * BLOCK)).is_ok());
             self.length = end.ok_or_else(|| {
                 let reason = "the sizes add up to more than 2^63 bytes";
                 StoreError::malformed(content.digest.to_string(), &self.location, reason)
