@@ -71,6 +71,23 @@ impl Reach {
     }
 }
 
+impl Reach {
+    /// Looks for everything that the walk only listed: what is missing or of another size is known before anything is
+    /// written.
+    ///
+    /// # Errors
+    /// The first piece that is not there as it was promised.
+    pub fn all_there(self, source: &dyn Source) -> Result<Self, Finding> {
+        for node in self.nodes.iter().filter(|node| !node.media_type.is_document()) {
+            if let Err(error) = source.open(&node.content) {
+                let (digest, about, referenced_by) = (node.content.digest, node.describe(), node.referenced_by.clone());
+                return Err(Finding { digest, about, referenced_by, error });
+            }
+        }
+        Ok(self)
+    }
+}
+
 struct Frame {
     node: usize,
     owner: String,

@@ -94,7 +94,8 @@ pub fn carry<'a>(
         contents.extend(roots.iter().map(|root| *root.digest()));
         let referrers = belonging(&belongs, &contents);
         for referrer in &referrers {
-            let reach = graph::reach(source, std::slice::from_ref(referrer), &mut |_, _| ()).whole()?;
+            let reach = graph::reach(source, std::slice::from_ref(referrer), &mut |_, _| ());
+            let reach = reach.whole()?.all_there(source)?;
             plan.add_reach(source, &reach);
             if !plan.inventory().roots.contains(referrer) {
                 plan.add_root(referrer.clone());
@@ -129,7 +130,7 @@ impl Task<'_, '_> {
 
     fn whole(&mut self, root: &Descriptor) -> Result<(), Error> {
         let reach: Reach = graph::reach(self.source, std::slice::from_ref(root), &mut |_, _| ());
-        let reach = graph::without_foreign(self.source, reach).0.whole()?;
+        let reach = graph::without_foreign(self.source, reach).0.whole()?.all_there(self.source)?;
         self.reached.extend(reach.nodes.iter().map(|node| node.content.digest));
         self.plan.add_reach(self.source, &reach);
         Ok(())

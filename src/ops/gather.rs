@@ -161,7 +161,7 @@ impl Task<'_> {
         for digest in absent {
             self.gathered.warnings.push(format!("{digest} is a layer to be fetched from elsewhere: left out"));
         }
-        let reach = reach.whole()?;
+        let reach = reach.whole()?.all_there(self.source)?;
         let config = match read.as_ref().map(Document::body) {
             Some(Body::Manifest(manifest)) => manifest.config.as_ref(),
             _ => None,
@@ -249,7 +249,8 @@ impl Task<'_> {
                 continue;
             };
             let reach = graph::reach(self.source, std::slice::from_ref(&descriptor), &mut |_, _| ());
-            let reach = reach.whole().map_err(|Finding { about, error, .. }| {
+            let reach = reach.whole().and_then(|reach| reach.all_there(self.source));
+            let reach = reach.map_err(|Finding { about, error, .. }| {
                 // as in what `ctr images export --platform` writes: the index lists them, and they are not there
                 let absent = matches!(error, StoreError::Missing { .. });
                 let hint = absent.then(|| "leave attestations out with --attestations drop".to_owned());

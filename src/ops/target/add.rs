@@ -40,7 +40,7 @@ pub(super) fn add_to<'a>(
     }
     let reach = graph::reach(held, &stays, &mut |_, _| ());
     let (reach, _) = graph::without_foreign(held, reach);
-    plan.add_reach(held, &reach.whole()?);
+    plan.add_reach(held, &reach.whole()?.all_there(held)?);
     let known: HashSet<_> = plan.inventory().contents.iter().map(|content| content.digest).collect();
     for (digest, size) in held.blobs() {
         if unreferenced == Unreferenced::Keep && !known.contains(&digest) {
