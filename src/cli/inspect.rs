@@ -3,12 +3,11 @@
 use barge::ops::Error;
 use barge::ops::look::{Inspected, Part, inspect};
 use barge::store::Source as _;
-use barge::text::is_unsafe;
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::Session;
-use super::report::Report;
+use super::report::{Report, safe_json};
 use super::write::platforms;
 
 /// Show the index, the manifest or the config of an image.
@@ -57,17 +56,5 @@ fn pretty(inspected: &Inspected, document: Option<&Value>) -> String {
     let Some(text) = document.and_then(|document| serde_json::to_string_pretty(document).ok()) else {
         return format!("{} is {} bytes of {}\n", inspected.digest, inspected.raw.len(), inspected.media_type);
     };
-    let mut safe = String::with_capacity(text.len() + 1);
-    for character in text.chars() {
-        if is_unsafe(character) && character != '\n' {
-            // still JSON, and the same text to a program
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                safe.push_str(&format!("\\u{unit:04x}"));
-            }
-        } else {
-            safe.push(character);
-        }
-    }
-    safe.push('\n');
-    safe
+    format!("{}\n", safe_json(&text))
 }

@@ -8,6 +8,7 @@ use barge::blob::Mismatch;
 use barge::error::Class;
 use barge::ops::Error;
 use barge::store::StoreError;
+use barge::text::is_unsafe;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
@@ -83,9 +84,7 @@ pub(crate) fn print(
     };
     let out = match (format, result) {
         (Format::Json, _) => {
-            let mut line = as_json(command, result, warnings, elapsed).to_string().into_bytes();
-            line.push(b'\n');
-            line
+            format!("{}\n", safe_json(&as_json(command, result, warnings, elapsed).to_string())).into_bytes()
         }
         (Format::Text, Ok(report)) => report.text.clone(),
         (Format::Text, Err(_)) => Vec::new(),
@@ -106,6 +105,21 @@ pub(crate) fn print(
             ExitCode::from(Class::Machine.exit_code())
         }
     }
+}
+
+/// Returns JSON in which nothing moves a terminal, C1 and bidi controls neither: the same text to a program.
+pub(crate) fn safe_json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_unsafe(character) && character != '\n' {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                safe.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
 }
 
 /// Writes the result. A reader that has seen enough closes the pipe: for a filter such as `head` that is no failure (Rust
