@@ -12,7 +12,7 @@ use crate::digest::Digest;
 use crate::document::{Body, Document};
 use crate::graph;
 use crate::reference::{DigestPrefix, Selector, same_name, tag_of};
-use crate::store::Source;
+use crate::store::{Source, read_document};
 use crate::text::escaped;
 
 /// Returns the name that a top-level descriptor goes by: the full one, else the layout's own.
@@ -38,6 +38,11 @@ pub fn is_attached(root: &Descriptor) -> bool {
     root.annotation(CONTAINERD_SUBJECT).is_some() || root.attestation_of().is_some() || by_tag()
 }
 
+/// Returns whether a document says itself that it belongs to another image; one that cannot be read does not.
+fn has_subject(source: &dyn Source, root: &Descriptor) -> bool {
+    root.media_type().is_document() && read_document(source, root).is_ok_and(|document| document.subject().is_some())
+}
+
 /// Returns the top-level descriptors that a selector means: more than one only when one name stands at several digests.
 /// Without a selector all images are meant, not what is attached to them.
 ///
@@ -46,7 +51,11 @@ pub fn is_attached(root: &Descriptor) -> bool {
 pub fn select(source: &dyn Source, selector: Option<&Selector>) -> Result<Vec<Descriptor>, Error> {
     let roots = source.roots()?;
     let Some(selector) = selector else {
-        return Ok(distinct(roots.into_iter().filter(|root| !is_attached(root)).collect()));
+        let mut images = distinct(roots.into_iter().filter(|root| !is_attached(root)).collect());
+        if images.len() > 1 {
+            images.retain(|root| !has_subject(source, root));
+        }
+        return Ok(images);
     };
     let found = match selector {
         Selector::Name(name) => match (by_name(&roots, name), name.parse()) {
