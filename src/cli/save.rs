@@ -85,7 +85,7 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
         sources.push(CopySource::select(label.clone(), store, selector.as_ref())?);
     }
     let existing = if args.force { Existing::Replace } else { Existing::Refuse };
-    let target = Target::create(&args.output, existing, write)?;
+    let target = Target::create(&args.output, existing, &context, write)?;
     let place = target.location().to_string();
     let copying = copy(&sources, &Naming::Spell, &carry, &[])?;
     let mut report = Report::default();

@@ -66,7 +66,7 @@ pub struct Collected {
 /// When a writer holds the layout, or a document that is referred to cannot be read: nothing was removed then.
 pub fn gc(path: &Path, options: &GcOptions, cancel: &Cancel) -> Result<Collected, Error> {
     for _ in 0..ATTEMPTS {
-        let mut sweeper = Sweeper::open(path, options.lock_timeout)?;
+        let mut sweeper = Sweeper::open(path, options.lock_timeout, cancel)?;
         let mut collected = decide(&sweeper, options)?;
         if options.effect == Effect::DryRun {
             return Ok(collected);

@@ -96,7 +96,7 @@ impl Target {
     pub fn open(word: Option<&str>, context: &Context<'_>, options: WriteOptions) -> Result<Self, Error> {
         let kind = match word {
             None => match context.layout {
-                Some(layout) => Self::layout(layout, options)?,
+                Some(layout) => Self::layout(layout, context, options)?,
                 None => {
                     return Err(Error::Absent {
                         message: "cannot tell where the result should go: there is no current layout".to_owned(),
@@ -116,8 +116,8 @@ impl Target {
     /// When it cannot be written or added to.
     pub fn at(place: Place, context: &Context<'_>, options: WriteOptions) -> Result<Self, Error> {
         let kind = match place {
-            Place::Layout(path) => Self::layout(&path, options)?,
-            Place::Archive(path) => Self::archive(path, context)?,
+            Place::Layout(path) => Self::layout(&path, context, options)?,
+            Place::Archive(path) => Self::archive(path, context, options)?,
             Place::Stdio => TargetKind::Stream(stdout_stream()?),
             Place::DockerArchive(path) => return Err(only_hybrid(&path)),
             Place::Registry(name) => return Err(no_registry(&name)),
@@ -138,7 +138,7 @@ impl Target {
     ///
     /// # Errors
     /// When the word means no archive, or something is there.
-    pub fn create(word: &str, existing: Existing, options: WriteOptions) -> Result<Self, Error> {
+    pub fn create(word: &str, existing: Existing, context: &Context<'_>, options: WriteOptions) -> Result<Self, Error> {
         let path = match place_of(word, options.compression)? {
             Place::Stdio => {
                 let kind = TargetKind::Stream(stdout_stream()?);
@@ -161,7 +161,9 @@ impl Target {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => archive::Place::New(path),
             Err(error) => return Err(StoreError::io("look at", path)(error).into()),
             Ok(metadata) if !metadata.is_file() => return Err(no_regular_file(&path)),
-            Ok(_) if existing == Existing::Replace => archive::Place::Instead(ArchiveLock::take(&path)?),
+            Ok(_) if existing == Existing::Replace => {
+                archive::Place::Instead(ArchiveLock::wait_for(&path, options.lock_timeout, context.cancel)?)
+            }
             Ok(_) => {
                 return Err(Error::Unsupported {
                     message: format!("cannot write {}: it is there already", escaped(&path.to_string_lossy())),
@@ -173,16 +175,17 @@ impl Target {
         Ok(Self { kind: TargetKind::NewArchive(place), options, unreferenced: Unreferenced::Keep })
     }
 
-    fn layout(path: &Path, options: WriteOptions) -> Result<TargetKind, Error> {
+    fn layout(path: &Path, context: &Context<'_>, options: WriteOptions) -> Result<TargetKind, Error> {
         let options = LayoutOptions {
             jobs: Some(options.jobs),
             durability: options.durability,
             lock_timeout: options.lock_timeout,
         };
-        Ok(TargetKind::Layout(Box::new(LayoutSink::create_or_open(path, options)?)))
+        let sink = LayoutSink::create_or_open(path, options)?.cancelled_by(context.cancel);
+        Ok(TargetKind::Layout(Box::new(sink)))
     }
 
-    fn archive(path: PathBuf, context: &Context<'_>) -> Result<TargetKind, Error> {
+    fn archive(path: PathBuf, context: &Context<'_>, options: WriteOptions) -> Result<TargetKind, Error> {
         match std::fs::metadata(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(TargetKind::NewArchive(archive::Place::New(path)));
@@ -191,9 +194,8 @@ impl Target {
             Ok(metadata) if !metadata.is_file() => return Err(no_regular_file(&path)),
             Ok(_) => {}
         }
-        let lock = ArchiveLock::take(&path)?;
-        let options = read_options(context, None);
-        let archive = Archive::open(&path, &options, context.cancel)?;
+        let lock = ArchiveLock::wait_for(&path, options.lock_timeout, context.cancel)?;
+        let archive = Archive::open(&path, &read_options(context, None), context.cancel)?;
         let unfit = match (archive.compression(), archive.index_json()) {
             (Compression::None, Some(_)) => None,
             (Compression::None, None) => Some("it is a docker-archive"),

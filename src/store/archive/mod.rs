@@ -17,6 +17,7 @@
 mod bytes;
 mod docker;
 mod header;
+mod lock;
 #[cfg(test)]
 #[path = "../../../tests/support/tar.rs"]
 mod made;
@@ -38,7 +39,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use bytes::{Identity, Span};
-pub use place::{ArchiveLock, Place};
+pub use lock::ArchiveLock;
+pub use place::Place;
 pub use read::{Archive, Format, ReadOptions};
 pub use write::{ArchiveOptions, ArchiveSink, Companion, Shape};
 

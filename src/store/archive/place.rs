@@ -1,10 +1,9 @@
-//! How an archive gets its name: a temporary file beside it, a lock on what it replaces, one rename.
+//! How an archive gets its name: a temporary file beside it, and one rename.
 
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use super::lock::ArchiveLock;
 use super::stale;
 use crate::store::{Durability, Location, StoreError, flock};
 
@@ -25,47 +24,9 @@ impl Place {
     pub fn path(&self) -> &Path {
         match self {
             Self::New(path) => path,
-            Self::Instead(lock) => &lock.path,
+            Self::Instead(lock) => lock.path(),
             Self::Stream => Path::new("-"),
         }
-    }
-}
-
-/// An existing archive that nobody else may replace as long as this lives: an exclusive `flock` on the file itself.
-#[derive(Debug)]
-pub struct ArchiveLock {
-    path: PathBuf,
-    file: File,
-}
-
-impl ArchiveLock {
-    /// Locks the file that the path names.
-    ///
-    /// # Errors
-    /// [`StoreError::Busy`] when another process holds it; [`StoreError::Io`] when it cannot be opened.
-    pub fn take(path: &Path) -> Result<Self, StoreError> {
-        loop {
-            let file = File::open(path).map_err(StoreError::io("open", path))?;
-            if !flock::try_exclusive(&file).map_err(|error| StoreError::io("lock", path)(error.into()))? {
-                return Err(StoreError::Busy { place: Location::Archive(path.to_owned()) });
-            }
-            let lock = Self { path: path.to_owned(), file };
-            // whoever held it before may have put another file in its place
-            if lock.is_current()? {
-                return Ok(lock);
-            }
-        }
-    }
-
-    /// Returns whether the path still names the locked file.
-    fn is_current(&self) -> Result<bool, StoreError> {
-        let named = match std::fs::metadata(&self.path) {
-            Ok(named) => named,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(error) => return Err(StoreError::io("look at", &self.path)(error)),
-        };
-        let held = self.file.metadata().map_err(StoreError::io("look at", &self.path))?;
-        Ok((named.dev(), named.ino()) == (held.dev(), held.ino()))
     }
 }
 

@@ -17,6 +17,7 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::beneath::Directory;
+use crate::blob::Cancel;
 use crate::store::{Reason, StoreError, flock};
 
 /// The lock file beside `index.json`.
@@ -25,8 +26,8 @@ pub(super) const INDEX_LOCK: &str = "index.json.lock";
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 
 /// Locks the directory of a layout, shared with other writers, for as long as the handle is open.
-pub(super) fn share(root: &Directory, timeout: Duration) -> Result<(), StoreError> {
-    wait(root, timeout, || {
+pub(super) fn share(root: &Directory, timeout: Duration, cancel: &Cancel) -> Result<(), StoreError> {
+    wait(root, timeout, cancel, || {
         take(root, root.handle(), FlockOperation::NonBlockingLockShared).map(|taken| taken.then_some(()))
     })
 }
@@ -38,8 +39,8 @@ pub(super) fn exclude(root: &Directory) -> Result<bool, StoreError> {
 }
 
 /// Waits for the exclusive lock of a directory: no writer holds it then, and none can begin. It is released with the handle.
-pub(super) fn exclude_others(root: &Directory, timeout: Duration) -> Result<(), StoreError> {
-    wait(root, timeout, || exclude(root).map(|taken| taken.then_some(())))
+pub(super) fn exclude_others(root: &Directory, timeout: Duration, cancel: &Cancel) -> Result<(), StoreError> {
+    wait(root, timeout, cancel, || exclude(root).map(|taken| taken.then_some(())))
 }
 
 /// The lock on `index.json`, until it is dropped.
@@ -51,8 +52,8 @@ pub(super) struct IndexLock<'a> {
 
 impl<'a> IndexLock<'a> {
     /// Waits for the lock.
-    pub(super) fn wait_for(root: &'a Directory, timeout: Duration) -> Result<Self, StoreError> {
-        wait(root, timeout, || Self::take(root, open(root)?))
+    pub(super) fn wait_for(root: &'a Directory, timeout: Duration, cancel: &Cancel) -> Result<Self, StoreError> {
+        wait(root, timeout, cancel, || Self::take(root, open(root)?))
     }
 
     /// Tries to lock a file that was opened just now; `None` when another process holds it, or held it and removed it.
@@ -103,10 +104,11 @@ fn open(root: &Directory) -> Result<File, StoreError> {
     if metadata.is_file() { Ok(file) } else { Err(root.malformed(INDEX_LOCK, "it is not a regular file")) }
 }
 
-/// Tries until something is had, or the time is over.
+/// Tries until something is had, the time is over, or somebody asks to stop.
 fn wait<T>(
     root: &Directory,
     timeout: Duration,
+    cancel: &Cancel,
     mut attempt: impl FnMut() -> Result<Option<T>, StoreError>,
 ) -> Result<T, StoreError> {
     let (mut pause, longest) = PAUSES;
@@ -114,6 +116,9 @@ fn wait<T>(
     loop {
         if let Some(had) = attempt()? {
             return Ok(had);
+        }
+        if cancel.is_cancelled() {
+            return Err(StoreError::Cancelled);
         }
         let Some(left) = timeout.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else {
             return Err(StoreError::Busy { place: root.location().clone() });
@@ -152,22 +157,33 @@ mod tests {
     #[test]
     fn one_process_at_a_time_has_the_index() {
         let (temp, root) = open_root();
-        let lock = IndexLock::wait_for(&root, SHORT).unwrap();
+        let lock = IndexLock::wait_for(&root, SHORT, &Cancel::default()).unwrap();
         let other = Directory::open(temp.path()).unwrap().unwrap();
-        assert!(matches!(IndexLock::wait_for(&other, SHORT), Err(StoreError::Busy { .. })));
+        assert!(matches!(IndexLock::wait_for(&other, SHORT, &Cancel::default()), Err(StoreError::Busy { .. })));
         drop(lock);
-        IndexLock::wait_for(&other, SHORT).unwrap();
+        IndexLock::wait_for(&other, SHORT, &Cancel::default()).unwrap();
         assert!(!temp.path().join(INDEX_LOCK).exists(), "the lock file stayed");
+    }
+
+    #[test]
+    fn who_waits_can_be_asked_to_stop() {
+        let (temp, root) = open_root();
+        let _lock = IndexLock::wait_for(&root, SHORT, &Cancel::default()).unwrap();
+        let other = Directory::open(temp.path()).unwrap().unwrap();
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let waited = IndexLock::wait_for(&other, Duration::from_secs(3600), &cancel);
+        assert!(matches!(waited, Err(StoreError::Cancelled)));
     }
 
     #[test]
     fn a_lock_on_a_file_that_was_removed_does_not_count() {
         let (temp, root) = open_root();
         let path = temp.path().join(INDEX_LOCK);
-        let first = IndexLock::wait_for(&root, SHORT).unwrap();
+        let first = IndexLock::wait_for(&root, SHORT, &Cancel::default()).unwrap();
         fs::remove_file(&path).unwrap();
         assert!(!first.counts().unwrap());
-        let second = IndexLock::wait_for(&root, SHORT).unwrap();
+        let second = IndexLock::wait_for(&root, SHORT, &Cancel::default()).unwrap();
         assert!(second.counts().unwrap());
         drop(first);
         assert!(path.exists(), "the lock file of another was removed");
@@ -183,13 +199,13 @@ mod tests {
     fn writers_share_the_directory_and_keep_others_out() {
         let (temp, one) = open_root();
         let two = Directory::open(temp.path()).unwrap().unwrap();
-        share(&one, SHORT).unwrap();
-        share(&two, SHORT).unwrap();
+        share(&one, SHORT, &Cancel::default()).unwrap();
+        share(&two, SHORT, &Cancel::default()).unwrap();
         assert!(!exclude(&one).unwrap());
         drop(two);
         assert!(exclude(&one).unwrap());
         let three = Directory::open(temp.path()).unwrap().unwrap();
-        assert!(matches!(share(&three, SHORT), Err(StoreError::Busy { .. })));
+        assert!(matches!(share(&three, SHORT, &Cancel::default()), Err(StoreError::Busy { .. })));
     }
 
     #[test]
@@ -197,10 +213,10 @@ mod tests {
         let (temp, root) = open_root();
         let path = temp.path().join(INDEX_LOCK);
         std::os::unix::fs::symlink("elsewhere", &path).unwrap();
-        assert!(matches!(IndexLock::wait_for(&root, SHORT), Err(StoreError::Malformed { .. })));
+        assert!(matches!(IndexLock::wait_for(&root, SHORT, &Cancel::default()), Err(StoreError::Malformed { .. })));
         assert!(!temp.path().join("elsewhere").exists());
         fs::remove_file(&path).unwrap();
         fs::create_dir(&path).unwrap();
-        assert!(matches!(IndexLock::wait_for(&root, SHORT), Err(StoreError::Malformed { .. })));
+        assert!(matches!(IndexLock::wait_for(&root, SHORT, &Cancel::default()), Err(StoreError::Malformed { .. })));
     }
 }

@@ -7,6 +7,7 @@ use rustix::io::Errno;
 
 use super::beneath::Directory;
 use super::{Layout, files, lock, temporary};
+use crate::blob::Cancel;
 use crate::digest::{Algorithm, Digest};
 use crate::store::{Durability, StoreError};
 
@@ -23,9 +24,9 @@ impl Sweeper {
     ///
     /// # Errors
     /// As [`Layout::open`]; [`StoreError::Busy`] when a writer holds it for longer than the timeout.
-    pub fn open(path: &std::path::Path, timeout: Duration) -> Result<Self, StoreError> {
+    pub fn open(path: &std::path::Path, timeout: Duration, cancel: &Cancel) -> Result<Self, StoreError> {
         let layout = Layout::open(path)?;
-        lock::exclude_others(&layout.root, timeout)?;
+        lock::exclude_others(&layout.root, timeout, cancel)?;
         let index = files::read_index(&layout.root)?;
         Ok(Self { layout, index, removed: Vec::new() })
     }

@@ -28,7 +28,7 @@ use super::lock::{self, IndexLock};
 use super::room;
 use super::standing::{Standing, examine, refuse_linked_index};
 use super::temporary::{self, BLOB, TOP, Temporary};
-use crate::blob::{BlobError, BlobReader};
+use crate::blob::{BlobError, BlobReader, Cancel};
 use crate::content::{Content, Descriptor};
 use crate::digest::{Algorithm, Digest};
 use crate::document::LARGEST_INDEX_JSON;
@@ -66,6 +66,7 @@ pub struct LayoutSink {
     blobs: Vec<BlobDirectory>,
     made: Made,
     put: Mutex<Vec<Digest>>,
+    cancel: Cancel,
 }
 
 /// `blobs/ALGORITHM`, open.
@@ -109,7 +110,23 @@ impl LayoutSink {
                 None
             }
         };
-        Ok(Self { path, location, options, layout, blobs: Vec::new(), made: Made::default(), put: Mutex::default() })
+        Ok(Self {
+            path,
+            location,
+            options,
+            layout,
+            blobs: Vec::new(),
+            made: Made::default(),
+            put: Mutex::default(),
+            cancel: Cancel::default(),
+        })
+    }
+
+    /// Stops waiting for another process when asked to.
+    #[must_use]
+    pub fn cancelled_by(mut self, cancel: &Cancel) -> Self {
+        self.cancel = cancel.clone();
+        self
     }
 
     /// Returns what is there to be read: `None` before `begin` when the layout is yet to be made.
@@ -174,7 +191,7 @@ impl LayoutSink {
                 }
                 continue;
             };
-            lock::share(&root, self.options.lock_timeout)?;
+            lock::share(&root, self.options.lock_timeout, &self.cancel)?;
             // a run that abandoned its layout may have removed the directory while we waited
             if root.is_at_its_path()? {
                 return Ok(root);
@@ -249,7 +266,7 @@ impl LayoutSink {
         edit: impl Fn(Option<&[u8]>) -> Result<Option<Vec<u8>>, JsonError>,
     ) -> Result<Committed, StoreError> {
         for _ in 0..ATTEMPTS {
-            let lock = IndexLock::wait_for(root, self.options.lock_timeout)?;
+            let lock = IndexLock::wait_for(root, self.options.lock_timeout, &self.cancel)?;
             refuse_linked_index(root)?;
             let current = files::read_index(root)?;
             let edited = edit(current.as_deref()).map_err(|error| files::unusable_index(root, error))?;

@@ -1,0 +1,74 @@
+//! The lock on an archive that is added to.
+//!
+//! It is on the file itself. Whoever had it before may have put another file in its place: so a lock counts only while the
+//! path still names the locked file.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::blob::Cancel;
+use crate::store::{Location, StoreError, flock};
+
+/// The first and the longest pause between two tries.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
+
+/// An existing archive that nobody else may replace as long as this lives: an exclusive `flock` on the file itself.
+#[derive(Debug)]
+pub struct ArchiveLock {
+    path: PathBuf,
+    file: File,
+}
+
+impl ArchiveLock {
+    /// Locks the file that the path names, and waits while another process holds it.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when it is still held after the time given, [`StoreError::Cancelled`] when somebody asked to
+    /// stop, [`StoreError::Io`] when it cannot be opened.
+    pub fn wait_for(path: &Path, timeout: Duration, cancel: &Cancel) -> Result<Self, StoreError> {
+        let (mut pause, longest) = PAUSES;
+        let start = Instant::now();
+        loop {
+            if let Some(lock) = Self::take(path)? {
+                return Ok(lock);
+            }
+            if cancel.is_cancelled() {
+                return Err(StoreError::Cancelled);
+            }
+            let Some(left) = timeout.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else {
+                return Err(StoreError::Busy { place: Location::Archive(path.to_owned()) });
+            };
+            thread::sleep(pause.min(left));
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    /// Tries to lock the file that the path names now.
+    fn take(path: &Path) -> Result<Option<Self>, StoreError> {
+        let file = File::open(path).map_err(StoreError::io("open", path))?;
+        if !flock::try_exclusive(&file).map_err(|error| StoreError::io("lock", path)(error.into()))? {
+            return Ok(None);
+        }
+        let lock = Self { path: path.to_owned(), file };
+        Ok(if lock.is_current()? { Some(lock) } else { None })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns whether the path still names the locked file.
+    pub(super) fn is_current(&self) -> Result<bool, StoreError> {
+        let named = match std::fs::metadata(&self.path) {
+            Ok(named) => named,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(StoreError::io("look at", &self.path)(error)),
+        };
+        let held = self.file.metadata().map_err(StoreError::io("look at", &self.path))?;
+        Ok((named.dev(), named.ino()) == (held.dev(), held.ino()))
+    }
+}
