@@ -158,9 +158,11 @@ impl Target {
             Place::Registry(name) => return Err(no_registry(&name)),
         };
         let place = match std::fs::metadata(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => archive::Place::New(path),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => new_archive(path)?,
             Err(error) => return Err(StoreError::io("look at", path)(error).into()),
-            Ok(metadata) if !metadata.is_file() => return Err(no_regular_file(&path)),
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(no_archive(&path, "it is no regular file", "use `-o -` to write to standard output"));
+            }
             Ok(_) if existing == Existing::Replace => {
                 archive::Place::Instead(ArchiveLock::wait_for(&path, options.lock_timeout, context.cancel)?)
             }
@@ -188,10 +190,12 @@ impl Target {
     fn archive(path: PathBuf, context: &Context<'_>, options: WriteOptions) -> Result<TargetKind, Error> {
         match std::fs::metadata(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(TargetKind::NewArchive(archive::Place::New(path)));
+                return Ok(TargetKind::NewArchive(new_archive(path)?));
             }
             Err(error) => return Err(StoreError::io("look at", path)(error).into()),
-            Ok(metadata) if !metadata.is_file() => return Err(no_regular_file(&path)),
+            Ok(metadata) if !metadata.is_file() => {
+                return Err(no_archive(&path, "it is no regular file", "use `-o -` to write to standard output"));
+            }
             Ok(_) => {}
         }
         let lock = ArchiveLock::wait_for(&path, options.lock_timeout, context.cancel)?;
@@ -343,11 +347,19 @@ fn no_registry(name: &ImageName) -> Error {
     }
 }
 
-fn no_regular_file(path: &Path) -> Error {
+/// Returns the place of an archive where nothing is yet.
+fn new_archive(path: PathBuf) -> Result<archive::Place, Error> {
+    if path.is_symlink() {
+        return Err(no_archive(&path, "it is a symbolic link to nothing", "write to where it leads"));
+    }
+    Ok(archive::Place::New(path))
+}
+
+fn no_archive(path: &Path, cause: &str, hint: &str) -> Error {
     Error::Unsupported {
         message: format!("cannot write an archive to {}", escaped(&path.to_string_lossy())),
-        cause: Some("it is no regular file".to_owned()),
-        hint: Some("use `-o -` to write to standard output".to_owned()),
+        cause: Some(cause.to_owned()),
+        hint: Some(hint.to_owned()),
     }
 }
 

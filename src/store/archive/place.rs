@@ -1,6 +1,7 @@
 //! How an archive gets its name: a temporary file beside it, and one rename.
 
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::lock::ArchiveLock;
@@ -81,13 +82,16 @@ fn rename(temporary: &tempfile::NamedTempFile, place: &Place, path: &Path) -> Re
             std::fs::rename(temporary.path(), path).map_err(StoreError::io("rename a file to", path))
         }
         Place::New(_) | Place::Stream => {
-            match renameat_with(CWD, temporary.path(), CWD, path, RenameFlags::NOREPLACE) {
+            let named = match renameat_with(CWD, temporary.path(), CWD, path, RenameFlags::NOREPLACE) {
                 // a file system without it: a link is the other way never to overwrite
-                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-                    std::fs::hard_link(temporary.path(), path).map_err(StoreError::io("create", path))
-                }
-                other => other.map_err(|error| StoreError::io("create", path)(error.into())),
-            }
+                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => std::fs::hard_link(temporary.path(), path),
+                other => other.map_err(io::Error::from),
+            };
+            named.map_err(|error| match error.kind() {
+                // somebody else made it in the meantime: the same command again adds to that
+                io::ErrorKind::AlreadyExists => StoreError::Busy { place: Location::Archive(path.to_owned()) },
+                _ => StoreError::io("create", path)(error),
+            })
         }
     }
 }
