@@ -25,6 +25,7 @@ mod name;
 mod oci;
 mod outer;
 mod pack;
+mod patient;
 mod pax;
 mod place;
 mod read;

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use super::bytes::{Identity, ReadAt as _, Span, Stored};
 use super::header::{Block, starts_tar};
+use super::patient::{self, Patient};
 use super::{ReadOptions, cannot_read, refusal};
 use crate::blob::{CHUNK, Cancel};
 use crate::media::Compression;
@@ -57,7 +58,7 @@ pub(super) fn open(
     options: &ReadOptions,
     cancel: &Cancel,
 ) -> Result<Opened, StoreError> {
-    let file = File::open(path).map_err(cannot_read(place))?;
+    let file = patient::open(path).map_err(cannot_read(place))?;
     // the file's own directory: the name alone has an empty one
     let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let directory = options.tmpdir.as_deref().unwrap_or(beside);
@@ -112,11 +113,12 @@ impl Opening<'_> {
         Ok(Opened { bytes, identity: Some(identity), compression, notice: Some(notice) })
     }
 
-    fn piped(&self, mut file: File) -> Result<Opened, StoreError> {
+    fn piped(&self, file: File) -> Result<Opened, StoreError> {
+        let mut pipe = Patient { pipe: file, cancel: self.cancel };
         let mut head = Vec::with_capacity(512);
-        (&mut file).take(512).read_to_end(&mut head).map_err(cannot_read(self.place))?;
+        (&mut pipe).take(512).read_to_end(&mut head).map_err(|error| self.read_error(error))?;
         let compression = self.recognised(&head)?;
-        let bytes = self.spooled(head.chain(file), compression, &BOUND)?;
+        let bytes = self.spooled(head.chain(pipe), compression, &BOUND)?;
         let packed = match compression {
             Compression::None => String::new(),
             packed => format!(" compressed with {packed}"),
@@ -154,7 +156,7 @@ impl Opening<'_> {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if failed.get() => return Err(cannot_read(self.place)(error)),
+                Err(error) if failed.get() => return Err(self.read_error(error)),
                 Err(error) => return Err(self.spoilt(compression, &error)),
             };
             length += count as u64;
@@ -177,6 +179,10 @@ impl Opening<'_> {
                 Err(self.refuse(format!("what its {compression} data unpack to is no tar: {reason}"), hint))
             }
         }
+    }
+
+    fn read_error(&self, error: io::Error) -> StoreError {
+        if self.cancel.is_cancelled() { StoreError::Cancelled } else { cannot_read(self.place)(error) }
     }
 
     fn spoilt(&self, compression: Compression, error: &io::Error) -> StoreError {
