@@ -6,7 +6,7 @@ use super::Error;
 use crate::content::{Descriptor, Kind};
 use crate::digest::Digest;
 use crate::document::{Body, Document, ImageConfig, Index};
-use crate::graph::{self, Finding, Reach};
+use crate::graph::{self, Finding, Node, Reach};
 use crate::media::Role;
 use crate::platform::{Platform, PlatformFilter, PlatformKey};
 use crate::store::{Source, StoreError, read_document, read_small};
@@ -170,7 +170,7 @@ impl Task<'_> {
         let (Some(config), false) = (config, stated.is_some_and(Platform::is_unknown)) else {
             return self.other(descriptor, origin, reach);
         };
-        let parsed = self.read_config(config)?;
+        let parsed = self.read_config(config, &reach)?;
         let platform = self.platform_of(descriptor, stated, &parsed.platform)?;
         if !self.filter.wants(&platform) {
             self.gathered.left_out.push(platform);
@@ -198,10 +198,14 @@ impl Task<'_> {
         Ok(())
     }
 
-    fn read_config(&self, config: &Descriptor) -> Result<ImageConfig, Error> {
-        let raw = read_small(self.source, &config.content())?;
-        ImageConfig::parse(&raw)
-            .map_err(|error| StoreError::malformed(config.digest().to_string(), self.source.location(), error).into())
+    fn read_config(&self, config: &Descriptor, reach: &Reach) -> Result<ImageConfig, Error> {
+        let parsed = read_small(self.source, &config.content()).and_then(|raw| {
+            let malformed = |error| StoreError::malformed(config.digest().to_string(), self.source.location(), error);
+            ImageConfig::parse(&raw).map_err(malformed)
+        });
+        let node = reach.nodes.iter().find(|node| node.content.digest == *config.digest());
+        let about = node.map_or_else(|| "a config".to_owned(), Node::describe);
+        parsed.map_err(|error| Error::Content { about, error, hint: None })
     }
 
     /// Decides on the platform of an image: what an index states, else what the config says.
