@@ -1,0 +1,27 @@
+//! The program as users run it: exit code, standard output, standard error, and what lies on the disk afterwards.
+//!
+//! Wording may change, so most tests look for what matters in a message: the class (as the exit code), digests, places,
+//! whether there is a hint. A few snapshots hold the whole output of the main cases.
+
+// helpers of tests stand outside of test functions
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod add;
+mod crash;
+mod damage;
+mod environment;
+mod hostile;
+mod look;
+mod machine;
+mod memory;
+mod merge;
+mod platforms;
+mod streams;
+#[path = "../support/mod.rs"]
+mod support;
+mod terminal;
+mod together;
+mod verify;
+mod words;
+
+use environment::{Barge, Running, assert_clean, assert_unchanged, available, listing, temporaries, until};

@@ -1,0 +1,69 @@
+//! Memory does not grow with the size of a layer.
+//!
+//! With a release build at hand (`scripts/test.sh` makes one) a layer of 2 GiB is measured, else one of 512 MiB. The layer
+//! is a hole, so only what is written costs time.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::support::image::sparse;
+use super::*;
+
+/// The promise of DESIGN.md, section 2, in KiB.
+const LIMIT: u64 = 64 * 1024;
+
+#[test]
+fn memory_does_not_grow_with_a_layer() {
+    let barge = Barge::new();
+    let (program, size) = match release() {
+        Some(program) => (program, 2 << 30),
+        None => (PathBuf::from(env!("CARGO_BIN_EXE_barge")), 512 << 20),
+    };
+    sparse(&barge.path("source"), "linux/amd64", &[size]);
+    let mut measured = Vec::new();
+    for (what, words) in [
+        ("layout to layout", "merge --no-sync -o layout -t app:v1 source"),
+        ("layout to archive", "merge --no-sync -o app.tar -t app:v1 source"),
+        ("archive to layout", "merge --no-sync -o second -t app:v1 app.tar"),
+        ("verify of a layout", "verify source"),
+        ("verify of an archive", "verify app.tar"),
+        ("verify --deep of an archive", "verify --deep app.tar"),
+    ] {
+        let mut running = Running::start(barge.around(&program).args(words.split(' ')));
+        let mut most = 0;
+        while !running.has_ended() {
+            most = most.max(resident(running.id()));
+            std::thread::sleep(std::time::Duration::from_millis(3));
+        }
+        running.output(&barge).exits(0);
+        measured.push(format!("{what}: {} MiB", most / 1024));
+        assert!(most < LIMIT, "{measured:?}");
+        assert!(most > 0, "not measured: {what}");
+        // room for the next one
+        if words.contains("layout -t") || words.contains("second") {
+            fs::remove_dir_all(barge.path(words.split(' ').nth(3).unwrap())).unwrap();
+        }
+    }
+    println!("{size} bytes: {measured:?}");
+}
+
+/// Returns the most that a process has had in memory so far, in KiB.
+fn resident(id: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+}
+
+/// Returns the release build, unless it is older than the source: then it is another program.
+fn release() -> Option<PathBuf> {
+    fn newest(path: &Path) -> Option<SystemTime> {
+        let entries = fs::read_dir(path).ok()?.flatten().map(|entry| entry.path());
+        entries
+            .filter_map(|path| if path.is_dir() { newest(&path) } else { fs::metadata(path).ok()?.modified().ok() })
+            .max()
+    }
+    let program = Path::new(env!("CARGO_BIN_EXE_barge")).ancestors().nth(2)?.join("release/barge");
+    let built = fs::metadata(&program).ok()?.modified().ok()?;
+    (built >= newest(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))?).then_some(program)
+}
