@@ -159,11 +159,15 @@ fn options(args: &MergeArgs) -> Result<MergeOptions, Error> {
 }
 
 fn say_what_was_done(session: &Session<'_>, members: &[Member], names: &[String], place: &str, summary: &Summary) {
-    if summary.written > 0 || summary.renamed {
-        let platforms = count(members.len() as u64, "platform");
-        session.ui.say(&format!("merged {platforms} into {place} as {}", names.join(", ")));
-        session.ui.say(members_table(members).trim_end());
+    session.ui.finish();
+    let names = names.join(", ");
+    if summary.written == 0 && !summary.renamed {
+        let checked = human_size(summary.present_bytes);
+        session.ui.say(&format!("nothing to do: {place} holds {names} already, {checked} checked"));
+        return;
     }
+    session.ui.say(&format!("merged {} into {place} as {names}", count(members.len() as u64, "platform")));
+    session.ui.say(members_table(members).trim_end());
     say_summary(session, place, summary);
 }
 

@@ -200,7 +200,7 @@ fn blobs_that_lie_there_are_checked_instead_of_copied() {
     let resumed = barge.run(["merge", "--json", "-o", "place", "-t", HELLO].iter().chain(&SIX)).exits(0).json();
     assert_eq!((&resumed["stats"]["written"], &resumed["stats"]["present"]), (&json!(0), &json!(22)));
     assert_eq!(resumed["results"][0]["changed"], true);
-    barge.line("verify place").exits(0).prints(&["ok: 1 images"]);
+    barge.line("verify place").exits(0).prints(&["ok: 1 image"]);
 }
 
 #[test]

@@ -57,7 +57,7 @@ merged 6 platforms into oci-archive:hello.tar as example.com/hello:v1
   linux/ppc64le  sha256:d5246da0c1dd  1.8 KiB  hybrid-ppc64le.tar
   linux/riscv64  sha256:33074fed7bb0  6.3 KiB  skopeo-docker-riscv64.tar
   linux/s390x    sha256:0bd7956a5990  1.8 KiB  containerd-s390x
-wrote 22 blobs, 17.4 KiB
+oci-archive:hello.tar: wrote 22 blobs, 17.4 KiB
 ",
     );
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(barge.path("hello.tar")).unwrap().permissions());
@@ -77,7 +77,7 @@ fn layout_archive_and_stream_hold_the_same_index() {
     for place in ["layout", "hello.tar"] {
         let shown = barge.line(&format!("inspect --raw {place}:v1")).exits(0);
         assert_eq!(barge::digest::Digest::of(shown.bytes()).to_string(), SIX_DIGEST, "{place}");
-        barge.line(&format!("verify --deep {place}")).exits(0).prints(&["ok: 1 images, 22 blobs"]).silent();
+        barge.line(&format!("verify --deep {place}")).exits(0).prints(&["ok: 1 image, 22 blobs"]).silent();
     }
     let listed = |directory: &str| {
         let names = listing(&barge.path(directory)).into_keys().filter(|name| name.matches('/').count() < 3);

@@ -303,7 +303,7 @@ place: missing: sha256:{zeros} (manifest of sha256:000000000000): cannot find sh
 place: missing: {config} (config of linux/amd64): cannot find {config} in oci:place
 place: digest-mismatch: {layer} (layer 1 of linux/amd64): content is {got}, expected {layer}
 place: NOT ok: 3 images, 5 blobs, 1.4 KiB checked
-place: note: 1 blobs are not referred to, 9 B
+place: note: 1 unreferenced blob, 9 B
 --- stderr
 error: 4 problems found
 
@@ -329,8 +329,8 @@ fn what_is_whole_is_said_to_be() {
         "\
 exit: 0
 --- stdout
-hello.tar: ok: 1 images, 22 blobs, 17.4 KiB checked, 9 layers unpacked
-umoci-amd64: ok: 1 images, 4 blobs, 1.4 KiB checked, 2 layers unpacked
+hello.tar: ok: 1 image, 22 blobs, 17.4 KiB checked, 9 layers unpacked
+umoci-amd64: ok: 1 image, 4 blobs, 1.4 KiB checked, 2 layers unpacked
 ",
     );
     for place in SIX {
@@ -342,7 +342,7 @@ umoci-amd64: ok: 1 images, 4 blobs, 1.4 KiB checked, 2 layers unpacked
         images.write(&barge.path(place));
         let report = barge.line(&format!("verify --json {place}")).exits(0).json();
         assert_eq!(report["results"][0]["unreferenced"].as_array().unwrap().len(), 1, "{place}");
-        barge.line(&format!("verify {place}")).exits(0).prints(&["note: 1 blob"]).silent();
+        barge.line(&format!("verify {place}")).exits(0).prints(&["note: 1 unreferenced blob"]).silent();
     }
 }
 
