@@ -109,6 +109,26 @@ fn what_barge_does_not_know_stays_as_it_is() {
 }
 
 #[test]
+fn an_archive_that_is_added_to_keeps_its_mode_and_its_links() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let barge = Barge::new();
+    barge.fixtures(&["umoci-amd64", "skopeo-arm64.tar"]);
+    fs::create_dir(barge.path("store")).unwrap();
+    barge.line("merge -q -o store/real.tar -t one:v1 umoci-amd64").exits(0);
+    fs::set_permissions(barge.path("store/real.tar"), fs::Permissions::from_mode(0o600)).unwrap();
+    symlink("store/real.tar", barge.path("link.tar")).unwrap();
+    barge.line("merge -o link.tar -t two:v1 skopeo-arm64.tar").exits(0).says(&["oci-archive:link.tar"]);
+    assert!(barge.path("link.tar").is_symlink());
+    barge.line("ls store/real.tar").exits(0).prints(&["one:v1", "two:v1"]);
+    let mode = fs::metadata(barge.path("store/real.tar")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "what was private is open to everybody");
+    // what a link of a new name leads to is not guessed
+    symlink("store/new.tar", barge.path("dangling.tar")).unwrap();
+    barge.line("merge -o dangling.tar -t two:v1 umoci-amd64").exits(9).says(&["symbolic link to nothing", "hint: "]);
+    assert!(!barge.path("store/new.tar").exists());
+}
+
+#[test]
 fn a_place_can_be_merged_into_itself() {
     let barge = Barge::new();
     barge.fixtures(&["umoci-amd64", "skopeo-arm64.tar"]);

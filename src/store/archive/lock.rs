@@ -57,8 +57,23 @@ impl ArchiveLock {
         Ok(if lock.is_current()? { Some(lock) } else { None })
     }
 
+    /// Returns the path as it was given.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns where the file itself stands: a link to it is to stay a link.
+    pub(super) fn real_path(&self) -> Result<PathBuf, StoreError> {
+        std::fs::canonicalize(&self.path).map_err(StoreError::io("look at", &self.path))
+    }
+
+    /// Gives a file that is to take its place the same mode and, as far as this user may, the same owner: what was
+    /// private stays so.
+    pub(super) fn pass_on_access(&self, to: &File) -> Result<(), StoreError> {
+        let failed = |error| StoreError::io("write", &self.path)(error);
+        let held = self.file.metadata().map_err(failed)?;
+        let _ = std::os::unix::fs::fchown(to, Some(held.uid()), Some(held.gid()));
+        to.set_permissions(held.permissions()).map_err(failed)
     }
 
     /// Returns whether the path still names the locked file.

@@ -44,7 +44,10 @@ impl Unnamed {
     /// # Errors
     /// When no file can be made there.
     pub(super) fn beside(place: Place) -> Result<Self, StoreError> {
-        let path = place.path().to_owned();
+        let path = match &place {
+            Place::Instead(lock) => lock.real_path()?,
+            Place::New(_) | Place::Stream => place.path().to_owned(),
+        };
         let directory = parent(&path);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         stale::remove(directory, &name);
@@ -56,6 +59,9 @@ impl Unnamed {
         // Held for as long as this process lives: how the next run tells the dead from the living. Where it cannot be had,
         // the next run cannot have it either, and takes the file for a living one.
         let _ = flock::try_exclusive(temporary.as_file());
+        if let Place::Instead(lock) = &place {
+            lock.pass_on_access(temporary.as_file())?;
+        }
         Ok(Self { temporary, place, path })
     }
 
