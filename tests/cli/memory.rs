@@ -23,11 +23,9 @@ fn memory_does_not_grow_with_a_layer() {
     sparse(&barge.path("source"), "linux/amd64", &[size]);
     let mut measured = Vec::new();
     for (what, words) in [
-        ("layout to layout", "merge --no-sync -o layout -t app:v1 source"),
         ("layout to archive", "merge --no-sync -o app.tar -t app:v1 source"),
-        ("archive to layout", "merge --no-sync -o second -t app:v1 app.tar"),
+        ("archive to layout", "merge --no-sync -o layout -t app:v1 app.tar"),
         ("verify of a layout", "verify source"),
-        ("verify of an archive", "verify app.tar"),
         ("verify --deep of an archive", "verify --deep app.tar"),
     ] {
         let mut running = Running::start(barge.around(&program).args(words.split(' ')));
@@ -40,10 +38,6 @@ fn memory_does_not_grow_with_a_layer() {
         measured.push(format!("{what}: {} MiB", most / 1024));
         assert!(most < LIMIT, "{measured:?}");
         assert!(most > 0, "not measured: {what}");
-        // room for the next one
-        if words.contains("layout -t") || words.contains("second") {
-            fs::remove_dir_all(barge.path(words.split(' ').nth(3).unwrap())).unwrap();
-        }
     }
     println!("{size} bytes: {measured:?}");
 }

@@ -145,6 +145,27 @@ fn a_result_that_cannot_be_written_is_a_failure_and_a_closed_pipe_is_none() {
 }
 
 #[test]
+fn a_terminal_gets_no_archive() {
+    let barge = Barge::new();
+    barge.fixtures(&["umoci-amd64"]);
+    let script = std::process::Command::new("script").arg("--version").output().is_ok();
+    if !available("script (util-linux)", script) {
+        return;
+    }
+    let line = format!("{} merge -o - -t app:v1 umoci-amd64", env!("CARGO_BIN_EXE_barge"));
+    let mut command = barge.around("script");
+    let shown = barge.finish(command.args(["-q", "-e", "-c", &line, "/dev/null"])).exits(2);
+    shown.prints(&["error: cannot write an archive to a terminal", "hint: "]).never(&["oci-layout"]);
+    // and a bar on a terminal does not come into the way of the result
+    let line = format!("{} merge -o out -t app:v1 umoci-amd64", env!("CARGO_BIN_EXE_barge"));
+    let mut command = barge.around("script");
+    barge
+        .finish(command.args(["-q", "-e", "-c", &line, "/dev/null"]))
+        .exits(0)
+        .prints(&["merged 1 platform", "sha256:"]);
+}
+
+#[test]
 fn quiet_says_nothing_and_progress_is_on_standard_error() {
     let barge = Barge::new();
     barge.fixtures(&["umoci-amd64"]);

@@ -374,8 +374,15 @@ fn only_hybrid(path: &Path) -> Error {
 }
 
 /// Opens standard output for an archive.
-fn stdout_stream() -> Result<Box<dyn Write + Send>, StoreError> {
+fn stdout_stream() -> Result<Box<dyn Write + Send>, Error> {
+    use std::io::IsTerminal as _;
     use std::os::fd::AsFd as _;
+    if std::io::stdout().is_terminal() {
+        return Err(Error::Usage {
+            message: "cannot write an archive to a terminal".to_owned(),
+            hint: Some("redirect it: `-o - > FILE.tar`, or give a file with -o".to_owned()),
+        });
+    }
     let fd = std::io::stdout().as_fd().try_clone_to_owned().map_err(StoreError::io("open", "standard output"))?;
     Ok(Box::new(File::from(fd)))
 }
