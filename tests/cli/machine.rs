@@ -111,7 +111,7 @@ impl<'a> Small<'a> {
         let mut mount = Command::new("mount");
         let mounted = mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(barge.path("small")).output();
         let mounted = mounted.is_ok_and(|output| output.status.success());
-        available("right to mount a tmpfs", mounted).then_some(Self(barge))
+        available("right to mount a tmpfs", mounted).then(|| Self(barge))
     }
 }
 
