@@ -20,6 +20,10 @@
 //! | has no name, the same content, and says nothing that the new one does not say | gives its place to the new one |
 //! | anything else | itself |
 //!
+//! Programs that know an image by its tag alone take the first that has it. So a coming descriptor whose `ref.name` is the tag
+//! of its full name gets the full name there when a descriptor of another name has the tag already. This is decided here,
+//! under the lock, and not by whoever makes the descriptor.
+//!
 //! Three cases that follow: `docker.io/library/app:v1` with the tag `v1` neither replaces another repository's `v1` nor a
 //! descriptor with the bare name `v1`; it does replace one whose `ref.name` is the full name; a new bare `v1` takes that
 //! annotation from all others, which keep their full names. Descriptors that come together never displace each other: a
@@ -128,6 +132,7 @@ enum Fate {
 fn named(entries: Vec<Entry>, roots: &[Descriptor]) -> Result<Vec<Entry>, JsonError> {
     let mut slots: Vec<Option<Entry>> = entries.into_iter().map(Some).collect();
     for root in roots {
+        let root = &spelled(root, slots.iter().flatten().map(|entry| &entry.descriptor));
         let mut place = None;
         for (at, slot) in slots.iter_mut().enumerate() {
             let Some(entry) = slot else { continue };
@@ -153,6 +158,14 @@ fn named(entries: Vec<Entry>, roots: &[Descriptor]) -> Result<Vec<Entry>, JsonEr
         }
     }
     Ok(slots.into_iter().flatten().collect())
+}
+
+/// Returns a descriptor whose tag finds no other image: see the page above.
+fn spelled<'a>(root: &Descriptor, mut held: impl Iterator<Item = &'a Descriptor>) -> Descriptor {
+    let (Some(full), Some(tag)) = (full_name(root), ref_name(root)) else { return root.clone() };
+    let is_tag = full.strip_suffix(tag).is_some_and(|before| before.ends_with(':'));
+    let taken = |other: &Descriptor| ref_name(other) == Some(tag) && full_name(other) != Some(full);
+    if is_tag && held.any(taken) { root.clone().with_annotation(REF_NAME, full) } else { root.clone() }
 }
 
 fn fate(old: &Descriptor, root: &Descriptor, roots: &[Descriptor]) -> Fate {
@@ -363,6 +376,19 @@ mod tests {
         {
             edit(Some(text.as_bytes()), &descriptors(&["a - v1"])).unwrap_err();
         }
+    }
+
+    #[test]
+    fn a_tag_that_another_repository_has_is_spelled_in_full() {
+        let one = edit(None, &descriptors(&["a x/y:v1 v1", "b x/z:v1 v1", "c - v2"])).unwrap().unwrap();
+        assert_eq!(parse(one.clone()).unwrap(), descriptors(&["a x/y:v1 v1", "b x/z:v1 x/z:v1", "c - v2"]));
+        // whoever comes again is spelled as before, and so nothing changes
+        for again in [&["a x/y:v1 v1"][..], &["b x/z:v1 v1"], &["b x/z:v1 v1", "a x/y:v1 v1"]] {
+            assert_eq!(edit(Some(&one), &descriptors(again)).unwrap(), None, "{again:?}");
+        }
+        // a bare tag is another image too
+        let bare = edit(Some(&one), &descriptors(&["d x/w:v2 v2"])).unwrap().unwrap();
+        assert_eq!(parse(bare).unwrap()[3], descriptor("d x/w:v2 x/w:v2"));
     }
 
     #[test]
