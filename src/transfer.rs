@@ -230,7 +230,10 @@ pub fn in_lanes<'a>(
     let lanes = lanes.clamp(1, contents.len().max(1));
     thread::scope(|scope| {
         for _ in 1..lanes {
-            scope.spawn(lane);
+            // where the machine gives no more threads, those that are there do the work
+            if thread::Builder::new().spawn_scoped(scope, lane).is_err() {
+                break;
+            }
         }
         lane();
     });
