@@ -7,6 +7,6 @@ cd "$(dirname "$0")/.."
 cargo build --locked --release
 if cargo nextest --version >/dev/null 2>&1; then
     cargo test --locked --doc
-    exec cargo nextest run --locked "$@"
+    exec cargo nextest run --locked --no-fail-fast "$@"
 fi
-exec cargo test --locked "$@"
+exec cargo test --locked --no-fail-fast "$@"
