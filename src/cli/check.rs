@@ -61,7 +61,7 @@ pub(crate) fn run(args: &CheckArgs, session: &Session<'_>) -> Result<Report, Err
         Some(text) => {
             text.parse::<Platform>().map_err(|error| Error::Usage { hint: error.hint(), message: error.to_string() })?
         }
-        None => Platform { os: "linux".to_owned(), ..Platform::local() },
+        None => host(),
     };
     let opened = open(&args.file, &session.context())?;
     let Store::Archive(archive) = &opened.store else {
@@ -96,6 +96,11 @@ pub(crate) fn run(args: &CheckArgs, session: &Session<'_>) -> Result<Report, Err
     Ok(report)
 }
 
+/// The machine that loads, when nothing is said: containers run on Linux, whatever this is.
+pub(super) fn host() -> Platform {
+    Platform { os: "linux".to_owned(), ..Platform::local() }
+}
+
 fn as_text(prediction: &Prediction) -> String {
     let mut text = format!("{}: {}\n", prediction.loader, prediction.verdict.name());
     for name in &prediction.names {
@@ -107,8 +112,8 @@ fn as_text(prediction: &Prediction) -> String {
             text.push_str(&format!("    fix: {fix}\n"));
         }
     }
-    if prediction.verdict != Verdict::Refuses {
-        text.push_str(&format!("  $ {}\n", prediction.command));
+    for command in &prediction.commands {
+        text.push_str(&format!("  $ {command}\n"));
     }
     text
 }
@@ -117,5 +122,5 @@ fn as_json(place: &str, prediction: &Prediction) -> Value {
     let remarks: Vec<Value> =
         prediction.remarks.iter().map(|remark| json!({"reason": remark.reason, "fix": remark.fix})).collect();
     json!({"place": place, "loader": prediction.loader.name(), "verdict": prediction.verdict.name(),
-        "names": prediction.names, "remarks": remarks, "command": prediction.command})
+        "names": prediction.names, "remarks": remarks, "commands": prediction.commands})
 }

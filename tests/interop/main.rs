@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // all of this is tests
 
+mod archives;
+mod check;
 mod daemons;
 mod foreign;
 mod images;

@@ -6,15 +6,18 @@ use std::io::Read as _;
 use serde_json::Value;
 
 use super::super::Error;
+use super::super::loadable::loadable;
 use super::super::lookup::is_attached;
+use super::super::target::{ArchiveFormat, WriteOptions};
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::document::{Body, LARGEST_DOCUMENT};
 use crate::graph;
 use crate::json;
 use crate::media::{Compression, Role};
+use crate::plan::Plan;
 use crate::platform::Platform;
 use crate::store::archive::{Archive, Format};
-use crate::store::{Source as _, StoreError};
+use crate::store::{Source, StoreError, names};
 
 /// One top-level descriptor of a layout.
 #[derive(Clone, Debug)]
@@ -27,10 +30,30 @@ pub struct Image {
     pub own: Option<String>,
     /// Whether it belongs to another image.
     pub attached: bool,
-    /// The platforms of its images; none for an artifact.
+    /// The platforms of its images that are there; none for an artifact.
     pub platforms: Vec<Platform>,
+    /// What its index lists; none when it is no index.
+    pub listed: Option<Vec<Listed>>,
     /// How many pieces that it refers to are not there.
     pub missing: usize,
+}
+
+/// An image that an index lists.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its platform.
+    pub platform: Platform,
+    /// Whether all of it is there.
+    pub whole: bool,
+}
+
+impl Image {
+    /// Returns what a loader on a machine takes out of the index; none when the index has nothing for it, or is none.
+    #[must_use]
+    pub fn listed_for(&self, host: &Platform) -> Option<&Listed> {
+        let suits = |listed: &&Listed| host.rank(&listed.platform).is_some();
+        self.listed.iter().flatten().filter(suits).min_by_key(|listed| host.rank(&listed.platform))
+    }
 }
 
 /// An element of `manifest.json`.
@@ -60,19 +83,44 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads them.
+    /// Reads them from an archive.
     ///
     /// # Errors
     /// When a document cannot be read.
     pub fn read(archive: &Archive, host: &Platform) -> Result<Self, Error> {
         let layout = archive.format() == Format::Oci;
-        let mut images = Vec::new();
-        let mut zstd: HashMap<String, bool> = HashMap::new();
-        for root in archive.roots()? {
-            images.push(image(archive, &root, &mut zstd));
-        }
-        let elements = manifest_json(archive)?.map(|value| elements(&value, archive, &zstd));
+        let mut zstd = HashMap::new();
+        let images = images(archive, &archive.roots()?, &mut zstd);
+        // links in a docker-archive are followed when it is opened, so there nothing can be missing
+        let is_there = |name: &str| !layout || archive.read_entry_unverified(name).is_some();
+        let elements = manifest_json(archive)?.map(|value| elements(&value, is_there, &zstd));
         Ok(Self { compression: archive.compression(), layout, images, elements, host: host.clone() })
+    }
+
+    /// Foresees them, for an archive that is about to be written.
+    ///
+    /// # Errors
+    /// When a document cannot be read.
+    pub fn planned(plan: &Plan<'_>, options: &WriteOptions, host: &Platform) -> Result<Self, Error> {
+        let place = plan.location();
+        let malformed = |error| StoreError::malformed("index.json", place, error);
+        let index = names::edit(None, &plan.inventory().roots, &[]).map_err(malformed)?.unwrap_or_default();
+        let roots = names::parse(index).map_err(malformed)?;
+        let manifest_json = match options.format {
+            ArchiveFormat::Oci => None,
+            ArchiveFormat::Hybrid | ArchiveFormat::Docker => loadable(plan, &roots)?.manifest_json,
+        };
+        let value = manifest_json.map(|bytes| json::parse(&bytes));
+        let value = value.transpose().map_err(|error| StoreError::malformed("manifest.json", place, error))?;
+        let mut zstd = HashMap::new();
+        let images = images(plan, &roots, &mut zstd);
+        Ok(Self {
+            compression: options.compression,
+            layout: options.format != ArchiveFormat::Docker,
+            images,
+            elements: value.map(|value| elements(&value, |_| true, &zstd)),
+            host: host.clone(),
+        })
     }
 
     /// Returns the images of the layout, without what belongs to others.
@@ -81,17 +129,26 @@ impl Facts {
     }
 }
 
-/// Reads one image, and which of its layers are packed with zstd.
-fn image(archive: &Archive, root: &Descriptor, zstd: &mut HashMap<String, bool>) -> Image {
+/// Reads images, and which of their layers are packed with zstd.
+fn images(source: &dyn Source, roots: &[Descriptor], zstd: &mut HashMap<String, bool>) -> Vec<Image> {
+    roots.iter().map(|root| image(source, root, zstd)).collect()
+}
+
+fn image(source: &dyn Source, root: &Descriptor, zstd: &mut HashMap<String, bool>) -> Image {
     let mut platforms = Vec::new();
     let mut attestations = Vec::new();
+    let mut listed = None;
     let mut subject = false;
-    let reach = graph::reach(archive, std::slice::from_ref(root), &mut |descriptor, document| {
-        subject |= document.subject().is_some() && descriptor.digest() == root.digest();
+    let reach = graph::reach(source, std::slice::from_ref(root), &mut |descriptor, document| {
+        let is_root = descriptor.digest() == root.digest();
+        subject |= document.subject().is_some() && is_root;
         match document.body() {
             Body::Index(index) => {
                 let of = index.manifests.iter().filter(|child| child.attestation_of().is_some());
                 attestations.extend(of.map(|child| *child.digest()));
+                if is_root {
+                    listed = Some(index.manifests.iter().filter_map(|child| entry(source, child)).collect());
+                }
             }
             Body::Manifest(manifest) => {
                 for layer in &manifest.layers {
@@ -99,18 +156,13 @@ fn image(archive: &Archive, root: &Descriptor, zstd: &mut HashMap<String, bool>)
                     zstd.insert(layer.digest().blob_path(), is_zstd);
                 }
                 if !attestations.contains(descriptor.digest()) {
-                    platforms.extend(super::super::look::platform_of(archive, descriptor, manifest));
+                    platforms.extend(super::super::look::platform_of(source, descriptor, manifest));
                 }
             }
         }
     });
     platforms.retain(|platform| !platform.is_unknown() && !platform.architecture.is_empty());
-    let gone = |error: &StoreError| matches!(error, StoreError::Missing { .. });
-    let mut missing = reach.findings.iter().filter(|finding| gone(&finding.error)).count();
-    for node in reach.nodes.iter().filter(|node| !node.media_type.is_document()) {
-        let absent = archive.open(&node.content).is_err() && !node.media_type.is_foreign_layer();
-        missing += usize::from(absent);
-    }
+    let missing = missing(source, &reach);
     let text = |name: &str| root.annotation(name).filter(|text| !text.is_empty()).map(str::to_owned);
     Image {
         root: root.clone(),
@@ -118,8 +170,35 @@ fn image(archive: &Archive, root: &Descriptor, zstd: &mut HashMap<String, bool>)
         own: text(REF_NAME),
         attached: is_attached(root) || subject,
         platforms,
+        listed,
         missing,
     }
+}
+
+/// Returns what an index lists; none for an attestation or another artifact.
+fn entry(source: &dyn Source, child: &Descriptor) -> Option<Listed> {
+    if child.attestation_of().is_some() {
+        return None;
+    }
+    let mut platform = child.platform().cloned();
+    let reach = graph::reach(source, std::slice::from_ref(child), &mut |descriptor, document| {
+        if let (None, Body::Manifest(manifest)) = (&platform, document.body()) {
+            platform = super::super::look::platform_of(source, descriptor, manifest);
+        }
+    });
+    let platform = platform.filter(|platform| !platform.is_unknown() && !platform.architecture.is_empty())?;
+    Some(Listed { platform, whole: missing(source, &reach) == 0 })
+}
+
+/// Returns how many of the pieces that were reached are not there.
+fn missing(source: &dyn Source, reach: &graph::Reach) -> usize {
+    let gone = |error: &StoreError| matches!(error, StoreError::Missing { .. });
+    let documents = reach.findings.iter().filter(|finding| gone(&finding.error)).count();
+    let absent = |node: &&graph::Node| {
+        let needed = !node.media_type.is_document() && !node.media_type.is_foreign_layer();
+        needed && source.open(&node.content).is_err()
+    };
+    documents + reach.nodes.iter().filter(absent).count()
 }
 
 /// Reads `manifest.json`, if there is one.
@@ -134,19 +213,17 @@ fn manifest_json(archive: &Archive) -> Result<Option<Value>, Error> {
     }
 }
 
-fn elements(value: &Value, archive: &Archive, zstd: &HashMap<String, bool>) -> Vec<Element> {
+fn elements(value: &Value, is_there: impl Fn(&str) -> bool, zstd: &HashMap<String, bool>) -> Vec<Element> {
     let texts = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     };
     let element = |value: &Value| {
         let layers = texts(&value["Layers"]);
         let config = value["Config"].as_str().map(str::to_owned);
-        let is_there = |name: &String| archive.read_entry_unverified(name).is_some();
         Element {
             tags: texts(&value["RepoTags"]),
             zstd: layers.iter().any(|layer| zstd.get(layer).copied().unwrap_or(false)),
-            // links in a docker-archive are followed when it is opened, so there nothing can be missing
-            incomplete: archive.format() == Format::Oci && !layers.iter().chain(&config).all(is_there),
+            incomplete: !layers.iter().chain(&config).all(|name| is_there(name)),
         }
     };
     value.as_array().into_iter().flatten().map(element).collect()

@@ -1,7 +1,7 @@
 //! `check`: whether the programs that load archives will take this one, and under which names, before it leaves the house.
 //!
-//! The rules are what the programs were seen to do; each stands in `rules.rs` beside the program and version that it was
-//! seen with. `facts.rs` reads from the archive what they ask about.
+//! The rules are what the programs were seen to do; `rules` says with which version of each. `facts` reads from an archive,
+//! or from the plan of one, what they ask about.
 
 mod facts;
 mod rules;
@@ -12,7 +12,7 @@ use super::Error;
 use crate::platform::Platform;
 use crate::store::archive::Archive;
 
-pub use facts::{Facts, Image};
+pub use facts::{Element, Facts, Image, Listed};
 
 /// A program that loads archives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,7 +27,7 @@ pub enum Loader {
     Ctr,
     /// `nerdctl load --all-platforms`.
     Nerdctl,
-    /// `skopeo copy --all`.
+    /// `skopeo copy --all`, to a registry.
     Skopeo,
 }
 
@@ -99,15 +99,20 @@ pub struct Prediction {
     pub names: Vec<String>,
     /// Why it is not a plain yes.
     pub remarks: Vec<Remark>,
-    /// The command.
-    pub command: String,
+    /// The commands that load it, one for each image where a loader takes one at a time; none when it refuses.
+    pub commands: Vec<String>,
 }
 
-/// Predicts what loaders do with an archive, on machines of one platform.
+/// Predicts what loaders do with an archive, on machines of one platform. `file` is its name in the commands.
 ///
 /// # Errors
 /// When the archive's documents cannot be read.
 pub fn check(archive: &Archive, file: &str, loaders: &[Loader], host: &Platform) -> Result<Vec<Prediction>, Error> {
-    let facts = Facts::read(archive, host)?;
-    Ok(loaders.iter().map(|loader| rules::predict(*loader, &facts, file)).collect())
+    Ok(predict(&Facts::read(archive, host)?, file, loaders))
+}
+
+/// Predicts what loaders do with facts.
+#[must_use]
+pub fn predict(facts: &Facts, file: &str, loaders: &[Loader]) -> Vec<Prediction> {
+    loaders.iter().map(|loader| rules::predict(*loader, facts, file)).collect()
 }

@@ -1,5 +1,6 @@
 //! Tests that start daemons: `.config/nextest.toml` knows them by the name of this module.
 
+mod check;
 mod containerd;
 mod docker;
 mod fixtures;
