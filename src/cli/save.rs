@@ -1,9 +1,12 @@
 //! `barge save`
 
+use std::path::Path;
+
 use barge::media::Compression;
 use barge::ops::Error;
+use barge::ops::check::{Facts, Loader, Prediction, Verdict, predict};
 use barge::ops::copy::{CopySource, Naming, copy};
-use barge::ops::lookup::{is_attached, name_of};
+use barge::ops::lookup::name_of;
 use barge::ops::open::open;
 use barge::ops::target::{ArchiveFormat, Existing, Target};
 use barge::text::shell_word;
@@ -89,10 +92,14 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
     let place = target.location().to_string();
     let copying = copy(&sources, &Naming::Spell, &carry, &[])?;
     let mut report = Report::default();
-    let roots = copying.plan.inventory().roots.clone();
+    let file = target.location().path().map(Path::to_owned).unwrap_or_default();
+    let mut facts = None;
     if session.global.dry_run {
         session.ui.say(&format!("would write {place}:"));
     } else {
+        if place != "-" {
+            facts = Some(Facts::planned(&copying.plan, &write, &super::check::host())?);
+        }
         let summary = target.deliver(copying.plan, &session.cancel, &session.ui)?;
         say_summary(session, &place, &summary);
         report.stats = stats(&summary);
@@ -104,60 +111,30 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
         }
         report.results.push(carried_as_json(&place, image));
     }
-    if place != "-" && !session.global.dry_run {
-        let names: Vec<&str> = roots.iter().filter(|root| !is_attached(root)).filter_map(name_of).collect();
-        session.ui.say(&how_to_load(&args.output, args.format, args.compress, &names));
+    if let Some(facts) = facts {
+        session.ui.say(&how_to_load(&file.to_string_lossy(), &facts));
     }
     Ok(report)
 }
 
-/// Returns the commands that load this very file elsewhere.
-fn how_to_load(file: &str, format: FormatArg, compress: CompressArg, names: &[&str]) -> String {
-    let file =
-        shell_word(file.split_once(':').filter(|(scheme, _)| scheme.ends_with("archive")).map_or(file, |(_, f)| f));
-    let mut lines = vec!["load it elsewhere with one of:".to_owned(), format!("  barge load -i {file} -o DIR")];
-    let packed = compress != CompressArg::None;
-    if format != FormatArg::Oci && compress != CompressArg::Zstd {
-        lines.push(format!("  docker load -i {file}"));
+/// Returns the commands that load this very file elsewhere: those of which it is known that they work.
+fn how_to_load(file: &str, facts: &Facts) -> String {
+    let mut lines =
+        vec!["load it elsewhere with one of:".to_owned(), format!("  barge load -i {} -o DIR", shell_word(file))];
+    let predictions = predict(facts, file, &Loader::ALL);
+    let refuses = |prediction: &Prediction| prediction.verdict == Verdict::Refuses;
+    // nobody knows which store the docker over there has
+    let is_docker = |loader| matches!(loader, Loader::Docker | Loader::DockerClassic);
+    let any_docker = !predictions.iter().any(|prediction| is_docker(prediction.loader) && refuses(prediction));
+    for prediction in predictions.iter().filter(|prediction| any_docker || !is_docker(prediction.loader)) {
+        for command in prediction.commands.iter().map(|command| format!("  {command}")) {
+            if !lines.contains(&command) {
+                lines.push(command);
+            }
+        }
     }
-    lines.push(format!("  podman load -i {file}"));
-    if format != FormatArg::Docker && !packed {
-        lines.push(format!("  ctr -n k8s.io images import --all-platforms {file}"));
-        lines.push(format!("  nerdctl load --all-platforms -i {file}"));
-    }
-    if format != FormatArg::Docker
-        && let Some(name) = names.first()
-    {
-        // the whole name would not be found: skopeo compares it with the reference name, which is the tag
-        let tag = barge::reference::tag_of(name).unwrap_or(name);
-        let which = if names.len() == 1 { String::new() } else { format!(":{}", shell_word(tag)) };
-        lines.push(format!(
-            "  skopeo copy --all --preserve-digests oci-archive:{file}{which} docker://{}",
-            shell_word(name)
-        ));
+    if predictions.iter().any(|prediction| prediction.verdict != Verdict::Takes) {
+        lines.push(format!("`barge check {}` says who takes what of it", shell_word(file)));
     }
     lines.join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_works_is_offered() {
-        let all = how_to_load("b.tar", FormatArg::Hybrid, CompressArg::None, &["docker.io/library/app:v1"]);
-        for command in [
-            "docker load",
-            "podman load",
-            "ctr ",
-            "nerdctl",
-            "skopeo copy --all --preserve-digests oci-archive:b.tar docker://",
-        ] {
-            assert!(all.contains(command), "{all}");
-        }
-        let oci = how_to_load("b.tar", FormatArg::Oci, CompressArg::None, &[]);
-        assert!(!oci.contains("docker load") && !oci.contains("skopeo"));
-        let packed = how_to_load("b.tar.zst", FormatArg::Hybrid, CompressArg::Zstd, &["a:1", "b:2"]);
-        assert!(!packed.contains("docker load") && !packed.contains("ctr "));
-    }
 }

@@ -7,6 +7,7 @@
 
 mod archives;
 mod check;
+mod commands;
 mod daemons;
 mod foreign;
 mod images;

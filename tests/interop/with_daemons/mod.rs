@@ -4,3 +4,4 @@ mod check;
 mod containerd;
 mod docker;
 mod fixtures;
+mod loaders;
