@@ -1,0 +1,21 @@
+//! The life of images on disk, by the real program: `copy`, `save`, `load`, `tag`, `rm`, `gc`, `cat`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // all of this is tests
+
+mod bench;
+mod carry;
+mod cat;
+mod copy;
+mod gc;
+mod kill;
+mod load;
+mod made;
+mod names;
+mod quiet;
+mod referrers;
+mod reflink;
+mod rm;
+mod save;
+#[path = "../support/tar.rs"]
+mod tar;
+mod together;

@@ -1,0 +1,166 @@
+//! Signatures and other referrers, by every convention in use.
+
+use serde_json::{Value, json};
+
+use super::bench::Bench;
+use super::made::{Made, bare, belonging, dashed, digest, full, tagged, two_images};
+
+/// The conventions by which a signature of an image stands in a layout; the texts are those of their layers.
+fn signed() -> (Made, Value) {
+    let mut made = two_images();
+    let app = bare(&made.roots[0]);
+    let by_subject = made.artifact("by subject", Some(&app));
+    let annotated = made.artifact("by annotation", None);
+    let cosign = made.artifact("by the tag of cosign", None);
+    let attested = made.artifact("by another tag of cosign", None);
+    let listed = made.artifact("by the fallback tag", Some(&app));
+    let fallback = made.index(&[listed]);
+    let of_it = made.artifact("of a signature", Some(&by_subject));
+    let twice = made.artifact("of a signature of a signature", None);
+    let stranger = made.artifact("of another image", Some(&bare(&made.roots[1])));
+    made.root(by_subject)
+        .root(belonging(annotated, &app))
+        .root(tagged(&cosign, &format!("{}.sig", dashed(&app))))
+        .root(tagged(&attested, &format!("{}.att", dashed(&app))))
+        .root(tagged(&fallback, &dashed(&app)));
+    made.root(belonging(twice, &of_it)).root(of_it).root(stranger);
+    (made, app)
+}
+
+const ALL: [&str; 7] = [
+    "by subject",
+    "by annotation",
+    "by the tag of cosign",
+    "by another tag of cosign",
+    "by the fallback tag",
+    "of a signature",
+    "of a signature of a signature",
+];
+
+fn holds(bench: &Bench, place: &str, text: &str) -> bool {
+    let mut made = Made::new();
+    bench.blobs(place).contains(&digest(&made.put("x", text.as_bytes())).to_owned())
+}
+
+#[test]
+fn all_conventions_come_along_and_none_when_asked() {
+    let bench = Bench::new();
+    let (made, app) = signed();
+    made.layout(&bench.path("dist"));
+    made.archive(&bench.path("dist.tar"));
+    for source in ["dist", "dist.tar"] {
+        let ran = bench.ok(&format!("copy {source}:app:v1 with-{source}"));
+        ran.says("brings 7 referrers");
+        let with = format!("with-{source}");
+        for text in ALL {
+            assert!(holds(&bench, &with, text), "{source}: {text}");
+        }
+        assert!(!holds(&bench, &with, "of another image"));
+        bench.verify(&with);
+        // each stands there as it stood, the image itself first or last
+        let roots = bench.roots(&with);
+        assert_eq!(roots.len(), 8);
+        for root in &made.roots {
+            let theirs = digest(root) == digest(&made.roots[1]) || digest(root) == digest(&made.roots[9]);
+            assert_eq!(roots.contains(root), !theirs, "{root}");
+        }
+        bench.ok(&format!("copy {source}:app:v1 {with}")).says("nothing to do");
+
+        bench.ok(&format!("copy --referrers none {source}:app:v1 without-{source}"));
+        assert_eq!(bench.roots(&format!("without-{source}")), made.roots[..1]);
+        assert!(ALL.iter().all(|text| !holds(&bench, &format!("without-{source}"), text)));
+    }
+    // under another name too
+    bench.ok("copy dist:app:v1 renamed.tar:other:v2").says("other:v2 brings 7 referrers");
+    assert_eq!(bench.roots("renamed.tar").len(), 8);
+    assert!(bench.roots("renamed.tar").contains(&full(&app, "docker.io/library/other:v2")));
+    bench.ok("save -o saved.tar dist:app:v1");
+    bench.ok("load -i saved.tar -o loaded");
+    assert_eq!(bench.roots("loaded").len(), 8);
+}
+
+#[test]
+fn a_whole_place_without_referrers_is_its_images_alone() {
+    let bench = Bench::new();
+    let (made, _) = signed();
+    made.layout(&bench.path("dist"));
+    bench.ok("copy dist all");
+    assert_eq!(bench.roots("all"), made.roots);
+    assert_eq!(bench.blobs("all").len(), made.blobs.len());
+    bench.ok("save --referrers none -o none.tar dist");
+    assert_eq!(bench.roots("none.tar"), made.roots[..2]);
+    bench.verify("none.tar");
+    // one that is asked for by its own name is meant
+    let tag = made.roots[4]["annotations"].as_object().unwrap().values().next().unwrap().as_str().unwrap();
+    bench.ok(&format!("copy --referrers none dist:{tag} one"));
+    assert_eq!(bench.roots("one"), made.roots[4..5]);
+}
+
+#[test]
+fn what_belongs_to_platforms_that_stay_behind_stays_behind() {
+    let bench = Bench::new();
+    let mut made = two_images();
+    let index: Value = serde_json::from_slice(&made.blobs[digest(&made.roots[0])]).unwrap();
+    let (amd64, arm64) = (index["manifests"][0].clone(), index["manifests"][1].clone());
+    let (of_amd64, of_arm64) = (made.artifact("of amd64", Some(&amd64)), made.artifact("of arm64", Some(&arm64)));
+    let of_index = made.artifact("of the index", Some(&bare(&made.roots[0])));
+    made.root(of_amd64).root(of_arm64).root(of_index);
+    made.layout(&bench.path("dist"));
+    for source in ["dist:app:v1", "dist"] {
+        for (index, of_index) in [("shrink", true), ("keep", true)] {
+            let target = format!("{}-{index}.tar", source.len());
+            bench.ok(&format!("save --platform linux/amd64 --index {index} -o {target} {source}"));
+            assert!(holds(&bench, &target, "of amd64"), "{source} {index}");
+            assert!(!holds(&bench, &target, "of arm64"), "{source} {index}");
+            assert_eq!(holds(&bench, &target, "of the index"), of_index, "{source} {index}");
+        }
+    }
+}
+
+#[test]
+fn a_circle_of_referrers_has_an_end() {
+    let bench = Bench::new();
+    let mut made = two_images();
+    let app = bare(&made.roots[0]);
+    let (a, b) = (made.artifact("a", None), made.artifact("b", None));
+    let own = made.artifact("its own", None);
+    let first = belonging(belonging(a.clone(), &app), &b);
+    made.root(first).root(belonging(b.clone(), &a)).root(belonging(own.clone(), &own));
+    made.root(belonging(app, &a)); // the image itself belongs to what belongs to it
+    made.layout(&bench.path("dist"));
+    for line in ["copy dist:app:v1 one", "copy dist all", "rm dist:app:v1", "gc --grace 0 dist"] {
+        bench.ok(line);
+    }
+}
+
+#[test]
+fn a_damaged_referrer_of_another_image_hinders_nobody_and_ones_own_does() {
+    let bench = Bench::new();
+    let (made, _) = signed();
+    made.layout(&bench.path("dist"));
+    bench.spoil(&bench.blob("dist", digest(&made.roots[9]))); // the stranger's
+    bench.ok("copy dist:app:v1 one");
+    bench.exits(4, "copy dist all");
+    let layer = digest(&Made::new().put("x", b"by subject")).to_owned();
+    bench.spoil(&bench.blob("dist", &layer));
+    bench.exits(4, "copy dist:app:v1 two").says(&layer);
+    bench.ok("copy --referrers none dist:app:v1 two");
+}
+
+#[test]
+fn many_referrers_are_no_trouble() {
+    let bench = Bench::new();
+    let mut made = two_images();
+    let mut subject = bare(&made.roots[0]);
+    for number in 0..300 {
+        // a chain, each the referrer of the one before
+        subject = made.artifact(&format!("number {number}"), Some(&subject));
+        made.roots.insert(0, subject.clone());
+    }
+    made.layout(&bench.path("dist"));
+    let started = std::time::Instant::now();
+    bench.ok("copy --no-sync dist:app:v1 one").says("brings 300 referrers");
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    let json = bench.ok("copy --json dist:app:v1 one").json();
+    assert_eq!(json["results"][0]["referrers"], json!(300));
+}
