@@ -5,6 +5,7 @@
 //! [`Proof`], and only a proof gives content its name in a store.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -116,6 +117,7 @@ enum State {
 pub struct BlobReader<'a> {
     content: Content,
     inner: Box<dyn Read + Send + 'a>,
+    file: Option<Arc<File>>,
     state: State,
     remaining: u64,
     cancel: Option<&'a Cancel>,
@@ -128,7 +130,28 @@ impl<'a> BlobReader<'a> {
     pub fn new(content: Content, inner: impl Read + Send + 'a) -> Self {
         let state = State::Reading(content.digest.algorithm().hasher());
         let remaining = content.size;
-        Self { content, inner: Box::new(inner), state, remaining, cancel: None, meter: None }
+        Self { content, inner: Box::new(inner), file: None, state, remaining, cancel: None, meter: None }
+    }
+
+    /// Puts the check before a file that is the content as a whole.
+    #[must_use]
+    pub fn of_file(content: Content, file: File) -> Self {
+        let file = Arc::new(file);
+        Self { file: Some(Arc::clone(&file)), ..Self::new(content, file) }
+    }
+
+    /// Returns the file that is the content as a whole, where there is one: for a sink that has a faster way to copy a file
+    /// than to read it. Nothing of it was checked: that is for [`Self::of_copy`] to do.
+    #[must_use]
+    pub fn file_unverified(&self) -> Option<&File> {
+        self.file.as_deref()
+    }
+
+    /// Puts this check before a copy of the file instead, from its beginning: what is proved then are the bytes of the copy.
+    #[must_use]
+    pub fn of_copy(self, copy: File) -> Self {
+        let Self { content, cancel, meter, .. } = self;
+        Self { cancel, meter, ..Self::new(content, copy) }
     }
 
     /// Stops reading when asked to.
@@ -333,6 +356,25 @@ mod tests {
         let mut buffer = [0; 4];
         assert_eq!(early.read(&mut buffer).unwrap(), 4);
         assert!(early.finish().is_err());
+    }
+
+    #[test]
+    fn a_copy_is_proved_by_its_own_bytes() {
+        let file = |text: &str| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            io::Seek::rewind(&mut file).unwrap();
+            file
+        };
+        let content = || Content::of(b"hello", Kind::Blob);
+        assert_eq!(BlobReader::of_file(content(), file("hello")).into_bytes().unwrap(), b"hello");
+        assert!(BlobReader::of_file(content(), file("hello")).file_unverified().is_some());
+        assert!(reader(b"hello", b"hello").file_unverified().is_none());
+        for (original, copy, right) in [("hello", "hello", true), ("hello", "hellp", false), ("hellp", "hello", true)] {
+            let reader = BlobReader::of_file(content(), file(original)).of_copy(file(copy));
+            assert!(reader.file_unverified().is_none());
+            assert_eq!(reader.check().is_ok(), right, "{original} {copy}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! | file | what it does |
 //! |---|---|
 //! | `beneath.rs` | opens files below the directory's handle, and nothing outside |
+//! | `clone.rs` | copies a file by sharing its blocks, where the file system can |
 //! | `files.rs` | reads `oci-layout` and `index.json` |
 //! | `lock.rs` | keeps writers apart from each other and from `gc` |
 //! | `room.rs` | looks at the free space before anything is written |
@@ -16,6 +17,7 @@
 //! rename, and blobs never change once they have their name.
 
 mod beneath;
+mod clone;
 mod files;
 mod lock;
 mod room;
@@ -155,7 +157,7 @@ impl Source for Layout {
         let mismatch = match got.cmp(&expected) {
             std::cmp::Ordering::Less => Mismatch::Short { got, expected },
             std::cmp::Ordering::Greater => Mismatch::Long { expected },
-            std::cmp::Ordering::Equal => return Ok(BlobReader::new(content.clone(), file)),
+            std::cmp::Ordering::Equal => return Ok(BlobReader::of_file(content.clone(), file)),
         };
         Err(StoreError::Wrong { digest: content.digest, place: place(), mismatch })
     }

@@ -38,7 +38,8 @@ pub(super) struct Temporary<'a> {
 impl<'a> Temporary<'a> {
     /// Makes an empty file that only we can read.
     pub(super) fn create(directory: &'a Directory, prefix: &str) -> Result<Self, StoreError> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        // readable, because a clone is checked by reading it back
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let mut failed = Errno::EXIST;
         for _ in 0..ATTEMPTS {
             let name = format!("{prefix}{}-{:016x}", std::process::id(), random());

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `create_or_open` | what is there is read and checked | nothing |
 //! | `begin` | the directory is made and locked (shared), leftovers are cleared | an empty layout at most |
-//! | `put` | temporary file, flush, rename to the digest | a blob that nothing refers to |
+//! | `put` | temporary file (a clone of the source where that is possible, then read back), flush, rename to the digest | a blob that nothing refers to |
 //! | `commit` | directories flushed; lock `index.json`, read it again, edit, temporary file, flush, rename, flush | the names |
 //!
 //! A process that dies in between leaves whole blobs and perhaps temporary files. The next run finds the blobs with `held`,
@@ -23,6 +23,7 @@ use rustix::io::Errno;
 
 use super::Layout;
 use super::beneath::Directory;
+use super::clone::clone_into;
 use super::files::{self, INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
 use super::lock::{self, IndexLock};
 use super::room;
@@ -334,10 +335,16 @@ impl Sink for LayoutSink {
         let held = self.blobs.iter().find(|held| held.algorithm == digest.algorithm());
         let held = held.ok_or_else(|| self.not_begun())?;
         let mut temporary = Temporary::create(&held.directory, BLOB)?;
-        let proof = blob.copy_to(temporary.file()).map_err(|error| match error {
-            BlobError::Write(error) => {
-                PutError::To(StoreError::io("write", held.directory.path_of(&digest.hex()))(error))
-            }
+        let path = || held.directory.path_of(&digest.hex());
+        let cloned = blob.file_unverified().is_some_and(|file| clone_into(file, temporary.file()));
+        let proved = if cloned {
+            let copy = temporary.file().try_clone().map_err(StoreError::io("read", path()))?;
+            blob.of_copy(copy).check()
+        } else {
+            blob.copy_to(temporary.file())
+        };
+        let proof = proved.map_err(|error| match error {
+            BlobError::Write(error) => PutError::To(StoreError::io("write", path())(error)),
             other => PutError::From(other),
         })?;
         temporary.flush(&digest.hex(), self.options.durability)?;
