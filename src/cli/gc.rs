@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use barge::ops::Error;
 use barge::ops::gc::{Effect, GcOptions, gc};
+use barge::store::{Location, Source as _};
 use barge::text::{escaped, human_size};
 use clap::Args;
 use serde_json::json;
@@ -29,7 +30,7 @@ pub(crate) struct GcArgs {
     write: WriteArgs,
     /// The layout [default: the current layout]
     #[arg(value_name = "DIR")]
-    layout: Option<std::path::PathBuf>,
+    place: Option<String>,
 }
 
 /// Reads a time such as `90s`, `10m`, `1h` or `2d`; a number alone is seconds.
@@ -47,11 +48,19 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) fn run(args: &GcArgs, session: &Session<'_>) -> Result<Report, Error> {
-    let Some(layout) = args.layout.as_deref().or(session.layout.as_deref()) else {
-        return Err(Error::Absent {
-            message: "cannot tell which layout is meant: there is no current layout".to_owned(),
-            cause: None,
-            hint: Some("name one, or set the current layout with -L DIR or BARGE_LAYOUT".to_owned()),
+    let words: Vec<String> = args.place.iter().cloned().collect();
+    let (store, selector, label) = super::ls::places(&words, session)?.swap_remove(0);
+    if selector.is_some() {
+        return Err(Error::Usage {
+            message: format!("cannot collect {label}: it is one image"),
+            hint: Some("name the layout alone; `barge rm --gc` removes an image with its content".to_owned()),
+        });
+    }
+    let Location::Layout(layout) = store.location() else {
+        return Err(Error::Unsupported {
+            message: format!("cannot collect {}", store.location()),
+            cause: Some("an archive is written as a whole".to_owned()),
+            hint: Some("write what is named to a new one with `barge save -o NEW.tar`".to_owned()),
         });
     };
     let options = GcOptions {
@@ -63,7 +72,7 @@ pub(crate) fn run(args: &GcArgs, session: &Session<'_>) -> Result<Report, Error>
     };
     let collected = gc(layout, &options, &session.cancel)?;
     let mut report = Report::default();
-    let total = |blobs: &[(barge::digest::Digest, u64)]| blobs.iter().map(|(_, size)| size).sum::<u64>();
+    let total = |blobs: &[(barge::digest::Digest, u64)]| barge::content::total(blobs.iter().map(|(_, size)| *size));
     for (digest, _) in &collected.removed {
         report.text.extend(format!("{digest}\n").into_bytes());
     }

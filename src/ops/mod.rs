@@ -15,6 +15,7 @@ pub mod look;
 pub mod lookup;
 pub mod merge;
 pub mod open;
+mod referred;
 pub mod rm;
 pub mod target;
 pub mod verify;

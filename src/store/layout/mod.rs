@@ -31,7 +31,7 @@ use std::path::Path;
 use rustix::fs::FileType;
 
 use self::beneath::Directory;
-pub use self::sweep::Sweeper;
+pub use self::sweep::{FileId, Lying, Sweeper};
 pub use self::write::{LayoutOptions, LayoutSink};
 use super::{Location, Source, StoreError};
 use crate::blob::{BlobReader, Mismatch};

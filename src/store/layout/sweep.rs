@@ -1,8 +1,9 @@
 //! Removing content from a layout, while no writer of barge can rely on it.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
 use super::beneath::Directory;
@@ -17,6 +18,29 @@ pub struct Sweeper {
     layout: Layout,
     index: Option<Vec<u8>>,
     removed: Vec<Algorithm>,
+}
+
+/// A file, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+/// What stands under the name of a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lying {
+    /// Nothing any more.
+    Nothing,
+    /// A file.
+    File {
+        /// Which.
+        file: FileId,
+        /// How long ago it was written; none when that lies in the future.
+        age: Option<Duration>,
+    },
+    /// A symbolic link to this file, inside the layout.
+    Link(FileId),
 }
 
 impl Sweeper {
@@ -45,16 +69,29 @@ impl Sweeper {
         Ok(files::read_index(&self.layout.root)? == self.index)
     }
 
-    /// Returns how long ago a blob was written; none when it is gone, or was written in the future.
+    /// Returns `index.json` as it was when this was opened; empty when there was none.
+    #[must_use]
+    pub fn index(&self) -> &[u8] {
+        self.index.as_deref().unwrap_or_default()
+    }
+
+    /// Returns what stands under the name of a blob.
     ///
     /// # Errors
     /// When it cannot be told.
-    pub fn age(&self, digest: &Digest) -> Result<Option<Duration>, StoreError> {
+    pub fn look_at(&self, digest: &Digest) -> Result<Lying, StoreError> {
         let path = digest.blob_path();
-        let Some((file, _)) = self.layout.root.file_itself(&path)? else { return Ok(None) };
+        let Some(stat) = self.layout.root.stat(&path)? else { return Ok(Lying::Nothing) };
+        let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+        let Some((file, _)) = self.layout.root.file(&path)? else { return Ok(Lying::Nothing) };
         let metadata = file.metadata().map_err(StoreError::io("read", self.layout.root.path_of(&path)))?;
+        let file = FileId { device: metadata.dev(), inode: metadata.ino() };
+        if is_link {
+            return Ok(Lying::Link(file));
+        }
         let written = metadata.modified().ok();
-        Ok(written.and_then(|written| SystemTime::now().duration_since(written).ok()))
+        let age = written.and_then(|written| SystemTime::now().duration_since(written).ok());
+        Ok(Lying::File { file, age })
     }
 
     /// Removes a blob; one that is gone already is no failure.
