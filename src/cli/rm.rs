@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use barge::content::total;
 use barge::digest::Digest;
 use barge::ops::Error;
 use barge::ops::gc::{Effect, GcOptions, gc};
@@ -63,15 +64,23 @@ pub(crate) fn run(args: &RmArgs, session: &Session<'_>) -> Result<Report, Error>
             None => opened.push((one.store, vec![selector])),
         }
     }
-    let mut report = Report::default();
+    // everything is known to be there, and every place to be writable, before anything changes
+    let mut plans = Vec::new();
     for (store, selectors) in &opened {
         let removing = remove(store, selectors, &platforms)?;
+        let unreferenced = match args.gc {
+            true => Unreferenced::Drop(removing.candidates.clone()),
+            false => Unreferenced::Keep,
+        };
+        let target = Target::at(super::tag::place_of(store)?, &context, args.write.options(session))?;
+        plans.push((removing, target.with_unreferenced(unreferenced)));
+    }
+    let mut report = Report::default();
+    let (mut blobs, mut bytes) = (0, 0);
+    for (removing, target) in plans {
         for warning in removing.warnings {
             session.ui.hear(Event::Warning(warning));
         }
-        let place = super::tag::place_of(store)?;
-        let unreferenced = if args.gc { Unreferenced::Drop } else { Unreferenced::Keep };
-        let target = Target::at(place, &context, args.write.options(session))?.with_unreferenced(unreferenced);
         let location = target.location();
         if !session.global.dry_run {
             target.deliver(removing.plan, &session.cancel, &session.ui)?;
@@ -81,8 +90,14 @@ pub(crate) fn run(args: &RmArgs, session: &Session<'_>) -> Result<Report, Error>
             tell(removed, &location, session, &mut report);
         }
         if args.gc && !session.global.dry_run {
-            collect(&location, removing.candidates, args, session)?;
+            let removed = collect(&location, removing.candidates, args, session)?;
+            blobs += removed.0;
+            bytes += removed.1;
         }
+    }
+    if args.gc {
+        report.stats.insert("removed".to_owned(), json!(blobs));
+        report.stats.insert("bytes".to_owned(), json!(bytes));
     }
     Ok(report)
 }
@@ -108,17 +123,19 @@ fn tell(removed: &Removed, location: &Location, session: &Session<'_>, report: &
         session.ui.say(&format!("  it is still there as {}", names.join(", ")));
     }
     report.results.push(json!({"place": location.to_string(), "name": name, "from": removed.from.digest().to_string(),
-        "digest": removed.to.as_ref().map(|to| to.digest().to_string()), "otherNames": removed.other_names}));
+        "digest": removed.to.as_ref().map(|to| to.digest().to_string()), "otherNames": removed.other_names,
+        "dryRun": session.global.dry_run}));
 }
 
-/// Removes what only the removed images referred to. An archive was written without it already.
+/// Removes what only the removed images referred to, and returns how many blobs and bytes those were. An archive was
+/// written without it already.
 fn collect(
     location: &Location,
     candidates: HashSet<Digest>,
     args: &RmArgs,
     session: &Session<'_>,
-) -> Result<(), Error> {
-    let Location::Layout(path) = location else { return Ok(()) };
+) -> Result<(u64, u64), Error> {
+    let Location::Layout(path) = location else { return Ok((0, 0)) };
     let options = GcOptions {
         grace: Duration::ZERO,
         candidates: Some(candidates),
@@ -127,7 +144,7 @@ fn collect(
         effect: Effect::Real,
     };
     let collected = gc(path, &options, &session.cancel)?;
-    let bytes = collected.removed.iter().map(|(_, size)| size).sum();
-    session.ui.say(&format!("removed {}, {}", count(collected.removed.len() as u64, "blob"), human_size(bytes)));
-    Ok(())
+    let (blobs, bytes) = (collected.removed.len() as u64, total(collected.removed.iter().map(|(_, size)| *size)));
+    session.ui.say(&format!("removed {}, {}", count(blobs, "blob"), human_size(bytes)));
+    Ok((blobs, bytes))
 }

@@ -27,6 +27,8 @@ pub struct Loadable {
     pub contents: HashSet<Digest>,
     /// Names of images with several platforms, of which it can name but one.
     pub several: Vec<String>,
+    /// Names of what is no image, and cannot stand in it.
+    pub others: Vec<String>,
     /// Names whose layers the classic docker store cannot read, because they are packed with zstd.
     pub zstd: Vec<String>,
 }
@@ -47,8 +49,11 @@ pub fn loadable(source: &dyn Source, roots: &[Descriptor]) -> Result<Loadable, S
     let mut loadable = Loadable::default();
     for root in roots.iter().filter(|root| !is_attached(root)) {
         let Some((manifest, images)) = manifest_for_classic(source, root)? else { continue };
-        let Some((config, layers)) = image_of(&manifest) else { continue };
         let tag = name_of(root).and_then(full_name);
+        let Some((config, layers)) = image_of(&manifest) else {
+            loadable.others.push(tag.unwrap_or_else(|| root.digest().short()));
+            continue;
+        };
         if images > 1 {
             loadable.several.push(tag.clone().unwrap_or_else(|| root.digest().short()));
         }
@@ -93,7 +98,12 @@ fn manifest_for_classic(source: &dyn Source, root: &Descriptor) -> Result<Option
         if !descriptor.media_type().is_document() {
             return Ok(None);
         }
-        match read_document(source, &descriptor)?.body() {
+        let document = match read_document(source, &descriptor) {
+            // a sparse image need not even have its index
+            Err(StoreError::Missing { .. }) => return Ok(None),
+            document => document?,
+        };
+        match document.body() {
             Body::Manifest(manifest) => return Ok(Some((manifest.clone(), images))),
             Body::Index(index) => {
                 // of a sparse index only what is there can be named

@@ -43,29 +43,68 @@ fn has_subject(source: &dyn Source, root: &Descriptor) -> bool {
     root.media_type().is_document() && read_document(source, root).is_ok_and(|document| document.subject().is_some())
 }
 
-/// Returns the top-level descriptors that a selector means: more than one only when one name stands at several digests.
+/// Returns the descriptors that a selector means: more than one only when one name stands at several digests.
 /// Without a selector all images are meant, not what is attached to them.
 ///
 /// # Errors
 /// [`Error::Absent`] when nothing answers, with what is there instead.
 pub fn select(source: &dyn Source, selector: Option<&Selector>) -> Result<Vec<Descriptor>, Error> {
-    let roots = source.roots()?;
     let Some(selector) = selector else {
+        let roots = source.roots()?;
         let mut images = distinct(roots.into_iter().filter(|root| !is_attached(root)).collect());
         if images.len() > 1 {
             images.retain(|root| !has_subject(source, root));
         }
         return Ok(images);
     };
+    matching(source, selector, &source.roots()?).map(distinct)
+}
+
+/// Returns the top-level descriptors that are meant when names are to change: all names of a digest, else the one that is
+/// named, which several share only where the platforms of one image stand side by side.
+///
+/// # Errors
+/// [`Error::Absent`] when nothing at the top answers, or several names do.
+pub fn select_names(source: &dyn Source, selector: &Selector) -> Result<Vec<Descriptor>, Error> {
+    let roots = source.roots()?;
+    let found = matching(source, selector, &roots)?;
+    if let Some(inner) = found.iter().find(|found| !roots.iter().any(|root| root.digest() == found.digest())) {
+        return Err(Error::Absent {
+            message: format!("cannot find {} at the top of {}", inner.digest(), source.location()),
+            cause: Some("it is a part of an image there, and has no name of its own".to_owned()),
+            hint: Some("name the whole image, and the platform with --platform".to_owned()),
+        });
+    }
+    let digests: HashSet<&Digest> = found.iter().map(Descriptor::digest).collect();
+    let by_digest = match selector {
+        Selector::Digest(_) => true,
+        Selector::Name(name) => by_name(&roots, name).is_empty(),
+        Selector::Pinned { .. } | Selector::Position(_) => false,
+    };
+    if by_digest && digests.len() == 1 {
+        return Ok(roots.iter().filter(|root| digests.contains(root.digest())).cloned().collect());
+    }
+    if by_digest || found.iter().any(|root| name_of(root) != name_of(&found[0])) {
+        return Err(Error::Absent {
+            message: format!("cannot tell which name is meant by {selector} in {}", source.location()),
+            cause: Some(candidates(&found)),
+            hint: Some("give the full name, or the position as in @N".to_owned()),
+        });
+    }
+    Ok(found)
+}
+
+/// Returns every descriptor that answers to a selector under the first rule with a hit.
+fn matching(source: &dyn Source, selector: &Selector, roots: &[Descriptor]) -> Result<Vec<Descriptor>, Error> {
     let found = match selector {
-        Selector::Name(name) => match (by_name(&roots, name), name.parse()) {
-            (found, Ok(digest)) if found.is_empty() => by_digest(source, &roots, &digest)?,
+        Selector::Name(name) => match (by_name(roots, name), name.parse()) {
+            (found, Ok(digest)) if found.is_empty() => by_digest(source, roots, &digest)?,
             (found, _) => found,
         },
         Selector::Pinned { name, digest } => {
-            let whole = selector.name().map(|whole| by_name(&roots, &whole)).unwrap_or_default();
+            let whole = selector.name().map(|whole| by_name(roots, &whole)).unwrap_or_default();
             if whole.is_empty() {
-                let mut named = by_name(&roots, name);
+                let mut named = by_name(roots, name);
                 named.retain(|root| digest.matches(root.digest()));
                 named
             } else {
@@ -73,12 +112,12 @@ pub fn select(source: &dyn Source, selector: Option<&Selector>) -> Result<Vec<De
             }
         }
         Selector::Position(position) => roots.get(*position).cloned().into_iter().collect(),
-        Selector::Digest(digest) => by_digest(source, &roots, digest)?,
+        Selector::Digest(digest) => by_digest(source, roots, digest)?,
     };
     if found.is_empty() {
-        return Err(absent(source, selector, &roots));
+        return Err(absent(source, selector, roots));
     }
-    Ok(distinct(found))
+    Ok(found)
 }
 
 /// Returns the one top-level descriptor that a selector means.

@@ -5,8 +5,7 @@ use std::collections::HashSet;
 use super::Error;
 use super::attached::{attached, belonging, called};
 use super::carry::{CarryOptions, IndexPolicy, Referrers, carry};
-use super::copy::all_of;
-use super::lookup::name_of;
+use super::lookup::{name_of, select_names};
 use crate::content::Descriptor;
 use crate::digest::Digest;
 use crate::document::{Body, ImageConfig};
@@ -54,7 +53,7 @@ pub fn remove<'a>(
     let mut task =
         Removing { plan: Plan::new(), removed: Vec::new(), candidates: HashSet::new(), warnings: Vec::new() };
     for selector in selectors {
-        for root in all_of(source, selector)? {
+        for root in select_names(source, selector)? {
             if task.removed.iter().any(|removed| removed.from == root) {
                 continue;
             }

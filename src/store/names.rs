@@ -28,6 +28,9 @@
 //! descriptor with the bare name `v1`; it does replace one whose `ref.name` is the full name; a new bare `v1` takes that
 //! annotation from all others, which keep their full names. Descriptors that come together never displace each other: a
 //! flat index, where every platform has the same name, is kept as it is. Content is never removed by a commit.
+//!
+//! A descriptor that is to go leaves its place to a coming one that says the same in its annotations: an image that became
+//! smaller stays where it was.
 
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -57,7 +60,7 @@ pub fn parse(bytes: Vec<u8>) -> Result<Vec<Descriptor>, JsonError> {
 /// When the present `index.json` is not what it must be: it is then to be left as it is.
 pub fn edit(current: Option<&[u8]>, roots: &[Descriptor], gone: &[Descriptor]) -> Result<Option<Vec<u8>>, JsonError> {
     let Some(bytes) = current else {
-        let entries = named(Vec::new(), roots)?;
+        let entries = named(Vec::new(), roots, gone)?;
         let manifests: Vec<_> = entries.iter().map(|entry| entry.descriptor.to_value()).collect();
         let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests});
         return Ok(Some(json::encode(&index)));
@@ -66,8 +69,7 @@ pub fn edit(current: Option<&[u8]>, roots: &[Descriptor], gone: &[Descriptor]) -
     let mut index = Object::parse(bytes)?;
     let items = index.items("manifests");
     let entries = descriptors.into_iter().zip(&items).map(|(descriptor, raw)| Entry { descriptor, raw: raw.clone() });
-    let entries = entries.filter(|entry| !gone.contains(&entry.descriptor)).collect();
-    let after: Vec<_> = named(entries, roots)?.into_iter().map(|entry| entry.raw).collect();
+    let after: Vec<_> = named(entries.collect(), roots, gone)?.into_iter().map(|entry| entry.raw).collect();
     if after.iter().map(|raw| raw.get()).eq(items.iter().map(|raw| raw.get())) {
         return Ok(None);
     }
@@ -129,11 +131,17 @@ enum Fate {
     Goes,
 }
 
-fn named(entries: Vec<Entry>, roots: &[Descriptor]) -> Result<Vec<Entry>, JsonError> {
-    let mut slots: Vec<Option<Entry>> = entries.into_iter().map(Some).collect();
+fn named(entries: Vec<Entry>, roots: &[Descriptor], gone: &[Descriptor]) -> Result<Vec<Entry>, JsonError> {
+    let is_gone = |entry: &Entry| gone.contains(&entry.descriptor);
+    let mut left: Vec<Option<Descriptor>> =
+        entries.iter().map(|entry| is_gone(entry).then(|| entry.descriptor.clone())).collect();
+    let mut slots: Vec<Option<Entry>> = entries.into_iter().map(|entry| (!is_gone(&entry)).then_some(entry)).collect();
     for root in roots {
+        let says_the_same = |old: &Option<Descriptor>| {
+            old.as_ref().is_some_and(|old| old.annotations() == root.annotations() && old.platform() == root.platform())
+        };
+        let mut place = left.iter().position(says_the_same);
         let root = &spelled(root, slots.iter().flatten().map(|entry| &entry.descriptor));
-        let mut place = None;
         for (at, slot) in slots.iter_mut().enumerate() {
             let Some(entry) = slot else { continue };
             match fate(&entry.descriptor, root, roots) {
@@ -153,7 +161,10 @@ fn named(entries: Vec<Entry>, roots: &[Descriptor]) -> Result<Vec<Entry>, JsonEr
             continue;
         }
         match place {
-            Some(at) => slots[at] = Some(Entry::new(root)?),
+            Some(at) => {
+                left[at] = None;
+                slots[at] = Some(Entry::new(root)?);
+            }
             None => slots.push(Some(Entry::new(root)?)),
         }
     }
@@ -410,5 +421,9 @@ mod tests {
         assert_eq!(super::edit(Some(&after), &[], &descriptors(&["b y v1"])).unwrap(), None);
         let replaced = super::edit(Some(&after), &descriptors(&["c - -"]), &descriptors(&["a x v1"])).unwrap().unwrap();
         assert_eq!(parse(replaced).unwrap(), descriptors(&["b z v1", "c - -"]));
+        // what comes in its stead has its place
+        let smaller =
+            super::edit(Some(&after), &descriptors(&["d z v1", "c x v1"]), &descriptors(&["a x v1", "b z v1"]));
+        assert_eq!(parse(smaller.unwrap().unwrap()).unwrap(), descriptors(&["c x v1", "d z v1"]));
     }
 }

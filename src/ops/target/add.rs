@@ -1,15 +1,15 @@
 //! Adding to an archive: it is written anew beside itself with all that it holds, unless it holds what is coming already.
 
-use std::collections::HashSet;
 use std::io::Read as _;
 
 use super::super::Error;
+use super::super::referred::{Searched, referred_to};
 use super::form::archive_options;
 use super::{Unreferenced, WriteOptions};
 use crate::blob::Cancel;
 use crate::content::{Content, Kind, total};
 use crate::document::{Document, LARGEST_DOCUMENT};
-use crate::graph;
+use crate::graph::{self, Finding, Reach};
 use crate::plan::Plan;
 use crate::store::archive::{self, Archive, ArchiveLock, ArchiveSink};
 use crate::store::{Source, StoreError, names};
@@ -21,7 +21,7 @@ pub(super) fn add_to<'a>(
     lock: ArchiveLock,
     held: &'a Archive,
     mut plan: Plan<'a>,
-    unreferenced: Unreferenced,
+    unreferenced: &Unreferenced,
     options: WriteOptions,
     cancel: &Cancel,
     observer: &dyn Observer,
@@ -34,23 +34,43 @@ pub(super) fn add_to<'a>(
     {
         return Ok(summary);
     }
-    let mut stays = held.roots()?;
-    if unreferenced == Unreferenced::Drop {
-        stays.retain(|root| !plan.inventory().gone.contains(root));
-    }
-    let reach = graph::reach(held, &stays, &mut |_, _| ());
+    let reach = graph::reach(held, &held.roots()?, &mut |_, _| ());
     let (reach, _) = graph::without_foreign(held, reach);
+    // one that is cut off has lost something, and would look whole afterwards
+    let (reach, lacking) = if held.has_end() { sparse(reach) } else { (reach, 0) };
     plan.add_reach(held, &reach.whole()?.all_there(held)?);
-    let known: HashSet<_> = plan.inventory().contents.iter().map(|content| content.digest).collect();
     for (digest, size) in held.blobs() {
-        if unreferenced == Unreferenced::Keep && !known.contains(&digest) {
-            let content = Content { digest, size, kind: Kind::Blob };
-            plan.add(held, &content, "an unreferenced blob".to_owned());
-        }
+        // nothing happens to what is in the plan already
+        plan.add(held, &Content { digest, size, kind: Kind::Blob }, "an unreferenced blob".to_owned());
+    }
+    if let Unreferenced::Drop(candidates) = unreferenced {
+        let index = edited.or_else(|| held.index_json().map(|index| index.raw().to_vec())).unwrap_or_default();
+        let roots = names::parse(index.clone()).map_err(malformed)?;
+        let blobs: Vec<_> = plan.inventory().contents.iter().map(|content| (content.digest, content.size)).collect();
+        let place = Searched { source: &plan, roots: &roots, index: &index, blobs: &blobs, recent: &[] };
+        let referred = referred_to(&place)?;
+        plan.retain(|content| referred.contains(&content.digest) || !candidates.contains(&content.digest));
+    }
+    if lacking > 0 {
+        observer.hear(Event::Warning(format!(
+            "{} lists {lacking} images that it does not hold: it is sparse, now as before",
+            held.location()
+        )));
     }
     let options = archive_options(&mut plan, Some(held), options, observer)?;
     let mut sink = ArchiveSink::to_file(archive::Place::Instead(lock), options)?;
     Ok(transfer::run(&plan, &mut sink, cancel, observer)?)
+}
+
+/// Takes out the images that an index lists and that are not there, and returns how many: a sparse image stays what it was.
+/// Whatever else is missing was lost, and is for the caller to refuse.
+fn sparse(mut reach: Reach) -> (Reach, usize) {
+    let is_absent =
+        |finding: &Finding| matches!(finding.error, StoreError::Missing { .. }) && !finding.referenced_by.is_empty();
+    let absent: Vec<_> = reach.findings.iter().filter(|finding| is_absent(finding)).map(|it| it.digest).collect();
+    reach.findings.retain(|finding| !is_absent(finding));
+    reach.nodes.retain(|node| !absent.contains(&node.content.digest));
+    (reach, absent.len())
 }
 
 /// Checks whether an archive holds everything of a plan, whole.

@@ -33,6 +33,12 @@ pub(super) fn archive_options(
         ArchiveFormat::Oci => loadable.manifest_json = None,
         ArchiveFormat::Docker => {
             refuse_what_docker_cannot_hold(&loadable)?;
+            if !loadable.others.is_empty() {
+                let names = loadable.others.join(", ");
+                observer.hear(Event::Warning(format!(
+                    "{names} cannot stand in a docker-archive: left out, as it is no image"
+                )));
+            }
             plan.retain(|content| loadable.contents.contains(&content.digest));
         }
     }

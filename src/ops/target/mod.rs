@@ -2,7 +2,9 @@
 
 mod add;
 mod form;
+mod refusals;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -11,13 +13,15 @@ use std::time::Duration;
 
 use self::add::add_to;
 use self::form::archive_options;
+use self::refusals::{no_archive, no_current_layout, no_registry, only_hybrid};
 use super::open::{Context, read_options};
 use super::{Error, lookup};
 use crate::blob::Cancel;
 use crate::content::Descriptor;
+use crate::digest::Digest;
 use crate::media::Compression;
 use crate::plan::Plan;
-use crate::reference::{ImageName, Place, Reference, Selector, Word, parse_word};
+use crate::reference::{Place, Reference, Selector, Word, parse_word};
 use crate::store::archive::{self, Archive, ArchiveLock, ArchiveSink};
 use crate::store::layout::{LayoutOptions, LayoutSink};
 use crate::store::{Durability, Location, Sink, Source, StoreError, names};
@@ -53,13 +57,13 @@ pub struct WriteOptions {
 }
 
 /// What becomes of content that nothing refers to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Unreferenced {
     /// It stays.
     #[default]
     Keep,
-    /// It goes.
-    Drop,
+    /// Of these, it goes.
+    Drop(HashSet<Digest>),
 }
 
 /// What to do about a file that is there already.
@@ -97,13 +101,7 @@ impl Target {
         let kind = match word {
             None => match context.layout {
                 Some(layout) => Self::layout(layout, context, options)?,
-                None => {
-                    return Err(Error::Absent {
-                        message: "cannot tell where the result should go: there is no current layout".to_owned(),
-                        cause: None,
-                        hint: Some("say it with -o PLACE (or -L DIR, or BARGE_LAYOUT)".to_owned()),
-                    });
-                }
+                None => return Err(no_current_layout()),
             },
             Some(word) => return Self::at(place_of(word, Compression::None)?, context, options),
         };
@@ -128,7 +126,7 @@ impl Target {
     /// Says what becomes of content that nothing in an archive refers to any more when it is written anew. In a layout it
     /// stays in any case.
     #[must_use]
-    pub const fn with_unreferenced(mut self, unreferenced: Unreferenced) -> Self {
+    pub fn with_unreferenced(mut self, unreferenced: Unreferenced) -> Self {
         self.unreferenced = unreferenced;
         self
     }
@@ -223,6 +221,9 @@ impl Target {
     pub fn location(&self) -> Location {
         match &self.kind {
             TargetKind::Layout(sink) => sink.location().clone(),
+            TargetKind::NewArchive(place) if self.options.format == ArchiveFormat::Docker => {
+                Location::DockerArchive(place.path().to_owned())
+            }
             TargetKind::NewArchive(place) => Location::Archive(place.path().to_owned()),
             TargetKind::Archive { archive, .. } => archive.location().clone(),
             TargetKind::Stream(_) => Location::Stdio,
@@ -270,7 +271,7 @@ impl Target {
                 Ok(transfer::run(&plan, &mut sink, cancel, observer)?)
             }
             TargetKind::Archive { lock, archive } => {
-                add_to(lock, &archive, plan, unreferenced, options, cancel, observer)
+                add_to(lock, &archive, plan, &unreferenced, options, cancel, observer)
             }
         }
     }
@@ -281,7 +282,7 @@ impl Target {
 ///
 /// # Errors
 /// When the word is no place.
-pub fn destination(word: &str) -> Result<(Place, Option<String>), Error> {
+pub fn destination(word: &str, context: &Context<'_>) -> Result<(Place, Option<String>), Error> {
     let named = |selector: Option<Selector>| match selector {
         None => Ok(None),
         Some(Selector::Name(name)) => Ok(Some(name)),
@@ -292,7 +293,10 @@ pub fn destination(word: &str) -> Result<(Place, Option<String>), Error> {
     };
     match parse_word(word)? {
         Word::Reference(Reference { place, selector }) => Ok((place, named(selector)?)),
-        Word::Current(_) => place_of(word, Compression::None).map(|place| (place, None)),
+        Word::Current(selector) => match context.layout {
+            Some(layout) => Ok((Place::Layout(layout.to_owned()), named(Some(selector))?)),
+            None => Err(no_current_layout()),
+        },
         Word::Local { splits, .. } | Word::Bare { splits, .. } => {
             let there = splits.iter().find(|split| split.path.exists());
             // the whole word comes first, then the shortest path
@@ -339,38 +343,12 @@ fn place_at(path: &Path, compression: Compression) -> Result<Place, Error> {
     }
 }
 
-fn no_registry(name: &ImageName) -> Error {
-    Error::Unsupported {
-        message: format!("cannot write to docker://{name}"),
-        cause: Some("this version of barge writes layouts and archives, not registries".to_owned()),
-        hint: Some("write an archive, then `skopeo copy --all oci-archive:FILE docker://...`".to_owned()),
-    }
-}
-
 /// Returns the place of an archive where nothing is yet.
 fn new_archive(path: PathBuf) -> Result<archive::Place, Error> {
     if path.is_symlink() {
         return Err(no_archive(&path, "it is a symbolic link to nothing", "write to where it leads"));
     }
     Ok(archive::Place::New(path))
-}
-
-fn no_archive(path: &Path, cause: &str, hint: &str) -> Error {
-    Error::Unsupported {
-        message: format!("cannot write an archive to {}", escaped(&path.to_string_lossy())),
-        cause: Some(cause.to_owned()),
-        hint: Some(hint.to_owned()),
-    }
-}
-
-fn only_hybrid(path: &Path) -> Error {
-    Error::Unsupported {
-        message: format!("cannot write docker-archive:{}", escaped(&path.to_string_lossy())),
-        cause: Some("it can hold one platform of an image only, and would change its digest".to_owned()),
-        hint: Some(
-            "write FILE.tar: it is an OCI archive with a manifest.json, which `docker load` takes too".to_owned(),
-        ),
-    }
 }
 
 /// Opens standard output for an archive.

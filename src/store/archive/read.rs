@@ -128,6 +128,12 @@ impl Archive {
         self.compression
     }
 
+    /// Returns whether it has the blocks of zeros that end a tar. Without them it may be cut off.
+    #[must_use]
+    pub const fn has_end(&self) -> bool {
+        self.index.has_end()
+    }
+
     /// Returns which file it is and in which state it was when it was opened; none for a pipe.
     #[must_use]
     pub const fn identity(&self) -> Option<Identity> {

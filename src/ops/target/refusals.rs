@@ -1,0 +1,41 @@
+//! What no result can go to, and what to do instead.
+
+use std::path::Path;
+
+use super::super::Error;
+use crate::reference::ImageName;
+use crate::text::escaped;
+
+pub(super) fn no_current_layout() -> Error {
+    Error::Absent {
+        message: "cannot tell where the result should go: there is no current layout".to_owned(),
+        cause: None,
+        hint: Some("say it with -o PLACE (or -L DIR, or BARGE_LAYOUT)".to_owned()),
+    }
+}
+
+pub(super) fn no_registry(name: &ImageName) -> Error {
+    Error::Unsupported {
+        message: format!("cannot write to docker://{name}"),
+        cause: Some("this version of barge writes layouts and archives, not registries".to_owned()),
+        hint: Some("write an archive, then `skopeo copy --all oci-archive:FILE docker://...`".to_owned()),
+    }
+}
+
+pub(super) fn no_archive(path: &Path, cause: &str, hint: &str) -> Error {
+    Error::Unsupported {
+        message: format!("cannot write an archive to {}", escaped(&path.to_string_lossy())),
+        cause: Some(cause.to_owned()),
+        hint: Some(hint.to_owned()),
+    }
+}
+
+pub(super) fn only_hybrid(path: &Path) -> Error {
+    Error::Unsupported {
+        message: format!("cannot write docker-archive:{}", escaped(&path.to_string_lossy())),
+        cause: Some("it can hold one platform of an image only, and would change its digest".to_owned()),
+        hint: Some(
+            "write FILE.tar: it is an OCI archive with a manifest.json, which `docker load` takes too".to_owned(),
+        ),
+    }
+}
