@@ -53,6 +53,7 @@ impl Unnamed {
         stale::remove(directory, &name);
         let temporary = tempfile::Builder::new()
             .prefix(&stale::prefix(&name))
+            .rand_bytes(stale::RANDOM)
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
             .tempfile_in(directory)
             .map_err(StoreError::io("create a file in", directory))?;
