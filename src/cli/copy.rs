@@ -2,14 +2,15 @@
 
 use barge::ops::Error;
 use barge::ops::copy::{CopySource, Naming, copy};
-use barge::ops::lookup::name_of;
 use barge::ops::open::open;
 use barge::ops::target::{Target, destination};
+use barge::reference::Place;
+use barge::store::Location;
 use clap::Args;
 
 use super::Session;
 use super::report::Report;
-use super::write::{CarryArgs, WriteArgs, carried_as_json, line, names, say_carried, say_summary, stats};
+use super::write::{CarryArgs, WriteArgs, carry_out, names, refuse_mixed_output};
 
 /// Copy images between two places, every byte checked and every digest kept.
 ///
@@ -38,31 +39,34 @@ pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Erro
     let options = args.carry.options()?;
     let opened = open(&args.source, &context)?;
     let source = CopySource::select(opened.label.clone(), &opened.store, opened.selector.as_ref())?;
-    let mut report = Report::default();
-    // every word is understood before anything is written
-    let destinations = args.destinations.iter().map(|word| destination(word)).collect::<Result<Vec<_>, _>>()?;
-    for (place, name) in destinations {
+    let mut destinations = Vec::new();
+    for word in &args.destinations {
+        let (place, name) = destination(word, &context)?;
         let naming = match name {
             Some(name) => Naming::As(names(&[name])?),
             None => Naming::Keep,
         };
-        let target = Target::at(place, &context, args.write.options(session))?;
-        let place = target.location().to_string();
-        let copying = copy(std::slice::from_ref(&source), &naming, &options, &target.roots()?)?;
-        if session.global.dry_run {
-            session.ui.say(&format!("would copy to {place}:"));
-        } else {
-            let summary = target.deliver(copying.plan, &session.cancel, &session.ui)?;
-            say_summary(session, &place, &summary);
-            report.stats = stats(&summary);
-        }
-        say_carried(session, &copying.images);
-        for image in &copying.images {
-            if place != "-" {
-                report.text.extend(line(&image.to.digest().to_string(), name_of(&image.to)).into_bytes());
-            }
-            report.results.push(carried_as_json(&place, image));
-        }
+        destinations.push((place, naming));
+    }
+    let plan = |place: &Place, naming: &Naming| -> Result<_, Error> {
+        let target = Target::at(place.clone(), &context, args.write.options(session))?;
+        let copying = copy(std::slice::from_ref(&source), naming, &options, &target.roots()?)?;
+        Ok((target, copying))
+    };
+    // whatever can be known to fail does so before anything is written
+    let mut places = Vec::new();
+    for (place, naming) in &destinations {
+        places.push(plan(place, naming)?.0.location());
+    }
+    refuse_mixed_output(session, &places.iter().collect::<Vec<_>>())?;
+    let mut report = Report::default();
+    for (place, naming) in &destinations {
+        // planned anew: two destinations may be in one place
+        let (target, copying) = plan(place, naming)?;
+        carry_out(session, target, copying, "copy to", &mut report)?;
+    }
+    if places.contains(&Location::Stdio) {
+        report.text.clear();
     }
     Ok(report)
 }

@@ -2,14 +2,13 @@
 
 use barge::ops::Error;
 use barge::ops::copy::{CopySource, Naming, copy};
-use barge::ops::lookup::name_of;
 use barge::ops::open::open;
 use barge::ops::target::Target;
 use clap::Args;
 
 use super::Session;
 use super::report::Report;
-use super::write::{CarryArgs, WriteArgs, carried_as_json, line, say_carried, say_summary, stats};
+use super::write::{CarryArgs, WriteArgs, carry_out, refuse_mixed_output};
 
 /// Take archives into a layout: names kept, blobs shared, everything checked on the way in.
 ///
@@ -44,20 +43,9 @@ pub(crate) fn run(args: &LoadArgs, session: &Session<'_>) -> Result<Report, Erro
         sources.push(CopySource::select(opened.label.clone(), &opened.store, opened.selector.as_ref())?);
     }
     let target = Target::open(args.output.as_deref(), &context, args.write.options(session))?;
-    let place = target.location().to_string();
+    refuse_mixed_output(session, &[&target.location()])?;
     let copying = copy(&sources, &Naming::Keep, &options, &target.roots()?)?;
     let mut report = Report::default();
-    if session.global.dry_run {
-        session.ui.say(&format!("would load into {place}:"));
-    } else {
-        let summary = target.deliver(copying.plan, &session.cancel, &session.ui)?;
-        say_summary(session, &place, &summary);
-        report.stats = stats(&summary);
-    }
-    say_carried(session, &copying.images);
-    for image in &copying.images {
-        report.text.extend(line(&image.to.digest().to_string(), name_of(&image.to)).into_bytes());
-        report.results.push(carried_as_json(&place, image));
-    }
+    carry_out(session, target, copying, "load into", &mut report)?;
     Ok(report)
 }

@@ -1,12 +1,9 @@
 //! `barge save`
 
-use std::path::Path;
-
 use barge::media::Compression;
 use barge::ops::Error;
 use barge::ops::check::{Facts, Loader, Prediction, Verdict, predict};
 use barge::ops::copy::{CopySource, Naming, copy};
-use barge::ops::lookup::name_of;
 use barge::ops::open::open;
 use barge::ops::target::{ArchiveFormat, Existing, Target};
 use barge::text::shell_word;
@@ -14,7 +11,7 @@ use clap::{Args, ValueEnum};
 
 use super::Session;
 use super::report::Report;
-use super::write::{CarryArgs, WriteArgs, carried_as_json, line, say_carried, say_summary, stats};
+use super::write::{CarryArgs, WriteArgs, carry_out, refuse_mixed_output};
 
 /// Write images into one archive that docker, podman, containerd and skopeo load.
 ///
@@ -89,29 +86,17 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
     }
     let existing = if args.force { Existing::Replace } else { Existing::Refuse };
     let target = Target::create(&args.output, existing, &context, write)?;
-    let place = target.location().to_string();
+    let location = target.location();
+    refuse_mixed_output(session, &[&location])?;
     let copying = copy(&sources, &Naming::Spell, &carry, &[])?;
     let mut report = Report::default();
-    let file = target.location().path().map(Path::to_owned).unwrap_or_default();
-    let mut facts = None;
-    if session.global.dry_run {
-        session.ui.say(&format!("would write {place}:"));
-    } else {
-        if place != "-" {
-            facts = Some(Facts::planned(&copying.plan, &write, &super::check::host())?);
-        }
-        let summary = target.deliver(copying.plan, &session.cancel, &session.ui)?;
-        say_summary(session, &place, &summary);
-        report.stats = stats(&summary);
-    }
-    say_carried(session, &copying.images);
-    for image in &copying.images {
-        if place != "-" {
-            report.text.extend(line(&image.to.digest().to_string(), name_of(&image.to)).into_bytes());
-        }
-        report.results.push(carried_as_json(&place, image));
-    }
-    if let Some(facts) = facts {
+    let file = location.path().filter(|_| !session.global.dry_run && !session.global.quiet);
+    let facts = match file {
+        Some(_) => Some(Facts::planned(&copying.plan, &write, &super::check::host())?),
+        None => None,
+    };
+    carry_out(session, target, copying, "write", &mut report)?;
+    if let (Some(file), Some(facts)) = (file, facts) {
         session.ui.say(&how_to_load(&file.to_string_lossy(), &facts));
     }
     Ok(report)

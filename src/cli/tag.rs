@@ -62,7 +62,8 @@ pub(crate) fn run(args: &TagArgs, session: &Session<'_>) -> Result<Report, Error
     }
     for root in &roots {
         report.text.extend(line(&root.digest().to_string(), name_of(root)).into_bytes());
-        report.results.push(json!({"place": location, "name": name_of(root), "digest": root.digest().to_string()}));
+        report.results.push(json!({"place": location, "name": name_of(root), "digest": root.digest().to_string(),
+            "dryRun": session.global.dry_run}));
     }
     Ok(report)
 }

@@ -5,17 +5,19 @@ use std::time::Duration;
 use barge::media::Compression;
 use barge::ops::Error;
 use barge::ops::carry::{Carried, CarryOptions, IndexPolicy, Referrers};
+use barge::ops::copy::Copying;
 use barge::ops::lookup::name_of;
-use barge::ops::target::{ArchiveFormat, WriteOptions};
+use barge::ops::target::{ArchiveFormat, Target, WriteOptions};
 use barge::platform::PlatformFilter;
 use barge::reference::ImageName;
-use barge::store::Durability;
+use barge::store::{Durability, Location};
 use barge::text::{escaped, human_size};
 use barge::transfer::Summary;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::Session;
+use super::report::Report;
 
 /// How a place is written.
 #[derive(Args, Debug)]
@@ -159,8 +161,58 @@ pub(crate) fn count(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
+/// Refuses to mix an archive with the result on standard output.
+pub(crate) fn refuse_mixed_output(session: &Session<'_>, places: &[&Location]) -> Result<(), Error> {
+    let streams = places.iter().filter(|place| ***place == Location::Stdio).count();
+    if streams > 1 || (streams == 1 && session.global.json) {
+        return Err(Error::Usage {
+            message: "cannot write anything else to standard output: the archive goes there".to_owned(),
+            hint: Some(match session.global.json {
+                true => "leave out --json, or write the archive to a file".to_owned(),
+                false => "give `-` once".to_owned(),
+            }),
+        });
+    }
+    Ok(())
+}
+
+/// Carries out a copy, and tells of it; `would` is what a dry run says instead of doing it.
+pub(crate) fn carry_out(
+    session: &Session<'_>,
+    target: Target,
+    copying: Copying<'_>,
+    would: &str,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let location = target.location();
+    let place = location.to_string();
+    if session.global.dry_run {
+        session.ui.say(&format!("would {would} {place}:"));
+    } else {
+        let summary = target.deliver(copying.plan, &session.cancel, &session.ui)?;
+        say_summary(session, &place, &summary);
+        add_stats(&mut report.stats, &summary);
+    }
+    say_carried(session, &copying.images);
+    for image in &copying.images {
+        if location != Location::Stdio {
+            report.text.extend(line(&image.to.digest().to_string(), name_of(&image.to)).into_bytes());
+        }
+        report.results.push(as_json(&place, image, session.global.dry_run));
+    }
+    Ok(())
+}
+
+/// Adds the counts of a run to those of the runs before.
+fn add_stats(total: &mut Map<String, Value>, summary: &Summary) {
+    for (key, value) in stats(summary) {
+        let before = total.get(&key).and_then(Value::as_u64).unwrap_or(0);
+        total.insert(key, json!(before + value.as_u64().unwrap_or(0)));
+    }
+}
+
 /// Says what changed about the images that were carried: a new digest, platforms left out, signatures that came along.
-pub(crate) fn say_carried(session: &Session<'_>, images: &[Carried]) {
+fn say_carried(session: &Session<'_>, images: &[Carried]) {
     for image in images {
         let name = name_of(&image.to).map_or_else(|| "an image without a name".to_owned(), escaped);
         let left: Vec<String> = image.left_out.iter().map(ToString::to_string).collect();
@@ -171,15 +223,15 @@ pub(crate) fn say_carried(session: &Session<'_>, images: &[Carried]) {
             session.ui.say(&format!("  was {}", image.from.digest()));
             session.ui.say(&format!("  is  {}", image.to.digest()));
         }
-        if image.referrers > 0 {
-            session.ui.say(&format!("{name} brings {}", count(image.referrers as u64, "referrer")));
+        if !image.referrers.is_empty() {
+            session.ui.say(&format!("{name} brings {}", count(image.referrers.len() as u64, "referrer")));
         }
     }
 }
 
 /// Returns an image that was carried, for scripts.
-pub(crate) fn carried_as_json(place: &str, image: &Carried) -> Value {
+fn as_json(place: &str, image: &Carried, dry_run: bool) -> Value {
     json!({"place": place, "name": name_of(&image.to), "digest": image.to.digest().to_string(),
-        "from": image.from.digest().to_string(), "sparse": image.sparse, "referrers": image.referrers,
-        "leftOut": image.left_out.iter().map(ToString::to_string).collect::<Vec<_>>()})
+        "from": image.from.digest().to_string(), "sparse": image.sparse, "referrers": image.referrers.len(),
+        "leftOut": image.left_out.iter().map(ToString::to_string).collect::<Vec<_>>(), "dryRun": dry_run})
 }

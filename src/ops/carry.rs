@@ -52,16 +52,18 @@ pub struct Carried {
     pub from: Descriptor,
     /// The one that stands for it now: the same, unless its index became smaller.
     pub to: Descriptor,
+    /// The platforms that go along, as far as some were asked for.
+    pub taken: Vec<Platform>,
     /// The platforms that stay behind.
     pub left_out: Vec<Platform>,
     /// Whether its index lists platforms that are not there.
     pub sparse: bool,
-    /// How many referrers go along.
-    pub referrers: usize,
+    /// The referrers that go along, as they stand at the top of the source.
+    pub referrers: Vec<Descriptor>,
 }
 
-/// Adds images of a source to a plan, with everything that belongs to them. Their descriptors are returned, and are for the
-/// caller to name; those of their referrers are added to the plan as they stand.
+/// Adds images of a source to a plan, with everything that belongs to them. Their descriptors and those of their referrers
+/// are returned, and are for the caller to name.
 ///
 /// # Errors
 /// When something that goes along is missing, wrong or malformed, or an image is for none of the platforms asked for.
@@ -86,9 +88,9 @@ pub fn carry<'a>(
             continue;
         }
         walked.insert(*root.digest(), carried.len());
-        let mut task = Task { source, options, plan, left_out: Vec::new(), reached: HashSet::new() };
+        let mut task = Task { source, options, plan, taken: Vec::new(), left_out: Vec::new(), reached: HashSet::new() };
         let to = task.take(root)?;
-        let (left_out, mut contents) = (task.left_out, task.reached);
+        let Task { taken, left_out, reached: mut contents, .. } = task;
         contents.insert(*root.digest());
         // what is named by itself is not carried twice
         contents.extend(roots.iter().map(|root| *root.digest()));
@@ -97,12 +99,9 @@ pub fn carry<'a>(
             let reach = graph::reach(source, std::slice::from_ref(referrer), &mut |_, _| ());
             let reach = reach.whole()?.all_there(source)?;
             plan.add_reach(source, &reach);
-            if !plan.inventory().roots.contains(referrer) {
-                plan.add_root(referrer.clone());
-            }
         }
         let sparse = !left_out.is_empty() && options.index == IndexPolicy::Keep;
-        carried.push(Carried { from: root.clone(), to, left_out, sparse, referrers: referrers.len() });
+        carried.push(Carried { from: root.clone(), to, taken, left_out, sparse, referrers });
     }
     Ok(carried)
 }
@@ -111,6 +110,7 @@ struct Task<'t, 'a> {
     source: &'a dyn Source,
     options: &'t CarryOptions,
     plan: &'t mut Plan<'a>,
+    taken: Vec<Platform>,
     left_out: Vec<Platform>,
     reached: HashSet<Digest>,
 }
@@ -138,12 +138,20 @@ impl Task<'_, '_> {
 
     /// Adds what is wanted of a document; `None` when that is nothing.
     fn narrow(&mut self, descriptor: &Descriptor, depth: usize) -> Result<Option<Descriptor>, Error> {
-        let document = read_document(self.source, descriptor)?;
+        let document = read_document(self.source, descriptor).map_err(|error| {
+            let stated = descriptor.platform().map(ToString::to_string);
+            let about = format!("manifest of {}", stated.unwrap_or_else(|| called(descriptor)));
+            Error::Content { about, error, hint: None }
+        })?;
         if let Body::Manifest(_) = document.body() {
             let platform = platform_of(self.source, descriptor, &document)?;
-            if let Some(platform) = platform.filter(|platform| !self.options.platforms.wants(platform)) {
-                self.left_out.push(platform);
-                return Ok(None);
+            match platform {
+                Some(platform) if self.options.platforms.wants(&platform) => self.taken.push(platform),
+                Some(platform) => {
+                    self.left_out.push(platform);
+                    return Ok(None);
+                }
+                None => {}
             }
             self.whole(descriptor)?;
             return Ok(Some(descriptor.clone()));

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::Error;
-use super::carry::{Carried, CarryOptions, carry};
-use super::lookup::{name_of, select};
+use super::attached::attached;
+use super::carry::{Carried, CarryOptions, Referrers, carry};
 use super::merge::named;
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::digest::Digest;
 use crate::plan::Plan;
+use crate::platform::Platform;
 use crate::reference::{ImageName, Selector};
 use crate::store::{Source, names};
 use crate::text::escaped;
@@ -22,6 +23,17 @@ pub struct CopySource<'a> {
     pub source: &'a dyn Source,
     /// Which they are, at the top of the source.
     pub roots: Vec<Descriptor>,
+    /// Whether these were chosen.
+    pub extent: Extent,
+}
+
+/// How much of a source is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All that it names: images, and what belongs to them.
+    Whole,
+    /// Some images, by their names.
+    Chosen,
 }
 
 impl<'a> CopySource<'a> {
@@ -30,9 +42,9 @@ impl<'a> CopySource<'a> {
     /// # Errors
     /// When nothing answers, or one name stands for two images.
     pub fn select(label: String, source: &'a dyn Source, selector: Option<&Selector>) -> Result<Self, Error> {
-        let roots = match selector {
-            None => source.roots()?,
-            Some(_) => vec![super::lookup::select_one(source, selector)?],
+        let (roots, extent) = match selector {
+            None => (source.roots()?, Extent::Whole),
+            Some(_) => (vec![super::lookup::select_one(source, selector)?], Extent::Chosen),
         };
         if roots.is_empty() {
             return Err(Error::Absent {
@@ -41,7 +53,27 @@ impl<'a> CopySource<'a> {
                 hint: None,
             });
         }
-        Ok(Self { label, source, roots })
+        Ok(Self { label, source, roots, extent })
+    }
+
+    /// Returns what is to be carried for itself. Of a whole place what belongs to images stays behind, or comes along with
+    /// what of them is taken; when all is taken, everything goes as it stands.
+    fn wanted(&self, options: &CarryOptions) -> Result<Vec<Descriptor>, Error> {
+        let everything = options.referrers == Referrers::All && options.platforms.is_all();
+        if self.extent == Extent::Chosen || everything {
+            return Ok(self.roots.clone());
+        }
+        let attached = attached(self.source, &self.roots);
+        let mut images = self.roots.clone();
+        images.retain(|root| !attached.iter().any(|one| one.root == *root));
+        if images.is_empty() {
+            return Err(Error::Absent {
+                message: format!("cannot find an image in {}", self.source.location()),
+                cause: Some("it holds nothing but what belongs to images elsewhere".to_owned()),
+                hint: None,
+            });
+        }
+        Ok(images)
     }
 }
 
@@ -87,19 +119,24 @@ pub fn copy<'a>(
     let mut images = Vec::new();
     let mut labels: BTreeMap<String, (Digest, String)> = BTreeMap::new();
     for source in sources {
-        for image in carry(&mut plan, source.source, &source.roots, options)? {
+        for image in carry(&mut plan, source.source, &source.wanted(options)?, options)? {
             if *naming == Naming::Keep || *naming == Naming::Spell {
                 refuse_a_name_twice(&mut labels, &image.to, &source.label)?;
             }
             images.push(image);
         }
     }
+    refuse_absent_platforms(&images, options)?;
     match naming {
         Naming::Keep | Naming::Spell => {
             let mut known = held.to_vec();
+            // what has a bare tag keeps it, whatever comes before it: full names can do without
+            known.extend(images.iter().map(|image| &image.to).filter(|to| full_name(to, naming).is_none()).cloned());
             for image in &mut images {
-                image.to = spelled(&image.to, naming, &known);
-                known.push(image.to.clone());
+                if let Some(name) = full_name(&image.to, naming) {
+                    image.to = named(&image.to, &name, &known);
+                    known.push(image.to.clone());
+                }
                 plan.add_root(image.to.clone());
             }
         }
@@ -115,25 +152,40 @@ pub fn copy<'a>(
             }
         }
     }
+    for referrer in images.iter().flat_map(|image| &image.referrers) {
+        if !plan.inventory().roots.contains(referrer) {
+            plan.add_root(referrer.clone());
+        }
+    }
     Ok(Copying { plan, images })
 }
 
-/// Returns the descriptor under its own name, spelled so that nobody finds another image by it.
-fn spelled(root: &Descriptor, naming: &Naming, known: &[Descriptor]) -> Descriptor {
-    let full = match (root.annotation(CONTAINERD_NAME), root.annotation(REF_NAME)) {
-        (Some(full), own) if own.is_none_or(|own| crate::reference::tag_of(full) == Some(own)) => full,
+/// Refuses a platform that none of the images is for: what is asked for is either there or said not to be.
+fn refuse_absent_platforms(images: &[Carried], options: &CarryOptions) -> Result<(), Error> {
+    let taken: Vec<Platform> = images.iter().flat_map(|image| image.taken.iter().cloned()).collect();
+    let Some(absent) = options.platforms.unmatched(&taken).first().copied().cloned() else { return Ok(()) };
+    let mut there: Vec<String> =
+        images.iter().flat_map(|image| image.taken.iter().chain(&image.left_out)).map(ToString::to_string).collect();
+    there.sort_unstable();
+    there.dedup();
+    Err(Error::Absent {
+        message: format!("cannot find {absent} in any of the images"),
+        cause: Some(format!("they are for {}", there.join(", "))),
+        hint: None,
+    })
+}
+
+/// Returns the full name of a descriptor whose reference name may be spelled anew, so that nobody finds another image by it.
+fn full_name(root: &Descriptor, naming: &Naming) -> Option<ImageName> {
+    let own = root.annotation(REF_NAME);
+    let full = match (root.annotation(CONTAINERD_NAME), own) {
+        (Some(full), Some(own)) if crate::reference::tag_of(full) == Some(own) => full,
+        (Some(full), None) if *naming == Naming::Spell => full,
         (None, Some(own)) if *naming == Naming::Spell && is_qualified(own) => own,
-        _ => return root.clone(),
+        _ => return None,
     };
-    match ImageName::parse(full) {
-        Ok(name) if name.tag().is_some() && name.digest().is_none() && name.to_string() == full => {
-            if root.annotation(REF_NAME).is_none() && *naming == Naming::Keep {
-                return root.clone();
-            }
-            named(root, &name, known)
-        }
-        _ => root.clone(),
-    }
+    let name = ImageName::parse(full).ok()?;
+    (name.tag().is_some() && name.digest().is_none() && name.to_string() == full).then_some(name)
 }
 
 /// Returns whether a name says its registry itself.
@@ -192,29 +244,4 @@ pub fn tag(
         roots.push(new);
     }
     Ok((plan, root, roots))
-}
-
-/// Returns the names of a place that mean the same content as a descriptor.
-///
-/// # Errors
-/// When the place does not tell its images.
-pub fn other_names(source: &dyn Source, root: &Descriptor) -> Result<Vec<String>, Error> {
-    let roots = source.roots()?;
-    let same = roots.iter().filter(|other| other.digest() == root.digest() && *other != root);
-    Ok(same.filter_map(name_of).map(str::to_owned).collect())
-}
-
-/// Returns everything that a selector means, for commands that take several images.
-///
-/// # Errors
-/// As [`select`].
-pub fn all_of(source: &dyn Source, selector: &Selector) -> Result<Vec<Descriptor>, Error> {
-    let chosen = select(source, Some(selector))?;
-    Ok(match selector {
-        // a digest means the content, under whatever names
-        Selector::Digest(_) => {
-            source.roots()?.into_iter().filter(|root| chosen.iter().any(|one| one.digest() == root.digest())).collect()
-        }
-        _ => chosen,
-    })
 }

@@ -35,7 +35,13 @@ fn a_smaller_index_keeps_the_bytes_of_what_stays() {
     let entry = |at: usize| text(&images[at]).replacen('{', "{ \"x-unknown\": 1.50,", 1);
     let index = format!(
         "{{ \"x-first\": [ 1,2 ], \"schemaVersion\": 2,\n \"manifests\": [ {}, {}, {}, {}, {}, {}, {} ],\n \"annotations\": {{\"b\": \"\\u0041\"}}, \"x-last\": 1e3 }}\n",
-        entry(0), text(&attestations[0]), entry(1), text(&attestations[1]), entry(2), text(&attestations[2]), text(&chart),
+        entry(0),
+        text(&attestations[0]),
+        entry(1),
+        text(&attestations[1]),
+        entry(2),
+        text(&attestations[2]),
+        text(&chart),
     );
     let index = made.put(barge::media::OCI_INDEX, index.as_bytes());
     made.root(full(&index, "docker.io/library/app:v1"));
@@ -64,7 +70,8 @@ fn a_smaller_index_keeps_the_bytes_of_what_stays() {
         // the same from an archive, to an archive, and again
         bench.ok(&format!("save -o {name}.tar --platform linux/arm64,linux/arm/v7 {source}"));
         assert_eq!(bench.roots(&format!("{name}.tar")), [root.clone()]);
-        bench.ok(&format!("copy --platform linux/arm64 --platform linux/arm/v7 {name}.tar {name}"))
+        bench
+            .ok(&format!("copy --platform linux/arm64 --platform linux/arm/v7 {name}.tar {name}"))
             .says("nothing to do");
         bench.ok(&format!("load --platform linux/arm64,linux/arm/v7 -i {name}.tar -o {name}")).says("nothing to do");
         let _ = fs::remove_dir_all(bench.path(&name));

@@ -180,8 +180,16 @@ fn a_wrong_or_missing_blob_stops_it_and_nothing_is_named() {
                     "empty" => bytes.clear(),
                     _ => {}
                 }
-                if case == "gone" { spoilt.blobs.remove(&layer) } else { spoilt.blobs.insert(layer.clone(), bytes) };
-                if from == "layout" { spoilt.layout(&bench.path(from)) } else { spoilt.archive(&bench.path(from)) }
+                if case == "gone" {
+                    spoilt.blobs.remove(&layer)
+                } else {
+                    spoilt.blobs.insert(layer.clone(), bytes)
+                };
+                if from == "layout" {
+                    spoilt.layout(&bench.path(from))
+                } else {
+                    spoilt.archive(&bench.path(from))
+                }
                 two_images().layout(&bench.path("good"));
                 bench.ok("copy good:db:v3 held");
                 let before = fs::read(bench.path("held/index.json")).unwrap();

@@ -65,8 +65,7 @@ impl Made {
     pub fn attestation(&mut self, image: &Value) -> Value {
         let statement = self.put("application/vnd.in-toto+json", format!("{{\"of\":{}}}", image["digest"]).as_bytes());
         let config = self.put(OCI_CONFIG, format!("{{\"about\":{}}}", image["digest"]).as_bytes());
-        let document =
-            json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [statement]});
+        let document = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [statement]});
         let mut descriptor = on_platform(self.document(OCI_MANIFEST, &document), "unknown/unknown");
         descriptor["annotations"] = json!({REFERENCE_TYPE: "attestation-manifest", REFERENCE_DIGEST: image["digest"]});
         descriptor

@@ -105,7 +105,11 @@ fn a_copy_shares_its_blocks_and_is_checked() {
         assert!(!path("wrong", layer).exists());
         for change in [&b"and more"[..], b""] {
             let mut bytes = made.blobs[layer].clone();
-            if change.is_empty() { bytes.truncate(MIB) } else { bytes.extend(change) }
+            if change.is_empty() {
+                bytes.truncate(MIB)
+            } else {
+                bytes.extend(change)
+            }
             fs::write(path("source", layer), bytes).unwrap();
             bench.exits(4, &format!("copy {kind}/source {kind}/wrong"));
             assert!(!path("wrong", layer).exists());

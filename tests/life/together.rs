@@ -13,7 +13,8 @@ fn gc_among_writers_never_breaks_an_image() {
     let words: Vec<String> = (0..4).map(|number| format!("image{number}")).collect();
     for (number, word) in words.iter().enumerate() {
         // every second layer is one of its neighbour's
-        let texts: Vec<String> = (0..12).map(|layer| format!("layer {layer} of {}", (number + layer % 2) % 4)).collect();
+        let texts: Vec<String> =
+            (0..12).map(|layer| format!("layer {layer} of {}", (number + layer % 2) % 4)).collect();
         let layers: Vec<&str> = texts.iter().map(String::as_str).collect();
         let mut made = Made::new();
         let images: Vec<_> = ["linux/amd64", "linux/arm64"]
