@@ -12,23 +12,23 @@ use barge::digest::Digest;
 use serde_json::Value;
 
 /// A temporary directory; commands run in it, so that places are short words.
-pub struct Bench {
+pub(crate) struct Bench {
     directory: tempfile::TempDir,
 }
 
 /// What a command said.
-pub struct Ran {
-    pub code: i32,
-    pub stdout: Vec<u8>,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.stdout.clone()).unwrap()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let text = self.text();
         assert_eq!(text.lines().count(), 1, "not one line: {text}");
         let value: Value = serde_json::from_str(&text).unwrap();
@@ -38,16 +38,16 @@ impl Ran {
     }
 
     /// Returns the digests at the beginnings of the lines.
-    pub fn digests(&self) -> Vec<String> {
+    pub(crate) fn digests(&self) -> Vec<String> {
         self.text().lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
     }
 
-    pub fn says(&self, text: &str) -> &Self {
+    pub(crate) fn says(&self, text: &str) -> &Self {
         assert!(self.stderr.contains(text), "expected {text:?} in: {}", self.stderr);
         self
     }
 
-    pub fn says_not(&self, text: &str) -> &Self {
+    pub(crate) fn says_not(&self, text: &str) -> &Self {
         assert!(!self.stderr.contains(text), "did not expect {text:?} in: {}", self.stderr);
         self
     }
@@ -64,22 +64,22 @@ impl From<Output> for Ran {
 }
 
 /// What stands under a path: its kind, size, time and inode, and what is in it.
-pub type Listing = BTreeMap<String, (String, u64, i64, u64)>;
+pub(crate) type Listing = BTreeMap<String, (String, u64, i64, u64)>;
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().unwrap() }
     }
 
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         self.directory.path()
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root().join(name)
     }
 
-    pub fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_barge"));
         command.args(line.split_whitespace()).current_dir(self.root()).env_remove("BARGE_LAYOUT");
         command.env("TMPDIR", self.root());
@@ -87,11 +87,11 @@ impl Bench {
     }
 
     /// Runs a command; its words stand apart by white space.
-    pub fn run(&self, line: &str) -> Ran {
+    pub(crate) fn run(&self, line: &str) -> Ran {
         self.command(line).stdin(Stdio::null()).output().unwrap().into()
     }
 
-    pub fn run_with(&self, line: &str, input: &[u8]) -> Ran {
+    pub(crate) fn run_with(&self, line: &str, input: &[u8]) -> Ran {
         let mut command = self.command(line);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // a command that refuses early does not read it all
@@ -99,32 +99,32 @@ impl Bench {
         child.wait_with_output().unwrap().into()
     }
 
-    pub fn start(&self, line: &str) -> Child {
+    pub(crate) fn start(&self, line: &str) -> Child {
         let mut command = self.command(line);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
-    pub fn ok(&self, line: &str) -> Ran {
+    pub(crate) fn ok(&self, line: &str) -> Ran {
         self.exits(0, line)
     }
 
-    pub fn exits(&self, code: i32, line: &str) -> Ran {
+    pub(crate) fn exits(&self, code: i32, line: &str) -> Ran {
         let ran = self.run(line);
         assert_eq!(ran.code, code, "barge {line}: {}\n{}", ran.stderr, String::from_utf8_lossy(&ran.stdout));
         assert!(!ran.stderr.contains("panicked"), "barge {line}: {}", ran.stderr);
         ran
     }
 
-    pub fn verify(&self, place: &str) {
+    pub(crate) fn verify(&self, place: &str) {
         self.ok(&format!("verify -q {place}"));
     }
 
-    pub fn index(&self, layout: &str) -> Value {
+    pub(crate) fn index(&self, layout: &str) -> Value {
         serde_json::from_slice(&fs::read(self.path(layout).join("index.json")).unwrap()).unwrap()
     }
 
     /// Returns the top-level descriptors of a layout, or of an archive.
-    pub fn roots(&self, place: &str) -> Vec<Value> {
+    pub(crate) fn roots(&self, place: &str) -> Vec<Value> {
         let index = if self.path(place).is_dir() {
             self.index(place)
         } else {
@@ -135,12 +135,12 @@ impl Bench {
     }
 
     /// Returns the files of a plain tar; each name once.
-    pub fn files(&self, archive: &str) -> BTreeMap<String, Vec<u8>> {
+    pub(crate) fn files(&self, archive: &str) -> BTreeMap<String, Vec<u8>> {
         files_of(&fs::read(self.path(archive)).unwrap())
     }
 
     /// Returns the blobs of a place, by digest.
-    pub fn blobs(&self, place: &str) -> Vec<String> {
+    pub(crate) fn blobs(&self, place: &str) -> Vec<String> {
         if !self.path(place).is_dir() {
             let files = self.files(place);
             return files.keys().filter_map(|name| name.strip_prefix("blobs/")).map(|n| n.replace('/', ":")).collect();
@@ -155,17 +155,17 @@ impl Bench {
         found
     }
 
-    pub fn blob(&self, layout: &str, digest: &str) -> PathBuf {
+    pub(crate) fn blob(&self, layout: &str, digest: &str) -> PathBuf {
         self.path(layout).join("blobs").join(digest.replace(':', "/"))
     }
 
     /// Returns everything below the directory, so that two states can be compared.
-    pub fn listing(&self) -> Listing {
+    pub(crate) fn listing(&self) -> Listing {
         listing(self.root())
     }
 
     /// Sets the times of everything in a layout back, as if it had been written long ago.
-    pub fn age(&self, name: &str) {
+    pub(crate) fn age(&self, name: &str) {
         let long_ago = SystemTime::now() - Duration::from_secs(3 * 3600);
         for path in files_below(&self.path(name)) {
             if fs::symlink_metadata(&path).unwrap().is_file() {
@@ -175,7 +175,7 @@ impl Bench {
     }
 
     /// Flips a bit of a file.
-    pub fn spoil(&self, path: &Path) {
+    pub(crate) fn spoil(&self, path: &Path) {
         let mut bytes = fs::read(path).unwrap();
         let last = bytes.len() - 1;
         bytes[last] ^= 1;
@@ -184,7 +184,7 @@ impl Bench {
 }
 
 /// Returns the files of a plain tar; each name once.
-pub fn files_of(tar: &[u8]) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn files_of(tar: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut at = 0;
     while tar[at] != 0 {
@@ -215,7 +215,7 @@ fn files_below(path: &Path) -> Vec<PathBuf> {
     found
 }
 
-pub fn listing(path: &Path) -> Listing {
+pub(crate) fn listing(path: &Path) -> Listing {
     let entry = |path: PathBuf| {
         let metadata = fs::symlink_metadata(&path).unwrap();
         let content = match &metadata {
@@ -231,7 +231,7 @@ pub fn listing(path: &Path) -> Listing {
 }
 
 /// Returns whether a test that needs something may run: in CI what is missing is a failure.
-pub fn allowed(there: bool, what: &str) -> bool {
+pub(crate) fn allowed(there: bool, what: &str) -> bool {
     assert!(there || std::env::var_os("CI").is_none(), "CI lacks {what}");
     if !there {
         println!("skipped: no {what}");

@@ -77,7 +77,7 @@ fn a_docker_archive_is_a_source_and_no_target() {
     let name = |root: &Value| root["annotations"]["io.containerd.image.name"].as_str().unwrap().to_owned();
     assert_eq!(
         bench.roots("other").iter().map(name).collect::<Vec<_>>(),
-        ["docker.io/library/app:v1", "example.com/db:v3"]
+        ["docker.io/library/app:v1", "docker.io/library/db:v3"]
     );
     assert_eq!(bench.roots("one").len(), 1);
     bench.exits(9, "copy layout docker-archive:new.tar").says("hint: write FILE.tar");
@@ -89,7 +89,7 @@ fn one_image_takes_nothing_of_the_others_along() {
     let bench = Bench::new();
     let made = two_images();
     made.layout(&bench.path("layout"));
-    for word in ["layout:db:v3", "layout:example.com/db:v3", "oci:layout:v3", "layout@1"] {
+    for word in ["layout:db:v3", "layout:docker.io/library/db:v3", "oci:layout:v3", "layout@1"] {
         let target = format!("to{}.tar", word.len());
         bench.ok(&format!("copy {word} {target}"));
         assert_eq!(bench.roots(&target), made.roots[1..], "{word}");
@@ -186,9 +186,9 @@ fn a_wrong_or_missing_blob_stops_it_and_nothing_is_named() {
                     spoilt.blobs.insert(layer.clone(), bytes)
                 };
                 if from == "layout" {
-                    spoilt.layout(&bench.path(from))
+                    spoilt.layout(&bench.path(from));
                 } else {
-                    spoilt.archive(&bench.path(from))
+                    spoilt.archive(&bench.path(from));
                 }
                 two_images().layout(&bench.path("good"));
                 bench.ok("copy good:db:v3 held");

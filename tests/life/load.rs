@@ -92,7 +92,7 @@ fn a_damaged_archive_is_refused_and_no_name_changes() {
         let before = fs::read(bench.path("held/index.json")).unwrap();
         for ran in [
             bench.run("load -i broken.tar -o held"),
-            bench.run("load -i whole.tar broken.tar -o held"),
+            bench.run("load -i broken.tar whole.tar -o held"),
             bench.run_with("load -i - -o held", &bytes),
             bench.run("load -i broken.tar -o new"),
         ] {

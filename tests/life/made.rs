@@ -13,28 +13,28 @@ use super::tar::Tar;
 
 /// What a place holds.
 #[derive(Clone, Default)]
-pub struct Made {
-    pub blobs: BTreeMap<String, Vec<u8>>,
-    pub roots: Vec<Value>,
+pub(crate) struct Made {
+    pub(crate) blobs: BTreeMap<String, Vec<u8>>,
+    pub(crate) roots: Vec<Value>,
 }
 
 impl Made {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
-    pub fn put(&mut self, media_type: &str, bytes: &[u8]) -> Value {
+    pub(crate) fn put(&mut self, media_type: &str, bytes: &[u8]) -> Value {
         let digest = Digest::of(bytes).to_string();
         self.blobs.insert(digest.clone(), bytes.to_vec());
         json!({"mediaType": media_type, "digest": digest, "size": bytes.len()})
     }
 
-    pub fn document(&mut self, media_type: &str, document: &Value) -> Value {
+    pub(crate) fn document(&mut self, media_type: &str, document: &Value) -> Value {
         self.put(media_type, document.to_string().as_bytes())
     }
 
     /// Adds an image for one platform, with layers of these texts; its descriptor says no platform.
-    pub fn image(&mut self, on: &str, layers: &[&str]) -> Value {
+    pub(crate) fn image(&mut self, on: &str, layers: &[&str]) -> Value {
         let mut config = platform(on);
         let diff_ids: Vec<_> = layers.iter().map(|layer| Digest::of(layer.as_bytes()).to_string()).collect();
         config["rootfs"] = json!({"type": "layers", "diff_ids": diff_ids});
@@ -44,12 +44,12 @@ impl Made {
         self.document(OCI_MANIFEST, &manifest)
     }
 
-    pub fn index(&mut self, manifests: &[Value]) -> Value {
+    pub(crate) fn index(&mut self, manifests: &[Value]) -> Value {
         self.document(OCI_INDEX, &json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}))
     }
 
     /// Adds an index over images for these platforms, each with a layer of its own, a shared one, and an attestation.
-    pub fn app(&mut self, text: &str, platforms: &[&str]) -> Value {
+    pub(crate) fn app(&mut self, text: &str, platforms: &[&str]) -> Value {
         let mut entries = Vec::new();
         let mut attestations = Vec::new();
         for on in platforms {
@@ -62,7 +62,7 @@ impl Made {
     }
 
     /// Adds what BuildKit says of an image, for an index.
-    pub fn attestation(&mut self, image: &Value) -> Value {
+    pub(crate) fn attestation(&mut self, image: &Value) -> Value {
         let statement = self.put("application/vnd.in-toto+json", format!("{{\"of\":{}}}", image["digest"]).as_bytes());
         let config = self.put(OCI_CONFIG, format!("{{\"about\":{}}}", image["digest"]).as_bytes());
         let document = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": [statement]});
@@ -72,7 +72,7 @@ impl Made {
     }
 
     /// Adds an artifact; with a subject it is a referrer.
-    pub fn artifact(&mut self, text: &str, subject: Option<&Value>) -> Value {
+    pub(crate) fn artifact(&mut self, text: &str, subject: Option<&Value>) -> Value {
         let config = self.put(OCI_EMPTY, b"{}");
         let layer = self.put("text/plain", text.as_bytes());
         let mut document = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": "test/signature",
@@ -83,16 +83,16 @@ impl Made {
         self.document(OCI_MANIFEST, &document)
     }
 
-    pub fn root(&mut self, descriptor: Value) -> &mut Self {
+    pub(crate) fn root(&mut self, descriptor: Value) -> &mut Self {
         self.roots.push(descriptor);
         self
     }
 
-    pub fn index_json(&self) -> Vec<u8> {
+    pub(crate) fn index_json(&self) -> Vec<u8> {
         json!({"schemaVersion": 2, "manifests": self.roots}).to_string().into_bytes()
     }
 
-    pub fn layout(&self, path: &Path) {
+    pub(crate) fn layout(&self, path: &Path) {
         fs::create_dir_all(path.join("blobs/sha256")).unwrap();
         fs::write(path.join("oci-layout"), barge::store::OCI_LAYOUT).unwrap();
         fs::write(path.join("index.json"), self.index_json()).unwrap();
@@ -101,7 +101,7 @@ impl Made {
         }
     }
 
-    pub fn tar(&self) -> Tar {
+    pub(crate) fn tar(&self) -> Tar {
         let mut tar = Tar::new().file("oci-layout", barge::store::OCI_LAYOUT).file("index.json", &self.index_json());
         for (digest, bytes) in &self.blobs {
             tar = tar.file(&format!("blobs/{}", digest.replace(':', "/")), bytes);
@@ -109,12 +109,12 @@ impl Made {
         tar
     }
 
-    pub fn archive(&self, path: &Path) {
+    pub(crate) fn archive(&self, path: &Path) {
         fs::write(path, self.tar().finished()).unwrap();
     }
 }
 
-pub fn platform(text: &str) -> Value {
+pub(crate) fn platform(text: &str) -> Value {
     let mut parts = text.split('/');
     let mut platform = json!({"os": parts.next().unwrap(), "architecture": parts.next().unwrap()});
     if let Some(variant) = parts.next() {
@@ -123,50 +123,50 @@ pub fn platform(text: &str) -> Value {
     platform
 }
 
-pub fn on_platform(mut descriptor: Value, text: &str) -> Value {
+pub(crate) fn on_platform(mut descriptor: Value, text: &str) -> Value {
     descriptor["platform"] = platform(text);
     descriptor
 }
 
-pub fn annotated(mut descriptor: Value, name: &str, value: &str) -> Value {
+pub(crate) fn annotated(mut descriptor: Value, name: &str, value: &str) -> Value {
     descriptor["annotations"][name] = json!(value);
     descriptor
 }
 
 /// Gives a full name and its tag, as containerd and barge write them.
-pub fn full(descriptor: &Value, name: &str) -> Value {
+pub(crate) fn full(descriptor: &Value, name: &str) -> Value {
     let tag = name.rsplit_once(':').unwrap().1;
     annotated(annotated(descriptor.clone(), CONTAINERD_NAME, name), REF_NAME, tag)
 }
 
 /// Gives a tag alone, as skopeo and umoci write it.
-pub fn tagged(descriptor: &Value, name: &str) -> Value {
+pub(crate) fn tagged(descriptor: &Value, name: &str) -> Value {
     annotated(descriptor.clone(), REF_NAME, name)
 }
 
 /// Says whom a descriptor belongs to, as containerd exports referrers.
-pub fn belonging(descriptor: Value, subject: &Value) -> Value {
+pub(crate) fn belonging(descriptor: Value, subject: &Value) -> Value {
     annotated(descriptor, CONTAINERD_SUBJECT, digest(subject))
 }
 
 /// Returns `sha256-HEX` of a descriptor.
-pub fn dashed(descriptor: &Value) -> String {
+pub(crate) fn dashed(descriptor: &Value) -> String {
     digest(descriptor).replace(':', "-")
 }
 
-pub fn bare(descriptor: &Value) -> Value {
+pub(crate) fn bare(descriptor: &Value) -> Value {
     json!({"mediaType": descriptor["mediaType"], "digest": descriptor["digest"], "size": descriptor["size"]})
 }
 
-pub fn digest(descriptor: &Value) -> &str {
+pub(crate) fn digest(descriptor: &Value) -> &str {
     descriptor["digest"].as_str().unwrap()
 }
 
-/// A place with two images that share a layer: `docker.io/library/app:v1` for three platforms, and `example.com/db:v3`.
-pub fn two_images() -> Made {
+/// A place with two images that share a layer: `docker.io/library/app:v1` for three platforms, and `docker.io/library/db:v3`.
+pub(crate) fn two_images() -> Made {
     let mut made = Made::new();
     let app = made.app("app", &["linux/amd64", "linux/arm64", "linux/s390x"]);
     let db = made.app("db", &["linux/amd64"]);
-    made.root(full(&app, "docker.io/library/app:v1")).root(full(&db, "example.com/db:v3"));
+    made.root(full(&app, "docker.io/library/app:v1")).root(full(&db, "docker.io/library/db:v3"));
     made
 }

@@ -1,12 +1,13 @@
 //! The life of images on disk, by the real program: `copy`, `save`, `load`, `tag`, `rm`, `gc`, `cat`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // all of this is tests
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // all of this is tests
 
 mod bench;
 mod carry;
 mod cat;
 mod copy;
 mod gc;
+mod kept;
 mod kill;
 mod load;
 mod made;

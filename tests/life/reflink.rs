@@ -106,9 +106,9 @@ fn a_copy_shares_its_blocks_and_is_checked() {
         for change in [&b"and more"[..], b""] {
             let mut bytes = made.blobs[layer].clone();
             if change.is_empty() {
-                bytes.truncate(MIB)
+                bytes.truncate(MIB);
             } else {
-                bytes.extend(change)
+                bytes.extend(change);
             }
             fs::write(path("source", layer), bytes).unwrap();
             bench.exits(4, &format!("copy {kind}/source {kind}/wrong"));

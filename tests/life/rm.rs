@@ -37,7 +37,10 @@ fn a_name_goes_and_content_stays() {
         let blobs = bench.blobs(place);
         let ran = bench.ok(&format!("rm {place}:app:v1"));
         ran.says("docker.io/library/app:v1 removed").says("still there as docker.io/library/app:latest, quay.io");
-        assert_eq!(names(bench, place), ["example.com/db:v3", "docker.io/library/app:latest", "quay.io/x/app:stable"]);
+        assert_eq!(
+            names(bench, place),
+            ["docker.io/library/db:v3", "docker.io/library/app:latest", "quay.io/x/app:stable"]
+        );
         assert_eq!(bench.blobs(place), blobs);
         bench.exits(3, &format!("rm {place}:app:v1"));
         bench.ok(&format!("rmi {place}:app:latest"));
@@ -55,7 +58,7 @@ fn a_digest_means_all_names_of_it() {
     let app = digest(&made.roots[0]).to_owned();
     everywhere(&made, |bench, place| {
         bench.ok(&format!("rm {place}@{}", &app[7..20]));
-        assert_eq!(names(bench, place), ["example.com/db:v3"]);
+        assert_eq!(names(bench, place), ["docker.io/library/db:v3"]);
     });
     everywhere(&made, |bench, place| {
         bench.ok(&format!("rm {place}@0"));
@@ -68,12 +71,13 @@ fn a_name_that_means_several_removes_none_of_them() {
     let mut made = several_names();
     let other = made.image("linux/amd64", &["other"]);
     made.root(full(&other, "ghcr.io/y/app:v1"));
+    let app = bare(&made.roots[0]);
+    made.root(full(&app, "docker.io/other/app:v7")).root(full(&app, "docker.io/more/app:v7"));
     everywhere(&made, |bench, place| {
         let before = bench.listing();
         bench.exits(3, &format!("rm {place}:v1")).says("docker.io/library/app:v1").says("ghcr.io/y/app:v1");
         assert_eq!(bench.listing(), before);
         // one image, two names with that tag
-        bench.ok(&format!("tag {place}:app:v1 other/app:v7 more/app:v7"));
         bench.exits(3, &format!("rm {place}:v7")).says("other/app:v7").says("more/app:v7");
         assert_eq!(names(bench, place).len(), 7);
     });
@@ -182,7 +186,7 @@ fn content_goes_only_as_far_as_nobody_else_needs_it() {
     // an index of somebody else over one of its images
     let index: Value = serde_json::from_slice(&made.blobs[digest(&made.roots[0])]).unwrap();
     let arm64 = index["manifests"][1].clone();
-    let other = made.index(&[arm64.clone()]);
+    let other = made.index(std::slice::from_ref(&arm64));
     made.root(full(&other, "example.com/arm:v1"));
     // what nothing refers to, and was there before, is none of its business
     let stray = digest(&made.put("x", b"stray")).to_owned();
@@ -199,7 +203,7 @@ fn content_goes_only_as_far_as_nobody_else_needs_it() {
         bench.verify(place);
         let ran = bench.ok(&format!("rm --gc {place}:example.com/arm:v1 {place}:db:v3"));
         ran.says_not("warning");
-        assert_eq!(bench.blobs(place), [stray.clone()]);
+        assert_eq!(bench.blobs(place), std::slice::from_ref(&stray));
     });
     everywhere(&made, |bench, place| {
         bench.ok(&format!("rm --gc --platform linux/s390x,linux/amd64 {place}@{}", digest(&made.roots[0])));
