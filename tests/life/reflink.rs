@@ -54,9 +54,9 @@ fn is_shared(path: &Path) -> bool {
     let output = Command::new("filefrag").arg("-v").arg(path).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     // lines of extents begin with their number
-    let mut extents = text.lines().filter(|line| line.trim_start().starts_with(|c: char| c.is_ascii_digit()));
-    let first = extents.next().map(str::to_owned);
-    first.into_iter().chain(extents.map(str::to_owned)).all(|line| line.contains("shared"))
+    let is_extent = |line: &&str| line.trim_start().starts_with(|first: char| first.is_ascii_digit());
+    let extents: Vec<&str> = text.lines().filter(is_extent).collect();
+    !extents.is_empty() && extents.iter().all(|line| line.contains("shared"))
 }
 
 /// An image of 64 MiB in layers that no file system makes smaller.
