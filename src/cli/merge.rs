@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::Session;
 use super::report::{Report, table};
-use super::write::{WriteArgs, count, names, platforms, say_summary, stats};
+use super::write::{WriteArgs, count, names, platforms, refuse_mixed_output, say_summary, stats};
 
 /// Merge images, one for each platform, into one multi-arch image.
 ///
@@ -84,6 +84,7 @@ pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Err
         sources.push(MergeSource { label: opened.label.clone(), source: &opened.store, roots });
     }
     let target = Target::open(args.output.as_deref(), &context, write)?;
+    refuse_mixed_output(session, &[&target.location()])?;
     let merged = merge(&sources, &options, &target.roots()?)?;
     for warning in merged.warnings {
         session.ui.hear(Event::Warning(warning));
