@@ -13,7 +13,7 @@ use syn::visit::{self, Visit};
 const LAYERS: [&[&str]; 9] = [
     // words: no I/O
     &["text"],
-    &["digest", "media", "platform", "reference", "error", "json"],
+    &["digest", "media", "platform", "reference", "error", "json", "tar"],
     // content and documents
     &["content"],
     &["blob", "document"],

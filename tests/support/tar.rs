@@ -1,6 +1,6 @@
 //! Tars made by hand, in every dialect and with every lie: nothing here checks anything.
 //!
-//! Used by unit tests (as `store::archive::made`) and by integration tests; each uses a part of it.
+//! Used by unit tests (as `tar::made`) and by integration tests; each uses a part of it.
 #![allow(dead_code)]
 
 /// A header block under way.
@@ -53,6 +53,28 @@ impl Block {
     pub(crate) fn link(mut self, target: &str) -> Self {
         self.bytes[157..157 + target.len()].copy_from_slice(target.as_bytes());
         self
+    }
+
+    fn octal(mut self, at: usize, length: usize, value: u64) -> Self {
+        let digits = format!("{value:0width$o}\0", width = length - 1);
+        self.bytes[at..at + length].copy_from_slice(digits.as_bytes());
+        self
+    }
+
+    pub(crate) fn mode(self, mode: u32) -> Self {
+        self.octal(100, 8, mode.into())
+    }
+
+    pub(crate) fn owner(self, uid: u32, gid: u32) -> Self {
+        self.octal(108, 8, uid.into()).octal(116, 8, gid.into())
+    }
+
+    pub(crate) fn mtime(self, seconds: u64) -> Self {
+        self.octal(136, 12, seconds)
+    }
+
+    pub(crate) fn device(self, major: u32, minor: u32) -> Self {
+        self.octal(329, 8, major.into()).octal(337, 8, minor.into())
     }
 
     pub(crate) fn size(self, size: u64) -> Self {

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! outer      a file or standard input -> a tar that can be read by position (the one place that unpacks, once)
-//! header pax walk tar   the tar -> an index of its entries: name, kind, where the content lies
+//! walk tar   the tar, header by header -> an index of its entries: name, kind, where the content lies
 //! name       names and links, inside the archive only
 //! oci docker an index -> roots, and which entry holds which digest
 //! read       `Archive`: a `Source` over these
@@ -16,17 +16,12 @@
 
 mod bytes;
 mod docker;
-mod header;
 mod lock;
-#[cfg(test)]
-#[path = "../../../tests/support/tar.rs"]
-mod made;
 mod name;
 mod oci;
 mod outer;
 mod pack;
 mod patient;
-mod pax;
 mod place;
 mod read;
 mod stale;

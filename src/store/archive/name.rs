@@ -1,6 +1,7 @@
 //! Names of entries: normalised, and links between them followed, without ever becoming a path on this machine.
 
-use super::tar::{EntryKind, TarIndex};
+use super::tar::TarIndex;
+use crate::tar::entry::EntryKind;
 
 /// The longest name or link target that is taken, in bytes.
 pub(super) const LONGEST: usize = 4096;

@@ -11,12 +11,12 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
 use super::bytes::{Identity, ReadAt as _, Span, Stored};
-use super::header::{Block, starts_tar};
 use super::patient::{self, Patient};
 use super::{ReadOptions, cannot_read, refusal};
 use crate::blob::{CHUNK, Cancel};
 use crate::media::Compression;
 use crate::store::{Location, StoreError, TEMPORARY};
+use crate::tar::header::{Block, starts_tar};
 use crate::text::human_size;
 
 /// Where temporary files go when an archive comes from standard input and nobody said where: not `/tmp`, which may be

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::bytes::{Identity, Span, Stored};
 use super::docker::Images;
-use super::tar::{Entry, EntryKind, TarIndex};
+use super::tar::{Entry, TarIndex};
 use super::{cannot_read, oci, outer, refusal};
 use crate::blob::{BlobReader, Cancel, Mismatch};
 use crate::content::{Content, Descriptor};
@@ -14,6 +14,7 @@ use crate::digest::{Algorithm, Digest};
 use crate::document::Document;
 use crate::media::Compression;
 use crate::store::{Location, Source, StoreError};
+use crate::tar::entry::EntryKind;
 use crate::text::quoted;
 
 /// The files at the top of an archive that say what is in it.

@@ -6,7 +6,6 @@
 //! with a warning are those that change no content: a missing end, bytes after the end, an entry twice with the same
 //! bytes.
 
-use std::fmt;
 use std::io::Read as _;
 
 use super::bytes::{ReadAt, Span};
@@ -14,36 +13,8 @@ use super::walk::Walk;
 use super::{cannot_read, refusal};
 use crate::blob::{CHUNK, Cancel};
 use crate::store::{Location, StoreError};
+use crate::tar::entry::EntryKind;
 use crate::text::quoted;
-
-/// What kind of entry it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum EntryKind {
-    /// Content.
-    Regular,
-    /// A directory.
-    Directory,
-    /// Another name of the entry that is named here, as it is written.
-    HardLink(Box<[u8]>),
-    /// A pointer from its own directory, as it is written.
-    SymLink(Box<[u8]>),
-    /// A device, a FIFO, or a type that barge does not know: the type flag.
-    Special(u8),
-}
-
-impl fmt::Display for EntryKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Regular => f.write_str("a regular file"),
-            Self::Directory => f.write_str("a directory"),
-            Self::HardLink(target) => write!(f, "a hard link to {}", quoted(&String::from_utf8_lossy(target))),
-            Self::SymLink(target) => write!(f, "a symbolic link to {}", quoted(&String::from_utf8_lossy(target))),
-            Self::Special(b'3' | b'4') => f.write_str("a device"),
-            Self::Special(b'6') => f.write_str("a FIFO"),
-            Self::Special(flag) => write!(f, "of the unknown type {}", quoted(&char::from(*flag).to_string())),
-        }
-    }
-}
 
 /// An entry: its name and where it lies.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,12 +6,13 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::bytes::ReadAt;
-use super::made::{Block, Tar, pax_record};
-use super::tar::{EntryKind, TarIndex};
+use super::tar::TarIndex;
 use super::{ReadOptions, outer};
 use crate::blob::Cancel;
 use crate::media::Compression;
 use crate::store::{Location, StoreError, causes};
+use crate::tar::entry::EntryKind;
+use crate::tar::made::{Block, Tar, pax_record};
 
 fn index(tar: impl Into<Vec<u8>>) -> Result<TarIndex, String> {
     let tar = tar.into();

@@ -5,21 +5,20 @@
 use std::io::Read as _;
 
 use super::bytes::{ReadAt, Span};
-use super::header::{BLOCK, Block, Header, is_zero};
 use super::name::{self, normalised};
-use super::pax::Pax;
-use super::tar::{Entry, EntryKind};
+use super::tar::Entry;
 use super::{cannot_read, refusal};
 use crate::blob::Cancel;
 use crate::store::{Location, StoreError};
+use crate::tar::entry::{EntryKind, Extensions, LARGEST_EXTENSION, Role};
+use crate::tar::header::{BLOCK, Block, Header, is_zero};
+use crate::tar::pax::Pax;
 use crate::text::quoted;
 
 /// The most entries that are taken.
 const MOST_ENTRIES: usize = 1_000_000;
 /// The most bytes of names and link targets that are kept: they stay in memory.
 const MOST_NAME_BYTES: usize = 128 << 20;
-/// The largest extension header, in bytes.
-const LARGEST_EXTENSION: u64 = 1 << 20;
 /// How far behind the end is looked for anything but padding, in bytes.
 const LONGEST_PADDING: u64 = 1 << 20;
 /// How much is read at once: 4 KiB costs no more than a header, and holds several when entries are small.
@@ -34,20 +33,6 @@ pub(super) struct Found {
     pub(super) has_end: bool,
     /// What is odd without being wrong.
     pub(super) warnings: Vec<String>,
-}
-
-/// Extension headers that wait for the entry that they belong to.
-#[derive(Debug, Default)]
-struct Pending {
-    pax: Option<Pax>,
-    name: Option<Vec<u8>>,
-    link: Option<Vec<u8>>,
-}
-
-impl Pending {
-    const fn is_empty(&self) -> bool {
-        self.pax.is_none() && self.name.is_none() && self.link.is_none()
-    }
 }
 
 /// Some bytes of the file, read ahead.
@@ -75,7 +60,7 @@ pub(super) struct Walk<'a> {
     length: u64,
     place: &'a Location,
     window: Window,
-    pending: Pending,
+    pending: Extensions,
     name_bytes: usize,
     found: Found,
 }
@@ -85,7 +70,7 @@ impl<'a> Walk<'a> {
     pub(super) fn new(file: &'a dyn ReadAt, length: u64, place: &'a Location) -> Self {
         let window = Window { bytes: vec![0; WINDOW], start: 0, filled: 0 };
         let found = Found { entries: Vec::new(), has_end: true, warnings: Vec::new() };
-        Self { file, length, place, window, pending: Pending::default(), name_bytes: 0, found }
+        Self { file, length, place, window, pending: Extensions::default(), name_bytes: 0, found }
     }
 
     /// Walks to the end.
@@ -108,17 +93,17 @@ impl<'a> Walk<'a> {
                 return Ok(self.found);
             }
             let header = Header::decode(&block).map_err(|reason| self.refuse(offset, reason))?;
-            let size = match header.flag {
-                b'x' | b'g' | b'L' | b'K' => {
+            let size = match Role::of(header.flag) {
+                Role::Extension => {
                     self.extend(offset, &header)?;
                     header.size
                 }
-                b'S' => {
+                Role::Sparse(reason) => {
                     let hint = Some("make it again without `--sparse`");
-                    return Err(refusal(header_at(offset), self.place, "it is a sparse file, not in one piece", hint));
+                    return Err(refusal(header_at(offset), self.place, reason, hint));
                 }
-                b'X' | b'N' => return Err(self.refuse(offset, "it is an extension of an old vendor's tar")),
-                _ => self.take(offset, header)?,
+                Role::Foreign(reason) => return Err(self.refuse(offset, reason)),
+                Role::Entry => self.take(offset, header)?,
             };
             // Content was checked to lie within the file. Only the padding of the last may be missing.
             offset = (offset + BLOCK + size.next_multiple_of(BLOCK)).min(self.length);
@@ -134,52 +119,27 @@ impl<'a> Walk<'a> {
         self.bound(|| "an extension header".to_owned(), at, header.size)?;
         let mut body = vec![0; usize::try_from(header.size).unwrap_or_default()];
         self.fill(&mut body, at + BLOCK)?;
-        let second = match header.flag {
-            b'g' => return Pax::check_global(&body).map_err(|reason| self.refuse(at, reason)),
-            b'x' => self.pending.pax.replace(Pax::parse(&body).map_err(|reason| self.refuse(at, reason))?).is_some(),
-            flag => {
-                while body.pop_if(|last| *last == 0).is_some() {}
-                let long = if flag == b'L' { &mut self.pending.name } else { &mut self.pending.link };
-                long.replace(body).is_some()
-            }
+        let taken = match header.flag {
+            b'g' => Pax::check_global(body).map(|_| ()),
+            flag => self.pending.add(flag, body),
         };
-        if second {
-            return Err(self.refuse(at, "it is a second extension of one kind for one entry"));
-        }
-        Ok(())
+        taken.map_err(|reason| self.refuse(at, reason))
     }
 
     /// Takes an entry with what its extensions said, and returns its size.
     fn take(&mut self, at: u64, header: Header) -> Result<u64, StoreError> {
-        let Pending { pax, name: long_name, link: long_link } = std::mem::take(&mut self.pending);
-        let pax = pax.unwrap_or_default();
-        let size = pax.size_beside(header.size).map_err(|reason| self.refuse(at, reason))?;
-        if (pax.path.is_some() && long_name.is_some()) || (pax.linkpath.is_some() && long_link.is_some()) {
-            return Err(self.refuse(at, "a PAX and a GNU extension both name it"));
-        }
-        let raw_name = pax.path.or(long_name).unwrap_or(header.name);
-        let link = pax.linkpath.or(long_link).unwrap_or(header.link);
-        let shown = || quoted(&String::from_utf8_lossy(&raw_name));
+        let joined = self.pending.join(header).map_err(|reason| self.refuse(at, reason))?;
+        let shown = || quoted(&String::from_utf8_lossy(&joined.name));
         let place = self.place;
         let wrong = |reason: String| refusal(format!("the entry {} at byte {at}", shown()), place, reason, None);
-        let name = normalised(&raw_name).map_err(|reason| wrong(format!("its name {reason}")))?;
-        if link.len() > name::LONGEST {
+        let name = normalised(&joined.name).map_err(|reason| wrong(format!("its name {reason}")))?;
+        let (kind, size) = (joined.kind.clone(), joined.size);
+        if let EntryKind::HardLink(link) | EntryKind::SymLink(link) = &kind
+            && link.len() > name::LONGEST
+        {
             return Err(wrong("its link is longer than 4096 bytes".to_owned()));
         }
-        let kind = match header.flag {
-            // before POSIX, a directory was a file whose name ends in a slash
-            b'0' | 0 | b'7' if raw_name.ends_with(b"/") => EntryKind::Directory,
-            b'0' | 0 | b'7' => EntryKind::Regular,
-            b'5' => EntryKind::Directory,
-            b'1' => EntryKind::HardLink(link.into()),
-            b'2' => EntryKind::SymLink(link.into()),
-            flag => EntryKind::Special(flag),
-        };
-        // Some readers skip the content that such a header speaks of, others take it for the next header.
-        let has_no_content = matches!(header.flag, b'1'..=b'6') || kind == EntryKind::Directory;
-        if has_no_content && size > 0 {
-            return Err(wrong(format!("it is {kind} with {size} bytes of content")));
-        }
+        joined.check_size().map_err(wrong)?;
         self.bound(shown, at, size)?;
         if name.is_empty() {
             // the top itself, as `tar -C DIR -c .` writes it

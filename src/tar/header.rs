@@ -3,25 +3,92 @@
 //! POSIX.1-2017, pax, "ustar Interchange Format"; GNU tar 1.35 manual, "Basic Tar Format". Knows nothing of files or
 //! images: a block goes in, its fields or what is wrong with it come out.
 
+use std::collections::BTreeMap;
+
+use super::pax::Pax;
+
 /// The size of a header, and what all content is padded to, in bytes.
-pub(super) const BLOCK: u64 = 512;
+pub(crate) const BLOCK: u64 = 512;
 /// One block.
-pub(super) type Block = [u8; 512];
+pub(crate) type Block = [u8; 512];
 
 /// The largest size that a ustar header can hold: 8 GiB less one.
-pub(super) const LARGEST_OCTAL: u64 = 0o777_7777_7777;
+pub(crate) const LARGEST_OCTAL: u64 = 0o777_7777_7777;
 
 /// The fields of a header block that barge uses. Names are as they were written: not yet text, not yet normalised.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Header {
+pub(crate) struct Header {
     /// What kind of entry it is: the type flag as it stands.
-    pub(super) flag: u8,
+    pub(crate) flag: u8,
     /// The name, with the prefix of a ustar header.
-    pub(super) name: Vec<u8>,
+    pub(crate) name: Vec<u8>,
     /// What a link leads to.
-    pub(super) link: Vec<u8>,
+    pub(crate) link: Vec<u8>,
     /// The size of the content in bytes.
-    pub(super) size: u64,
+    pub(crate) size: u64,
+}
+
+/// The fields of a header block that say how an entry is to be kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Attributes {
+    /// Permissions, with setuid, setgid and sticky: 12 bits.
+    pub(crate) mode: u32,
+    /// The number of the owner.
+    pub(crate) uid: u32,
+    /// The number of the group.
+    pub(crate) gid: u32,
+    /// The last change: seconds since 1970, rounded down, and nanoseconds.
+    pub(crate) mtime: (i64, u32),
+    /// The major and minor number of a device.
+    pub(crate) device: (u32, u32),
+    /// Extended attributes by name.
+    pub(crate) xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+impl Attributes {
+    /// Reads them from a header block, unless the PAX header before it says something else.
+    ///
+    /// # Errors
+    /// In words, when a number is none or too large.
+    pub(crate) fn decode(block: &Block, pax: &Pax) -> Result<Self, String> {
+        let said = pax.attributes()?;
+        let mode = number(&block[100..108]).map_err(|reason| format!("its mode {reason}"))?;
+        let id = |field: &[u8], what: &str| {
+            let number = number(field).map_err(|reason| format!("its {what} {reason}"))?;
+            let id = u32::try_from(number).ok().filter(|id| *id != u32::MAX);
+            id.ok_or_else(|| format!("its {what} is {number}, expected less than 2^32 - 1"))
+        };
+        // where PAX says it, the field may hold anything (POSIX.1-2017, pax, "pax Extended Header")
+        let uid = said.uid.map_or_else(|| id(&block[108..116], "owner"), Ok)?;
+        let gid = said.gid.map_or_else(|| id(&block[116..124], "group"), Ok)?;
+        let mtime = said.mtime.map_or_else(|| time(&block[136..148]), Ok)?;
+        let device = match block[156] {
+            b'3' | b'4' => (device(&block[329..337], 12)?, device(&block[337..345], 20)?),
+            _ => (0, 0),
+        };
+        let mode = u32::try_from(mode & 0o7777).unwrap_or_default(); // some write the type into it as well
+        Ok(Self { mode, uid, gid, mtime, device, xattrs: said.xattrs })
+    }
+}
+
+/// Reads one number of a device, which has at most so many bits on Linux.
+fn device(field: &[u8], bits: u32) -> Result<u32, String> {
+    let number = number(field).map_err(|reason| format!("its device number {reason}"))?;
+    let fitting = u32::try_from(number).ok().filter(|number| number >> bits == 0);
+    fitting.ok_or_else(|| format!("its device number is {number}, expected less than 2^{bits}"))
+}
+
+/// Reads a time, which before 1970 is negative: in base 256 only.
+fn time(field: &[u8]) -> Result<(i64, u32), String> {
+    if let [0xff, rest @ ..] = field {
+        let (high, low) = rest.split_at(rest.len().saturating_sub(8));
+        let value = low.iter().fold(0_u64, |value, byte| value << 8 | u64::from(*byte)).cast_signed();
+        if high.iter().all(|byte| *byte == 0xff) && value < 0 {
+            return Ok((value, 0));
+        }
+    }
+    let seconds = number(field).map_err(|reason| format!("its time {reason}"))?;
+    Ok((i64::try_from(seconds).unwrap_or(i64::MAX), 0))
 }
 
 impl Header {
@@ -29,7 +96,7 @@ impl Header {
     ///
     /// # Errors
     /// In words, when the check sum is wrong or a number is none.
-    pub(super) fn decode(block: &Block) -> Result<Self, String> {
+    pub(crate) fn decode(block: &Block) -> Result<Self, String> {
         if !has_right_sum(block) {
             return Err("its check sum is wrong".to_owned());
         }
@@ -48,12 +115,12 @@ impl Header {
 }
 
 /// Returns whether a block could be the first of a tar: a header with the right check sum, or zeros.
-pub(super) fn starts_tar(block: &Block) -> bool {
+pub(crate) fn starts_tar(block: &Block) -> bool {
     is_zero(block) || has_right_sum(block)
 }
 
 /// Returns whether bytes are all zero.
-pub(super) fn is_zero(bytes: &[u8]) -> bool {
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     bytes.iter().all(|byte| *byte == 0)
 }
 
@@ -109,7 +176,7 @@ fn octal(field: &[u8]) -> Result<u64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::archive::made::Block as Made;
+    use crate::tar::made::Block as Made;
 
     fn decode(made: Made) -> Result<Header, String> {
         Header::decode(&made.finished())
@@ -159,6 +226,23 @@ mod tests {
                 (got, expected) => panic!("{field:?}: {got:?}, expected {expected:?}"),
             }
         }
+    }
+
+    #[test]
+    fn attributes_are_read_unless_pax_says_otherwise() {
+        let decode = |made: Made, pax: &str| Attributes::decode(&made.finished(), &Pax::parse(pax).unwrap());
+        let made = || Made::ustar("x").mode(0o104_755).owner(7, 8).mtime(99);
+        let plain = Attributes { mode: 0o4755, uid: 7, gid: 8, mtime: (99, 0), ..Attributes::default() };
+        assert_eq!(decode(made(), ""), Ok(plain.clone()));
+        let pax = crate::tar::made::pax_record("uid", "300000") + &crate::tar::made::pax_record("mtime", "5.5");
+        assert_eq!(decode(made(), &pax), Ok(Attributes { uid: 300_000, mtime: (5, 500_000_000), ..plain }));
+        let device = decode(made().flag(b'3').device(1, 3), "").unwrap().device;
+        assert_eq!(device, (1, 3));
+        assert_eq!(decode(made().device(1, 3), "").unwrap().device, (0, 0), "of devices alone");
+        assert!(decode(made().flag(b'4').device(0o10_000, 0), "").unwrap_err().contains("less than 2^12"));
+        let before_1970 = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe];
+        assert_eq!(time(&before_1970), Ok((-2, 0)));
+        assert!(time(&[0xc0; 12]).is_err());
     }
 
     #[test]
