@@ -6,10 +6,12 @@
 pub mod attached;
 pub mod carry;
 pub mod check;
+pub mod choose;
 pub mod copy;
 pub mod diff;
 pub mod gather;
 pub mod gc;
+mod layer;
 pub mod loadable;
 pub mod look;
 pub mod lookup;

@@ -156,7 +156,7 @@ fn image(source: &dyn Source, root: &Descriptor, zstd: &mut HashMap<String, bool
                     zstd.insert(layer.digest().blob_path(), is_zstd);
                 }
                 if !attestations.contains(descriptor.digest()) {
-                    platforms.extend(super::super::look::platform_of(source, descriptor, manifest));
+                    platforms.extend(super::super::choose::platform_of(source, descriptor, manifest));
                 }
             }
         }
@@ -183,7 +183,7 @@ fn entry(source: &dyn Source, child: &Descriptor) -> Option<Listed> {
     let mut platform = child.platform().cloned();
     let reach = graph::reach(source, std::slice::from_ref(child), &mut |descriptor, document| {
         if let (None, Body::Manifest(manifest)) = (&platform, document.body()) {
-            platform = super::super::look::platform_of(source, descriptor, manifest);
+            platform = super::super::choose::platform_of(source, descriptor, manifest);
         }
     });
     let platform = platform.filter(|platform| !platform.is_unknown() && !platform.architecture.is_empty())?;

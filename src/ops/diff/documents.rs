@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::Error;
-use super::super::look::platform_of;
+use super::super::choose::platform_of;
 use super::Difference;
 use crate::content::{Descriptor, Kind};
 use crate::document::{Body, Document, Manifest};

@@ -1,14 +1,11 @@
 //! Unpacking a layer to learn its `diff_id` while its own digest is checked: one pass over the bytes.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 
-use crate::blob::{BlobError, BlobReader, CHUNK};
+use super::super::layer::unpacked;
+use crate::blob::{BlobReader, CHUNK};
 use crate::digest::{Algorithm, Digest};
-use crate::media::Compression;
 use crate::store::{Location, StoreError};
-
-/// The largest window that a zstd frame may ask for, as a power of two: 128 MiB, the limit of the format's own tools.
-const LARGEST_WINDOW: u32 = 27;
 
 /// Reads a whole layer and returns the SHA-256 of its unpacked form.
 ///
@@ -16,47 +13,7 @@ const LARGEST_WINDOW: u32 = 27;
 /// When the layer is not what its digest says, or cannot be unpacked. The first is found even where the second comes
 /// first, since it is the reason.
 pub(super) fn diff_id(reader: BlobReader<'_>, place: &Location) -> Result<Option<Digest>, StoreError> {
-    let content = reader.content().clone();
-    let failed = |error| StoreError::reading(error, &content, place);
-    let mut raw = BufReader::with_capacity(CHUNK, reader);
-    let start = raw.fill_buf().map_err(|error| failed(BlobError::from_io(error)))?;
-    let compression = Compression::sniffed(start);
-    let (unpacked, mut raw) = unpack(compression, raw);
-    // The decoder may have stopped before the end: the rest decides whether the bytes were right at all.
-    io::copy(&mut raw, &mut io::sink()).map_err(|error| failed(BlobError::from_io(error)))?;
-    raw.into_inner().finish().map_err(failed)?;
-    match unpacked {
-        Ok(diff_id) => Ok(Some(diff_id)),
-        Err(error) => match BlobError::from_io(error) {
-            BlobError::Read(error) => {
-                let reason = format!("it cannot be unpacked as {compression}: {error}");
-                Err(StoreError::malformed(content.digest.to_string(), place, reason))
-            }
-            other => Err(failed(other)),
-        },
-    }
-}
-
-type Raw<'a> = BufReader<BlobReader<'a>>;
-
-/// Unpacks as far as it goes, and gives the reader back.
-fn unpack(compression: Compression, mut raw: Raw<'_>) -> (io::Result<Digest>, Raw<'_>) {
-    match compression {
-        Compression::None => (hash(&mut raw), raw),
-        Compression::Gzip => {
-            let mut decoder = flate2::bufread::MultiGzDecoder::new(raw);
-            let hashed = hash(&mut decoder);
-            (hashed, decoder.into_inner())
-        }
-        Compression::Zstd => {
-            let mut raw = raw;
-            let hashed = zstd::stream::read::Decoder::with_buffer(&mut raw).and_then(|mut decoder| {
-                decoder.window_log_max(LARGEST_WINDOW)?;
-                hash(&mut decoder)
-            });
-            (hashed, raw)
-        }
-    }
+    unpacked(reader, place, hash).map(Some)
 }
 
 fn hash(from: &mut dyn Read) -> io::Result<Digest> {

@@ -1,0 +1,184 @@
+//! Choosing the one image that is meant: a reference leads to an index or a manifest, a platform to one manifest in it.
+
+use super::Error;
+use super::lookup::{name_of, select_for_merge};
+use crate::content::{Descriptor, Kind};
+use crate::document::{Body, Document, ImageConfig, Manifest};
+use crate::media::Role;
+use crate::platform::{Platform, PlatformFilter};
+use crate::reference::Selector;
+use crate::store::{Source, StoreError, read_document, read_small};
+
+/// An image for one platform.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// The name by which the place holds it, or the index that it stands in.
+    pub name: Option<String>,
+    /// Its manifest, as it is referred to.
+    pub descriptor: Descriptor,
+    /// Its manifest, raw and parsed.
+    pub document: Document,
+    /// Its platform, when it says one.
+    pub platform: Option<Platform>,
+}
+
+impl Chosen {
+    /// Returns what the manifest refers to.
+    ///
+    /// # Errors
+    /// When the document is no manifest; [`choose_image`] yields nothing else.
+    pub fn manifest(&self, source: &dyn Source) -> Result<&Manifest, Error> {
+        match self.document.body() {
+            Body::Manifest(manifest) => Ok(manifest),
+            Body::Index(_) => Err(malformed(source, &self.descriptor, "it is an index, expected a manifest")),
+        }
+    }
+
+    /// Reads the config.
+    ///
+    /// # Errors
+    /// When it is missing, wrong or malformed, or the manifest is no image's and has none.
+    pub fn config(&self, source: &dyn Source) -> Result<ImageConfig, Error> {
+        let config = self.manifest(source)?.config.as_ref();
+        let Some(config) = config.filter(|config| config.content().kind == Kind::Config) else {
+            return Err(malformed(source, &self.descriptor, "it is an artifact, not an image with a file system"));
+        };
+        let raw = read_small(source, &config.content())?;
+        ImageConfig::parse(&raw)
+            .map_err(|error| StoreError::malformed(config.digest().to_string(), source.location(), error).into())
+    }
+
+    /// Returns what the image is called in messages: its platform, else its digest.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        self.platform.as_ref().map_or_else(|| self.descriptor.digest().short(), ToString::to_string)
+    }
+}
+
+/// Chooses the image for one platform. Without a platform, the only one there is meant.
+///
+/// # Errors
+/// [`Error::Absent`] when the image or the platform is not there, or several are meant, and when a document on the way is
+/// missing, wrong, or refers to no image.
+pub fn choose_image(
+    source: &dyn Source,
+    selector: Option<&Selector>,
+    platforms: &PlatformFilter,
+) -> Result<Chosen, Error> {
+    let root = choose_root(source, selector, platforms)?;
+    if !root.media_type().is_document() {
+        let reason = format!("its media type is {}, which is no image's", root.media_type());
+        return Err(malformed(source, &root, &reason));
+    }
+    follow(source, root, platforms)
+}
+
+/// Chooses a top-level descriptor: the one that a selector means, or the one for a platform among several that stand side
+/// by side under one name, as a flat `index.json` holds them.
+pub(super) fn choose_root(
+    source: &dyn Source,
+    selector: Option<&Selector>,
+    platforms: &PlatformFilter,
+) -> Result<Descriptor, Error> {
+    let mut roots = select_for_merge(source, selector)?;
+    if roots.len() == 1 {
+        return Ok(roots.swap_remove(0));
+    }
+    let named = name_of(&roots[0]).map_or_else(|| "the images".to_owned(), crate::text::escaped);
+    choose(source, &named, &roots, platforms).map(|(root, _)| root)
+}
+
+/// Goes from an index to the manifest for a platform.
+pub(super) fn follow(
+    source: &dyn Source,
+    mut descriptor: Descriptor,
+    platforms: &PlatformFilter,
+) -> Result<Chosen, Error> {
+    let name = name_of(&descriptor).map(str::to_owned);
+    let mut document = read_document(source, &descriptor)?;
+    let mut platform = None;
+    while let Body::Index(index) = document.body() {
+        let chosen = choose(source, &descriptor.digest().to_string(), &index.manifests, platforms)?;
+        platform.clone_from(&chosen.1);
+        descriptor = chosen.0;
+        document = read_document(source, &descriptor)?;
+    }
+    if let Body::Manifest(manifest) = document.body() {
+        let own = platform_of(source, &descriptor, manifest);
+        if let Some(own) = own.as_ref().filter(|own| !platforms.wants(own)) {
+            return Err(no_such_platform(source, platforms, std::slice::from_ref(own)));
+        }
+        platform = platform.or(own);
+    }
+    Ok(Chosen { name, descriptor, document, platform })
+}
+
+/// Chooses the one of some manifests that is meant, as the entries of `of`.
+fn choose(
+    source: &dyn Source,
+    of: &str,
+    manifests: &[Descriptor],
+    platforms: &PlatformFilter,
+) -> Result<(Descriptor, Option<Platform>), Error> {
+    let mut images = Vec::new();
+    for child in manifests.iter().filter(|child| child.attestation_of().is_none()) {
+        let platform = match child.platform() {
+            Some(platform) => Some(platform.clone()),
+            None if child.media_type().is_document() => match read_document(source, child)?.body() {
+                Body::Manifest(manifest) => platform_of(source, child, manifest),
+                Body::Index(_) => None, // an index in an index: its own platforms decide
+            },
+            None => continue,
+        };
+        images.push((child.clone(), platform));
+    }
+    let there: Vec<Platform> = images.iter().filter_map(|(_, platform)| platform.clone()).collect();
+    images.retain(|(_, platform)| platform.as_ref().is_none_or(|platform| platforms.wants(platform)));
+    match images.len() {
+        0 => Err(no_such_platform(source, platforms, &there)),
+        1 => Ok(images.swap_remove(0)),
+        // where several match a platform that was asked for, the first is meant (image-spec v1.1.1, image-index.md)
+        _ if !platforms.is_all() => Ok(images.swap_remove(0)),
+        count => Err(Error::Absent {
+            message: format!("cannot choose among the {count} platforms of {of} in {}", source.location()),
+            cause: Some(format!("it is for {}", list(&there))),
+            hint: Some("say which with --platform".to_owned()),
+        }),
+    }
+}
+
+fn no_such_platform(source: &dyn Source, platforms: &PlatformFilter, there: &[Platform]) -> Error {
+    let wanted = match platforms {
+        PlatformFilter::All => "an image".to_owned(),
+        PlatformFilter::Only(wanted) => list(wanted),
+    };
+    Error::Absent {
+        message: format!("cannot find {wanted} in {}", source.location()),
+        cause: Some(if there.is_empty() {
+            "it says no platform".to_owned()
+        } else {
+            format!("it is for {}", list(there))
+        }),
+        hint: None,
+    }
+}
+
+fn list(platforms: &[Platform]) -> String {
+    platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the platform of an image: what its descriptor says, else its config; none when neither can be read or says it.
+pub(super) fn platform_of(source: &dyn Source, descriptor: &Descriptor, manifest: &Manifest) -> Option<Platform> {
+    let stated = descriptor.platform().filter(|platform| !platform.architecture.is_empty());
+    stated.cloned().or_else(|| config_of(source, manifest).map(|config| config.platform))
+}
+
+/// Returns the config of an image, when it has one and it can be read: looking goes on without it.
+pub(super) fn config_of(source: &dyn Source, manifest: &Manifest) -> Option<ImageConfig> {
+    let config = manifest.config.as_ref().filter(|config| config.media_type().role() == Role::Config)?;
+    ImageConfig::parse(&read_small(source, &config.content()).ok()?).ok()
+}
+
+fn malformed(source: &dyn Source, descriptor: &Descriptor, reason: &str) -> Error {
+    StoreError::malformed(descriptor.digest().to_string(), source.location(), reason).into()
+}

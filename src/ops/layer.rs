@@ -1,0 +1,64 @@
+//! Layers as the tars that they are: unpacked while their digest is checked, in one pass over the bytes.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use crate::blob::{BlobError, BlobReader, CHUNK};
+use crate::media::Compression;
+use crate::store::{Location, StoreError};
+
+/// The largest window that a zstd frame may ask for, as a power of two: 128 MiB, the limit of the format's own tools.
+const LARGEST_WINDOW: u32 = 27;
+
+/// Hands the unpacked form of a layer to `consume`, however it is packed, and reads the layer to its end.
+///
+/// # Errors
+/// When the layer is not what its digest says, cannot be read or unpacked, or `consume` fails. The first is found even
+/// where the others come before it, since it is the reason.
+pub(super) fn unpacked<T>(
+    reader: BlobReader<'_>,
+    place: &Location,
+    consume: impl FnOnce(&mut dyn Read) -> io::Result<T>,
+) -> Result<T, StoreError> {
+    let content = reader.content().clone();
+    let failed = |error| StoreError::reading(error, &content, place);
+    let mut raw = BufReader::with_capacity(CHUNK, reader);
+    let start = raw.fill_buf().map_err(|error| failed(BlobError::from_io(error)))?;
+    let compression = Compression::sniffed(start);
+    let (consumed, mut raw) = decode(compression, raw, consume);
+    // The decoder may have stopped before the end: the rest decides whether the bytes were right at all.
+    io::copy(&mut raw, &mut io::sink()).map_err(|error| failed(BlobError::from_io(error)))?;
+    raw.into_inner().finish().map_err(failed)?;
+    consumed.map_err(|error| match BlobError::from_io(error) {
+        BlobError::Read(error) => {
+            let error = crate::text::escaped(&error.to_string());
+            let reason = format!("it cannot be unpacked as {compression}: {error}");
+            StoreError::malformed(content.digest.to_string(), place, reason)
+        }
+        other => failed(other),
+    })
+}
+
+type Raw<'a> = BufReader<BlobReader<'a>>;
+
+/// Unpacks as far as it goes, and gives the reader back.
+fn decode<T>(
+    compression: Compression,
+    mut raw: Raw<'_>,
+    consume: impl FnOnce(&mut dyn Read) -> io::Result<T>,
+) -> (io::Result<T>, Raw<'_>) {
+    match compression {
+        Compression::None => (consume(&mut raw), raw),
+        Compression::Gzip => {
+            let mut decoder = flate2::bufread::MultiGzDecoder::new(raw);
+            let consumed = consume(&mut decoder);
+            (consumed, decoder.into_inner())
+        }
+        Compression::Zstd => {
+            let consumed = zstd::stream::read::Decoder::with_buffer(&mut raw).and_then(|mut decoder| {
+                decoder.window_log_max(LARGEST_WINDOW)?;
+                consume(&mut decoder)
+            });
+            (consumed, raw)
+        }
+    }
+}
