@@ -53,7 +53,6 @@ pub mod plan;
 pub mod platform;
 pub mod reference;
 pub mod store;
-#[allow(dead_code, reason = "layers are read with it from the next commit on")]
 mod tar;
 pub mod text;
 pub mod transfer;

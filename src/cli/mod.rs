@@ -18,6 +18,7 @@ mod save;
 mod tag;
 mod tree;
 mod ui;
+mod unpack;
 mod verify;
 mod write;
 
@@ -91,6 +92,8 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Say whether docker, podman, containerd and skopeo will load an archive
     Check(check::CheckArgs),
+    /// Unpack the file system of an image into a directory
+    Unpack(unpack::UnpackArgs),
     /// Print the version
     Version,
 }
@@ -112,6 +115,7 @@ impl Command {
             Self::Gc(_) => "gc",
             Self::Check(_) => "check",
             Self::Diff(_) => "diff",
+            Self::Unpack(_) => "unpack",
             Self::Version => "version",
         }
     }
@@ -223,6 +227,7 @@ fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
         Command::Gc(args) => gc::run(args, session),
         Command::Diff(args) => diff::run(args, session),
         Command::Check(args) => check::run(args, session),
+        Command::Unpack(args) => unpack::run(args, session),
         Command::Version => Ok(Report::version()),
     }
 }

@@ -20,6 +20,7 @@ pub mod open;
 mod referred;
 pub mod rm;
 pub mod target;
+pub mod unpack;
 pub mod verify;
 
 use crate::digest::Digest;

@@ -26,6 +26,9 @@ use crate::text::escaped;
 /// The verb of failures to write a temporary file; the path is the directory, which the user can choose.
 pub(crate) const TEMPORARY: &str = "write a temporary file in";
 
+/// The verb of failures to make a directory of an image; the path is the one that the user gave.
+pub(crate) const UNPACK: &str = "unpack to";
+
 /// Where a store is, for messages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Location {
@@ -229,6 +232,9 @@ impl StoreError {
                 }
                 io::ErrorKind::PermissionDenied if *action == "read" => Some("check who may read it".to_owned()),
                 io::ErrorKind::PermissionDenied => Some("check who may write there".to_owned()),
+                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory if *action == UNPACK => {
+                    Some("give a directory that is not there yet, or is empty".to_owned())
+                }
                 io::ErrorKind::ReadOnlyFilesystem => {
                     Some("the medium is read-only: give another place with -o".to_owned())
                 }

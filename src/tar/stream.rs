@@ -61,6 +61,11 @@ impl<R: BufRead> Stream<R> {
         Self { from, at: 0, content: 0, padding: 0, extensions: Extensions::default(), ended: false }
     }
 
+    /// Returns what it reads from.
+    pub(crate) const fn source(&self) -> &R {
+        &self.from
+    }
+
     /// Returns the next entry; what was not read of the last one's content is passed over. `None` at the end of the tar,
     /// where the reader may still hold padding.
     ///
