@@ -57,7 +57,8 @@ pub(super) fn read<T>(
         let hasher = expected.algorithm().hasher();
         let mut chunks = Chunks { full, empty, chunk: Vec::new(), used: 0, hasher, allowance, cancel };
         let worked = work(&mut chunks).and_then(|result| chunks.drain().map(|()| result));
-        let Chunks { hasher, .. } = chunks; // with the channel closed, the other thread ends
+        let Chunks { full, empty, hasher, .. } = chunks;
+        drop((full, empty)); // with its channels closed, the other thread ends
         let read: Result<(), StoreError> = producer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         match (read, worked) {
             // what follows from a limit or a wish to stop is told as that

@@ -37,9 +37,9 @@ const MOST_LATER: usize = 16 << 20;
 /// What becomes of directories on the way that are not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// They are made, as a layer may leave out the entries of directories.
+    /// They are made, as a layer may leave out the entries of directories. What is no directory is in the way.
     Make,
-    /// Then nothing lies below either.
+    /// Then nothing lies below either, nor below what is no directory.
     Leave,
 }
 
@@ -160,7 +160,9 @@ impl Tree {
             if part == b".." {
                 // never by the system: the directory could have been moved
                 real.pop();
-                at = self.open_real(&real)?;
+                at = self
+                    .open_real(&real)
+                    .map_err(|error| Fault::io("open", self.path_of(&slices(&real), b""))(error))?;
                 continue;
             }
             let failed = |error| Fault::io("open", self.path_of(&slices(&real), &part))(error);
@@ -178,6 +180,7 @@ impl Tree {
                 Err(Errno::NOTDIR | Errno::LOOP) => {
                     let target = match rustix::fs::readlinkat(&at, &part[..], Vec::new()) {
                         Ok(target) => target.into_bytes(),
+                        Err(Errno::INVAL) if missing == Missing::Leave => return Ok(None),
                         Err(Errno::INVAL) => {
                             let path = [&slices(&real)[..], &[&part]].concat().join(&b'/');
                             let path = quoted(&String::from_utf8_lossy(&path));
@@ -212,12 +215,11 @@ impl Tree {
         rustix::fs::openat(&self.root, ".", DIRECTORY, Mode::empty()).map_err(Fault::io("open", &self.path))
     }
 
-    /// Opens a directory by parts that are known to be directories.
-    fn open_real(&self, real: &[Vec<u8>]) -> Result<OwnedFd, Fault> {
-        let mut at = self.open_root()?;
+    /// Opens a directory by the parts that it had when it was found, none of them a link.
+    fn open_real(&self, real: &[Vec<u8>]) -> Result<OwnedFd, Errno> {
+        let mut at = rustix::fs::openat(&self.root, ".", DIRECTORY, Mode::empty())?;
         for part in real {
-            at = rustix::fs::openat(&at, &part[..], DIRECTORY, Mode::empty())
-                .map_err(|error| Fault::io("open", self.path_of(&slices(real), b""))(error))?;
+            at = rustix::fs::openat(&at, &part[..], DIRECTORY, Mode::empty())?;
         }
         Ok(at)
     }
@@ -250,12 +252,15 @@ impl Tree {
         let mut later: Vec<(u64, Later)> = self.later.drain().collect();
         later.sort_by_key(|(_, later)| std::cmp::Reverse(later.real.len()));
         for (inode, Later { real, mode }) in later {
-            let parts = slices(&real);
-            let path = self.path_of(&parts, b"");
-            let Some(directory) = self.resolve(&parts, Missing::Leave)? else { continue };
+            let failed = |error| Fault::io("set the mode of", self.path_of(&slices(&real), b""))(error);
+            let directory = match self.open_real(&real) {
+                Ok(directory) => directory,
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue, // it was removed
+                Err(error) => return Err(failed(error)),
+            };
             // another one may have come in its place
-            if directory.inode == inode {
-                rustix::fs::fchmod(directory.handle(), mode).map_err(Fault::io("set the mode of", path))?;
+            if rustix::fs::fstat(&directory).map_err(failed)?.st_ino == inode {
+                rustix::fs::fchmod(&directory, mode).map_err(failed)?;
             }
         }
         Ok(())
