@@ -1,13 +1,14 @@
 //! `barge unpack`
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use barge::ops::Error;
-use barge::ops::choose::choose_image;
-use barge::ops::open::open;
-use barge::ops::unpack::{DEFAULT_FILES, Options, Owners, Unpacked, unpack};
+use barge::ops::choose::{Chosen, choose_image};
+use barge::ops::open::{Store, open};
+use barge::ops::unpack::{DEFAULT_FILES, Options, Owners, Unpacked, check_free, take_file, unpack};
 use barge::platform::PlatformFilter;
-use barge::store::{Durability, Source as _};
+use barge::store::{Durability, Source as _, StoreError};
 use barge::text::{escaped, human_size, quoted};
 use clap::Args;
 use serde_json::{Value, json};
@@ -24,11 +25,14 @@ use super::report::Report;
 #[command(after_help = "\
 Examples:
   barge unpack bundle.tar:app:v1 rootfs --platform linux/arm64
-  barge unpack dist rootfs --no-same-owner --json | jq .results")]
+  barge unpack dist - --file /etc/os-release")]
 pub(crate) struct UnpackArgs {
     /// Which image of an index: os/arch[/variant], or local [default: the only one]
     #[arg(long, value_name = "PLATFORM")]
     platform: Vec<String>,
+    /// Take out this one file alone, and write it to DIR, or to standard output for -
+    #[arg(long, value_name = "PATH")]
+    file: Option<String>,
     /// How much the image may unpack to: a number of bytes, or with K, M, G or T
     #[arg(long, value_name = "SIZE", default_value = "100G", value_parser = size)]
     max_size: u64,
@@ -44,7 +48,7 @@ pub(crate) struct UnpackArgs {
     /// The image
     #[arg(value_name = "REF")]
     reference: String,
-    /// The directory to make; it may be there when it is empty
+    /// The directory to make; it may be there when it is empty. With --file, the file to make
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }
@@ -52,6 +56,12 @@ pub(crate) struct UnpackArgs {
 pub(crate) fn run(args: &UnpackArgs, session: &Session<'_>) -> Result<Report, Error> {
     let platforms = PlatformFilter::parse(args.platform.iter().map(String::as_str))
         .map_err(|error| Error::Usage { hint: error.hint(), message: error.to_string() })?;
+    if args.directory.as_os_str() == "-" && args.file.is_none() {
+        return Err(Error::Usage {
+            message: "cannot unpack to standard output: a directory is made".to_owned(),
+            hint: Some("write ./- for a directory of that name, or take one file with --file".to_owned()),
+        });
+    }
     let opened = open(&args.reference, &session.context())?;
     let image = choose_image(&opened.store, opened.selector.as_ref(), &platforms)?;
     let digest = image.descriptor.digest().to_string();
@@ -65,13 +75,10 @@ pub(crate) fn run(args: &UnpackArgs, session: &Session<'_>) -> Result<Report, Er
             ..Report::default()
         });
     }
-    let options = Options {
-        owners: if args.no_same_owner { Owners::Mine } else { Owners::IfRoot },
-        size: args.max_size,
-        files: args.max_files,
-        durability: if args.no_sync { Durability::Unsynced } else { Durability::Synced },
-    };
-    let unpacked = unpack(&opened.store, &image, &args.directory, &options, &session.cancel, &session.ui)?;
+    if let Some(file) = &args.file {
+        return take(args, file, &opened.store, &image, session);
+    }
+    let unpacked = unpack(&opened.store, &image, &args.directory, &options(args), &session.cancel, &session.ui)?;
     session.ui.finish();
     let (layers, entries, bytes) = (unpacked.layers, unpacked.entries, unpacked.bytes);
     session.ui.say(&format!(
@@ -87,6 +94,59 @@ pub(crate) fn run(args: &UnpackArgs, session: &Session<'_>) -> Result<Report, Er
     report.stats.insert("bytes".to_owned(), json!(bytes));
     report.stats.insert("entries".to_owned(), json!(entries));
     Ok(report)
+}
+
+fn options(args: &UnpackArgs) -> Options {
+    Options {
+        owners: if args.no_same_owner { Owners::Mine } else { Owners::IfRoot },
+        size: args.max_size,
+        files: args.max_files,
+        durability: if args.no_sync { Durability::Unsynced } else { Durability::Synced },
+    }
+}
+
+/// Takes one file out.
+fn take(args: &UnpackArgs, file: &str, source: &Store, image: &Chosen, session: &Session<'_>) -> Result<Report, Error> {
+    let to = args.directory.as_path();
+    let is_stdout = to.as_os_str() == "-";
+    if is_stdout && session.global.json {
+        return Err(Error::Usage {
+            message: "cannot write the file and JSON to standard output".to_owned(),
+            hint: Some("give a file instead of -, or leave --json out".to_owned()),
+        });
+    }
+    if !is_stdout {
+        check_free(to)?;
+    }
+    let beside = match to.parent() {
+        // what is in memory on many machines is no place for a file of any size (FHS 3.0, "/var/tmp")
+        _ if is_stdout => session.global.tmpdir.as_deref().unwrap_or(Path::new("/var/tmp")),
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let taken = take_file(source, image, file, beside, &options(args), &session.cancel, &session.ui)?;
+    session.ui.finish();
+    let (digest, size) = (taken.digest.to_string(), taken.size);
+    let platform = taken.platform.as_ref().map(ToString::to_string);
+    if is_stdout {
+        let mut out = std::io::stdout().lock();
+        match taken.copy_to(&mut out).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                return Err(StoreError::io("write", "standard output")(error).into());
+            }
+            _ => return Ok(Report::default()),
+        }
+    }
+    taken.save_as(to)?;
+    let shown = escaped(&to.to_string_lossy());
+    session.ui.say(&format!("took {} out of {} to {shown}: {}", quoted(file), image.describe(), human_size(size)));
+    let place = source.location().to_string();
+    Ok(Report {
+        text: format!("{digest}\n").into_bytes(),
+        results: vec![json!({"place": place, "file": file, "to": to.to_string_lossy(), "digest": digest,
+            "platform": platform, "bytes": size, "dryRun": false})],
+        ..Report::default()
+    })
 }
 
 fn as_json(place: &str, unpacked: &Unpacked) -> Value {

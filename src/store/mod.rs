@@ -26,7 +26,7 @@ use crate::text::escaped;
 /// The verb of failures to write a temporary file; the path is the directory, which the user can choose.
 pub(crate) const TEMPORARY: &str = "write a temporary file in";
 
-/// The verb of failures to make a directory of an image; the path is the one that the user gave.
+/// The verb of failures to find room for what is unpacked; the path is the one that the user gave.
 pub(crate) const UNPACK: &str = "unpack to";
 
 /// Where a store is, for messages.
@@ -235,6 +235,7 @@ impl StoreError {
                 io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory if *action == UNPACK => {
                     Some("give a directory that is not there yet, or is empty".to_owned())
                 }
+                io::ErrorKind::AlreadyExists if *action == UNPACK => Some("give a name that is free".to_owned()),
                 io::ErrorKind::ReadOnlyFilesystem => {
                     Some("the medium is read-only: give another place with -o".to_owned())
                 }

@@ -208,6 +208,10 @@ fn directories_keep_their_times_whatever_happens_in_them() {
         .file("implied/z", b"");
     let upper = Tar::new()
         .file("a/new", b"")
+        .symlink("a/way", "b")
+        .file("a/way", b"")
+        .directory("a/way/")
+        .hard_link("a/way", "a/one")
         .file("a/b/.wh.two", b"")
         .file("a/implied/z", b"")
         .directory("late/sub/")

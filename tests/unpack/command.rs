@@ -5,11 +5,11 @@ use std::process::{Command, Output};
 use super::tar::{Block, Tar};
 use super::*;
 
-fn barge(arguments: &[&str]) -> Output {
+pub(super) fn barge(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_barge")).args(arguments).env_remove("BARGE_LAYOUT").output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
@@ -67,6 +67,7 @@ fn each_failure_has_its_exit_code() {
         (&["unpack", &good, &root, "--platform", "linux/s390x"], 3, "cannot find linux/s390x"),
         (&["unpack", "/nothing/there", &root], 3, "cannot find"),
         (&["unpack", &evil, &root], 4, "the entry \"../a\" at byte 0: its name climbs with `..`"),
+        (&["unpack", &good, "-"], 2, "cannot unpack to standard output"),
         (&["unpack", &good, &root, "--max-size", "1K"], 9, "raise the limit with --max-size"),
         (&["unpack", &good, &root, "--max-files", "0"], 9, "raise the limit with --max-files"),
         (&["unpack", &good, &root, "--max-size", "1X"], 2, "is no unit"),

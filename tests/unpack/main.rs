@@ -8,6 +8,7 @@ mod command;
 mod debian;
 mod hostile;
 mod limits;
+mod pick;
 #[path = "../support/tar.rs"]
 mod tar;
 

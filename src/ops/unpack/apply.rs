@@ -32,6 +32,8 @@ pub(super) struct Applier<'a> {
     keeper: Keeper,
     cancel: &'a Cancel,
     most_files: u64,
+    /// Whether the present entry has removed what names could lead through.
+    ways_changed: bool,
     /// What the entry of the root itself says.
     root: Option<Attributes>,
     /// Entries so far, whiteouts among them.
@@ -66,7 +68,7 @@ impl<'a> Applier<'a> {
     /// Starts with an empty tree.
     pub(super) fn new(tree: Tree, options: &Options, cancel: &'a Cancel) -> Self {
         let keeper = Keeper::new(options.owners);
-        Self { tree, keeper, cancel, most_files: options.files, root: None, entries: 0, bytes: 0 }
+        Self { tree, keeper, cancel, most_files: options.files, ways_changed: false, root: None, entries: 0, bytes: 0 }
     }
 
     /// Applies one layer.
@@ -81,8 +83,11 @@ impl<'a> Applier<'a> {
             if self.cancel.is_cancelled() {
                 return Err(StoreError::Cancelled.into());
             }
-            let bounded = self.count().and_then(|()| stream.source().check(entry.size));
-            bounded.and_then(|()| self.entry(&entry, &mut stream)).map_err(|fault| fault.at(&entry.what()))?;
+            self.entries += 1;
+            super::check_files(self.entries, self.most_files)
+                .and_then(|()| stream.source().check(entry.size))
+                .and_then(|()| self.entry(&entry, &mut stream))
+                .map_err(|fault| fault.at(&entry.what()))?;
         }
         self.tree.leave()
     }
@@ -99,17 +104,6 @@ impl<'a> Applier<'a> {
         let mode = Mode::from_raw_mode(root.mode);
         self.keeper.on_directory(self.tree.root(), &root, mode, &path)?;
         Ok(self.keeper.skipped)
-    }
-
-    fn count(&mut self) -> Result<(), Fault> {
-        self.entries += 1;
-        if self.entries <= self.most_files {
-            return Ok(());
-        }
-        Err(Fault::Refused {
-            reason: format!("the image has more than {} files: it may be a bomb", self.most_files),
-            hint: "if it is not, raise the limit with --max-files".to_owned(),
-        })
     }
 
     fn entry<R: BufRead>(&mut self, entry: &StreamEntry, stream: &mut Stream<R>) -> Result<(), Fault> {
@@ -139,7 +133,8 @@ impl<'a> Applier<'a> {
                 let spot = Spot { parent: &directory, name, path };
                 self.make(&spot, entry, stream)?;
                 self.tree.mark(directory.inode, name);
-                Ok(())
+                // not before it is made: the directory is to get its time back after that
+                if std::mem::take(&mut self.ways_changed) { self.tree.leave() } else { Ok(()) }
             }
         }
     }
@@ -173,7 +168,8 @@ impl<'a> Applier<'a> {
         let Some(standing) = spot.standing()? else { return Ok(()) };
         remove::whole(spot.parent.handle(), spot.name).map_err(Fault::io("remove", &spot.path))?;
         // another file says nothing about where names lead
-        if FileType::from_raw_mode(standing.st_mode) == FileType::RegularFile { Ok(()) } else { self.tree.leave() }
+        self.ways_changed |= FileType::from_raw_mode(standing.st_mode) != FileType::RegularFile;
+        Ok(())
     }
 
     fn directory(&mut self, spot: &Spot<'_>, wanted: &Attributes) -> Result<(), Fault> {

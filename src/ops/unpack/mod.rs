@@ -8,6 +8,8 @@
 //! attributes  owners, modes, extended attributes, times
 //! remove      what a whiteout hides or an entry replaces
 //! staging     all of this under a temporary name, which becomes the real one at the end
+//! outline     the names alone, in memory
+//! pick        one file, found by its outline
 //! ```
 //!
 //! Entries are written before the end of their layer was checked: so nobody sees them before everything is, and nothing
@@ -18,14 +20,19 @@ mod attributes;
 mod chunks;
 mod fault;
 mod names;
+mod outline;
+mod pick;
 mod remove;
 mod staging;
 mod tree;
 
 use std::path::{Path, PathBuf};
 
+pub use self::pick::{Taken, check_free, take_file};
+
 use self::apply::Applier;
 use self::chunks::Allowance;
+use self::fault::Fault;
 use self::staging::Staging;
 use self::tree::Tree;
 use super::Error;
@@ -35,7 +42,7 @@ use crate::content::Descriptor;
 use crate::digest::Digest;
 use crate::media::Role;
 use crate::platform::Platform;
-use crate::store::{Durability, Source, StoreError};
+use crate::store::{Durability, Location, Source, StoreError};
 use crate::text::human_size;
 use crate::transfer::{Event, Observer, Outcome};
 
@@ -115,6 +122,23 @@ struct Layer {
     about: String,
 }
 
+impl Layer {
+    fn error(&self, fault: Fault, place: &Location) -> Error {
+        fault.into_error(&self.descriptor.digest().to_string(), self.about.clone(), place)
+    }
+}
+
+/// Checks a count of entries against the limit.
+fn check_files(entries: u64, most: u64) -> Result<(), Fault> {
+    if entries <= most {
+        return Ok(());
+    }
+    Err(Fault::Refused {
+        reason: format!("the image has more than {most} files: it may be a bomb"),
+        hint: "if it is not, raise the limit with --max-files".to_owned(),
+    })
+}
+
 /// Unpacks an image to a directory that is not there yet, or empty. It gets its name when every layer was read to its end
 /// and is what its digest and its diff_id say.
 ///
@@ -162,7 +186,7 @@ fn fill(
         let content = layer.descriptor.content();
         let reader = source.open(&content)?.cancelled_by(cancel).metered_by(&meter);
         chunks::read(reader, source.location(), &layer.diff_id, &mut allowance, cancel, |chunks| applier.layer(chunks))
-            .map_err(|fault| fault.into_error(&content.digest.to_string(), layer.about.clone(), source.location()))?;
+            .map_err(|fault| layer.error(fault, source.location()))?;
         observer.hear(Event::Finished { content: &content, about: &layer.about, outcome: Outcome::Written });
     }
     let (entries, bytes) = (applier.entries, applier.bytes);

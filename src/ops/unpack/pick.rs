@@ -1,0 +1,191 @@
+//! One file of an image, without the others.
+//!
+//! All layers are read once for their names: links, whiteouts and upper layers decide where a path leads. Then the one
+//! layer that holds the content is read again. Both times every byte is checked, and what is found gets its name only
+//! after that.
+
+use std::io::{self, Seek as _, Write};
+use std::path::Path;
+
+use rustix::fs::Mode;
+use tempfile::NamedTempFile;
+
+use super::chunks::{self, Allowance};
+use super::fault::Fault;
+use super::names;
+use super::outline::{Found, Held, Outline};
+use super::tree::times;
+use super::{Layer, Options, layers};
+use crate::blob::Cancel;
+use crate::digest::Digest;
+use crate::ops::Error;
+use crate::ops::choose::Chosen;
+use crate::platform::Platform;
+use crate::store::{Durability, Source, StoreError, TEMPORARY, UNPACK};
+use crate::tar::header::Attributes;
+use crate::tar::stream::Stream;
+use crate::text::quoted;
+use crate::transfer::{Event, Observer};
+
+/// A file that was taken out of an image: whole, checked, and still without a name.
+#[derive(Debug)]
+pub struct Taken {
+    /// The manifest of the image.
+    pub digest: Digest,
+    /// Its platform, if it says one.
+    pub platform: Option<Platform>,
+    /// The size of the file in bytes.
+    pub size: u64,
+    attributes: Attributes,
+    durability: Durability,
+    content: NamedTempFile,
+}
+
+/// Takes one file out of an image: the one that a program in it would find under this path, links followed. Its content
+/// is kept in a temporary file in `directory` until it is saved or copied.
+///
+/// # Errors
+/// [`Error::Absent`] when the path leads to no file; else as [`super::unpack`].
+pub fn take_file(
+    source: &dyn Source,
+    image: &Chosen,
+    path: &str,
+    directory: &Path,
+    options: &Options,
+    cancel: &Cancel,
+    observer: &dyn Observer,
+) -> Result<Taken, Error> {
+    let parts = names::parts(path.as_bytes()).map_err(|reason| Error::Usage {
+        message: format!("cannot look for {}: it {reason}", quoted(path)),
+        hint: Some("give the path from the root of the image".to_owned()),
+    })?;
+    let layers = layers(source, image)?;
+    let bytes = layers.iter().map(|layer| layer.descriptor.size()).sum();
+    observer.hear(Event::Begun { pieces: layers.len() as u64, bytes });
+    let task = Task { source, layers: &layers, options, cancel };
+    let outline = task.outline(observer);
+    observer.hear(Event::Ended);
+    let held = match outline?.find(&parts) {
+        Found::File(held) => held,
+        other => return Err(no_file(source, image, path, &other)),
+    };
+    let mut content = tempfile::Builder::new()
+        .prefix(".barge-")
+        .tempfile_in(directory)
+        .map_err(StoreError::io(TEMPORARY, directory))?;
+    let (attributes, size) = task.content(held, &mut content)?;
+    let (digest, platform) = (*image.descriptor.digest(), image.platform.clone());
+    Ok(Taken { digest, platform, size, attributes, durability: options.durability, content })
+}
+
+fn no_file(source: &dyn Source, image: &Chosen, path: &str, found: &Found) -> Error {
+    let (cause, hint) = match found {
+        Found::Directory => {
+            (Some("it is a directory".to_owned()), Some("unpack the image, or name a file in it".to_owned()))
+        }
+        Found::Other(kind) => (Some(format!("it is {kind}")), None),
+        _ => (Some("no layer has it, or an upper one hides it".to_owned()), None),
+    };
+    let place = source.location();
+    Error::Absent {
+        message: format!("cannot take {} out of {} in {place}", quoted(path), image.describe()),
+        cause,
+        hint,
+    }
+}
+
+struct Task<'a> {
+    source: &'a dyn Source,
+    layers: &'a [Layer],
+    options: &'a Options,
+    cancel: &'a Cancel,
+}
+
+impl Task<'_> {
+    /// Reads all layers for their names.
+    fn outline(&self, observer: &dyn Observer) -> Result<Outline, Error> {
+        let meter = |bytes| observer.hear(Event::Advanced { bytes });
+        let mut outline = Outline::new();
+        let mut entries = 0;
+        let mut allowance = Allowance { limit: self.options.size, left: self.options.size };
+        for (at, layer) in self.layers.iter().enumerate() {
+            let reader = self.source.open(&layer.descriptor.content())?.cancelled_by(self.cancel).metered_by(&meter);
+            let place = self.source.location();
+            chunks::read(reader, place, &layer.diff_id, &mut allowance, self.cancel, |chunks| {
+                let mut stream = Stream::new(chunks);
+                while let Some(entry) = stream.next().map_err(|error| Fault::tar(error, Default::default))? {
+                    entries += 1;
+                    super::check_files(entries, self.options.files)?;
+                    outline.add(at, &entry).map_err(|reason| Fault::Layer(reason).at(&entry.what()))?;
+                }
+                Ok(())
+            })
+            .map_err(|fault| layer.error(fault, place))?;
+        }
+        Ok(outline)
+    }
+
+    /// Reads one layer for the content of one entry.
+    fn content(&self, held: Held, to: &mut NamedTempFile) -> Result<(Attributes, u64), Error> {
+        let layer = &self.layers[held.layer];
+        let place = self.source.location();
+        let reader = self.source.open(&layer.descriptor.content())?.cancelled_by(self.cancel);
+        let mut allowance = Allowance { limit: self.options.size, left: self.options.size };
+        chunks::read(reader, place, &layer.diff_id, &mut allowance, self.cancel, |chunks| {
+            let mut stream = Stream::new(chunks);
+            let path = to.path().to_path_buf();
+            while let Some(entry) = stream.next().map_err(|error| Fault::tar(error, Default::default))? {
+                if entry.at == held.at {
+                    stream.copy_content(to).map_err(|error| Fault::tar(error, || path))?;
+                    return Ok((entry.attributes, entry.size));
+                }
+            }
+            Err(Fault::Layer("it changed while it was read".to_owned()))
+        })
+        .map_err(|fault| layer.error(fault, place))
+    }
+}
+
+impl Taken {
+    /// Gives the file its name, with the permissions and the time that it has in the image, and you as its owner.
+    ///
+    /// # Errors
+    /// When something has that name already, or the machine fails.
+    pub fn save_as(self, path: &Path) -> Result<(), StoreError> {
+        // without its owner, setuid would lend out somebody else's rights
+        let mode = Mode::from_raw_mode(self.attributes.mode & 0o777);
+        let file = self.content.as_file();
+        rustix::fs::fchmod(file, mode).map_err(|error| StoreError::io("write", path)(error.into()))?;
+        rustix::fs::futimens(file, &times(self.attributes.mtime))
+            .map_err(|error| StoreError::io("write", path)(error.into()))?;
+        if self.durability == Durability::Synced {
+            file.sync_all().map_err(StoreError::io("write", path))?;
+        }
+        match self.content.persist_noclobber(path) {
+            Ok(_) => Ok(()),
+            Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => Err(is_there(path)),
+            Err(failed) => Err(StoreError::io("write", path)(failed.error)),
+        }
+    }
+
+    /// Writes the content.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn copy_to(mut self, to: &mut dyn Write) -> io::Result<()> {
+        self.content.rewind()?;
+        io::copy(&mut self.content, to).map(|_| ())
+    }
+}
+
+/// Checks that nothing stands where a file is to be saved.
+///
+/// # Errors
+/// When something does.
+pub fn check_free(path: &Path) -> Result<(), StoreError> {
+    if std::fs::symlink_metadata(path).is_ok() { Err(is_there(path)) } else { Ok(()) }
+}
+
+fn is_there(path: &Path) -> StoreError {
+    StoreError::io(UNPACK, path)(io::Error::new(io::ErrorKind::AlreadyExists, "it is there already"))
+}
