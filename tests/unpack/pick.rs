@@ -6,18 +6,20 @@ use super::command::{barge, text};
 use super::tar::{Block, Tar};
 use super::*;
 
-fn take(source: &Memory, path: &str) -> Result<Taken, Error> {
+/// Takes a file, with the directory that it is kept in meanwhile.
+fn take(source: &Memory, path: &str) -> Result<(Taken, tempfile::TempDir), Error> {
     let image = choose_image(source, None, &PlatformFilter::All)?;
     let directory = tempfile::tempdir().unwrap();
     let taken = take_file(source, &image, path, directory.path(), &options(), &Cancel::default(), &Deaf);
     let left = fs::read_dir(directory.path()).unwrap().count();
     assert_eq!(left, usize::from(taken.is_ok()), "a failure leaves nothing");
-    taken.inspect(|_| drop(directory.keep()))
+    Ok((taken?, directory))
 }
 
 fn content(source: &Memory, path: &str) -> Result<Vec<u8>, String> {
     let mut content = Vec::new();
-    take(source, path).map_err(|error| told(&error))?.copy_to(&mut content).unwrap();
+    let (taken, _directory) = take(source, path).map_err(|error| told(&error))?;
+    taken.copy_to(&mut content).unwrap();
     Ok(content)
 }
 
