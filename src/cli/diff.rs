@@ -1,7 +1,7 @@
 //! `barge diff`
 
 use barge::ops::Error;
-use barge::ops::diff::{Difference, Side, diff};
+use barge::ops::diff::{Depth, Difference, Side, diff};
 use barge::store::Source as _;
 use clap::Args;
 use serde_json::{Value, json};
@@ -15,9 +15,12 @@ use super::report::Report;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  barge diff dist:app:v1 dist:app:v2
+  barge diff --files dist:app:v1 dist:app:v2
   barge diff bundle.tar /srv/images && echo nothing to do")]
 pub(crate) struct DiffArgs {
+    /// Compare the files of the layers as well: paths, kinds, modes, owners, times, content
+    #[arg(long)]
+    files: bool,
     /// An image, or a place
     #[arg(value_name = "A")]
     first: String,
@@ -34,7 +37,12 @@ pub(crate) fn run(args: &DiffArgs, session: &Session<'_>) -> Result<Report, Erro
     };
     let first = Side { source: one, selector: one_selector.as_ref() };
     let second = Side { source: other, selector: other_selector.as_ref() };
-    let differences = diff(first, second)?;
+    let depth = match args.files {
+        true => Depth::Files { cancel: &session.cancel, observer: &session.ui },
+        false => Depth::Documents,
+    };
+    let differences = diff(first, second, depth)?;
+    session.ui.finish();
     let mut report = Report { differs: !differences.is_empty(), ..Report::default() };
     for difference in &differences {
         report.text.extend(as_text(difference).into_bytes());

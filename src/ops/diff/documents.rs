@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::super::Error;
 use super::super::choose::platform_of;
-use super::Difference;
+use super::{Depth, Difference, files};
 use crate::content::{Descriptor, Kind};
 use crate::document::{Body, Document, Manifest};
 use crate::json;
+use crate::media::Role;
 use crate::store::{Source, StoreError, read_document, read_small};
 
 /// What is compared: where it is, and which.
@@ -26,6 +27,7 @@ pub(super) fn compare(
     first: Held<'_>,
     second: Held<'_>,
     path: &[String],
+    depth: Depth<'_>,
     found: &mut Vec<Difference>,
 ) -> Result<(), Error> {
     // what is to do, so that a deep image costs no stack
@@ -42,6 +44,14 @@ pub(super) fn compare(
         match (a.body(), b.body()) {
             (Body::Manifest(a_manifest), Body::Manifest(b_manifest)) => {
                 manifests((one_source, a_manifest), (other_source, b_manifest), &path, found)?;
+                let layers = |manifest: &Manifest| manifest.layers.iter().map(|l| *l.digest()).collect::<Vec<_>>();
+                if let Depth::Files { cancel, observer } = depth
+                    && layers(a_manifest) != layers(b_manifest)
+                    && [a_manifest, b_manifest].iter().all(|manifest| has_files(manifest))
+                {
+                    let (one, other) = ((one_source, &one, &a), (other_source, &other, &b));
+                    files::compare(one, other, &path, cancel, observer, found)?;
+                }
             }
             _ => {
                 let (mut one_by, mut other_by) = (entries(one_source, &one, &a), entries(other_source, &other, &b));
@@ -106,6 +116,12 @@ fn platform(source: &dyn Source, entry: &Descriptor) -> String {
     };
     let platform = stated.cloned().or_else(read).filter(|platform| !platform.architecture.is_empty());
     platform.map_or_else(|| entry.media_type().to_string(), |platform| platform.to_string())
+}
+
+/// Returns whether a manifest is an image's, with a root file system.
+fn has_files(manifest: &Manifest) -> bool {
+    let config = manifest.config.as_ref().is_some_and(|config| config.content().kind == Kind::Config);
+    config && manifest.layers.iter().all(|layer| matches!(layer.media_type().role(), Role::Layer(_)))
 }
 
 fn manifests(
@@ -188,7 +204,13 @@ fn shorten(text: &str) -> String {
     }
 }
 
-fn note(found: &mut Vec<Difference>, path: &[String], below: &[&str], first: Option<String>, second: Option<String>) {
+pub(super) fn note(
+    found: &mut Vec<Difference>,
+    path: &[String],
+    below: &[&str],
+    first: Option<String>,
+    second: Option<String>,
+) {
     let path = path.iter().cloned().chain(below.iter().map(|name| (*name).to_owned())).collect();
     found.push(Difference { path, first, second });
 }

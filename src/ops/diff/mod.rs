@@ -1,18 +1,22 @@
 //! `diff`: in what two images, or the images of two places, differ.
 //!
-//! Equal digests are equal content, so only what differs is read: indexes, manifests, configs. What is found is a flat list
-//! in the order of the documents, each difference with the path that leads to it.
+//! Equal digests are equal content, so only what differs is read: indexes, manifests, configs, and when it is asked for the
+//! layers, file by file. What is found is a flat list in the order of the documents, each difference with the path that leads
+//! to it.
 
 mod documents;
+mod files;
 
 use std::collections::BTreeMap;
 
 use super::Error;
 use super::lookup::{is_attached, name_of, select_one};
+use crate::blob::Cancel;
 use crate::content::Descriptor;
 use crate::reference::Selector;
 use crate::store::Source;
 use crate::text::escaped;
+use crate::transfer::Observer;
 
 /// One difference. Where only one side has something, the other is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,29 @@ pub struct Difference {
     pub first: Option<String>,
     /// What the second side has.
     pub second: Option<String>,
+}
+
+/// How far down to compare.
+#[derive(Clone, Copy)]
+pub enum Depth<'a> {
+    /// Documents: indexes, manifests, configs.
+    Documents,
+    /// The files of the layers as well: they are read and checked.
+    Files {
+        /// A request to stop.
+        cancel: &'a Cancel,
+        /// Who hears of progress.
+        observer: &'a dyn Observer,
+    },
+}
+
+impl std::fmt::Debug for Depth<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Documents => "Documents",
+            Self::Files { .. } => "Files",
+        })
+    }
 }
 
 /// One side of a comparison.
@@ -45,11 +72,11 @@ impl std::fmt::Debug for Side<'_> {
 ///
 /// # Errors
 /// When an image is not there, or a document that differs cannot be read.
-pub fn diff(first: Side<'_>, second: Side<'_>) -> Result<Vec<Difference>, Error> {
+pub fn diff(first: Side<'_>, second: Side<'_>, depth: Depth<'_>) -> Result<Vec<Difference>, Error> {
     let mut found = Vec::new();
     if first.selector.is_some() || second.selector.is_some() {
         let (one, other) = (select_one(first.source, first.selector)?, select_one(second.source, second.selector)?);
-        documents::compare((first.source, &one), (second.source, &other), &[], &mut found)?;
+        documents::compare((first.source, &one), (second.source, &other), &[], depth, &mut found)?;
         return Ok(found);
     }
     let (one, other) = (named(first.source)?, named(second.source)?);
@@ -59,7 +86,7 @@ pub fn diff(first: Side<'_>, second: Side<'_>) -> Result<Vec<Difference>, Error>
     for name in names {
         let path = vec![escaped(name)];
         match (one.get(name), other.get(name)) {
-            (Some(a), Some(b)) => documents::compare((first.source, a), (second.source, b), &path, &mut found)?,
+            (Some(a), Some(b)) => documents::compare((first.source, a), (second.source, b), &path, depth, &mut found)?,
             (a, b) => {
                 let digest = |root: Option<&Descriptor>| root.map(|root| root.digest().to_string());
                 found.push(Difference { path, first: digest(a), second: digest(b) });

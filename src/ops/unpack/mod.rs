@@ -19,6 +19,7 @@ mod apply;
 mod attributes;
 mod chunks;
 mod fault;
+mod files;
 mod names;
 mod outline;
 mod pick;
@@ -28,6 +29,7 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
+pub use self::files::{FileFacts, list_files};
 pub use self::pick::{Taken, check_free, take_file};
 
 use self::apply::Applier;

@@ -71,29 +71,29 @@ impl Outline {
         Self { nodes: vec![Node::Directory(BTreeMap::new())] }
     }
 
-    /// Takes note of an entry.
+    /// Takes note of an entry, and returns the number of what it stands for now; none when it stands for nothing.
     ///
     /// # Errors
     /// In words, when no layer may hold it.
-    pub(super) fn add(&mut self, layer: usize, entry: &StreamEntry) -> Result<(), String> {
+    pub(super) fn add(&mut self, layer: usize, entry: &StreamEntry) -> Result<Option<usize>, String> {
         match Name::parse(&entry.name)? {
-            Name::Meta => Ok(()),
-            Name::Root if entry.kind == EntryKind::Directory => Ok(()),
+            Name::Meta => Ok(None),
+            Name::Root if entry.kind == EntryKind::Directory => Ok(Some(ROOT)),
             Name::Root => Err(format!("it is {} in the place of the root", entry.kind)),
             Name::Opaque(parts) => {
                 if let Some(directory) = self.directory(&parts, Missing::Leave)? {
                     self.hide_all(directory, layer);
                 }
-                Ok(())
+                Ok(None)
             }
             Name::Whiteout(parts, name) => {
                 if let Some(directory) = self.directory(&parts, Missing::Leave)? {
                     self.hide(directory, name, layer);
                 }
-                Ok(())
+                Ok(None)
             }
             Name::Entry(parts, name) => {
-                let Some(directory) = self.directory(&parts, Missing::Make(layer))? else { return Ok(()) };
+                let Some(directory) = self.directory(&parts, Missing::Make(layer))? else { return Ok(None) };
                 let node = match &entry.kind {
                     EntryKind::Directory => match self.child(directory, name).map(|node| (node, &self.nodes[node])) {
                         Some((node, Node::Directory(_))) => node,
@@ -108,9 +108,27 @@ impl Outline {
                 if let Node::Directory(children) = &mut self.nodes[directory] {
                     children.insert(name.into(), Child { node, layer });
                 }
-                Ok(())
+                Ok(Some(node))
             }
         }
+    }
+
+    /// Returns every path from the root, and the number of what it leads to: the root first, then in order.
+    pub(super) fn entries(&self) -> Vec<(Vec<u8>, usize)> {
+        let mut entries = Vec::new();
+        let mut pending = vec![(b"/".to_vec(), ROOT)];
+        while let Some((path, node)) = pending.pop() {
+            if let Node::Directory(children) = &self.nodes[node] {
+                for (name, child) in children.iter().rev() {
+                    let mut below = if node == ROOT { Vec::new() } else { path.clone() };
+                    below.push(b'/');
+                    below.extend_from_slice(name);
+                    pending.push((below, child.node));
+                }
+            }
+            entries.push((path, node));
+        }
+        entries
     }
 
     /// Finds where a path leads, through links as a program in the image would go.
