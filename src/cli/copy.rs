@@ -50,7 +50,7 @@ pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Erro
     }
     let plan = |place: &Place, naming: &Naming| -> Result<_, Error> {
         let target = Target::at(place.clone(), &context, args.write.options(session))?;
-        let copying = copy(std::slice::from_ref(&source), naming, &options, &target.roots()?)?;
+        let copying = copy(std::slice::from_ref(&source), naming, &options)?;
         Ok((target, copying))
     };
     // whatever can be known to fail does so before anything is written

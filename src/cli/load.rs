@@ -44,7 +44,7 @@ pub(crate) fn run(args: &LoadArgs, session: &Session<'_>) -> Result<Report, Erro
     }
     let target = Target::open(args.output.as_deref(), &context, args.write.options(session))?;
     refuse_mixed_output(session, &[&target.location()])?;
-    let copying = copy(&sources, &Naming::Keep, &options, &target.roots()?)?;
+    let copying = copy(&sources, &Naming::Keep, &options)?;
     let mut report = Report::default();
     carry_out(session, target, copying, "load into", &mut report)?;
     Ok(report)

@@ -85,7 +85,7 @@ pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Err
     }
     let target = Target::open(args.output.as_deref(), &context, write)?;
     refuse_mixed_output(session, &[&target.location()])?;
-    let merged = merge(&sources, &options, &target.roots()?)?;
+    let merged = merge(&sources, &options)?;
     for warning in merged.warnings {
         session.ui.hear(Event::Warning(warning));
     }

@@ -88,7 +88,7 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
     let target = Target::create(&args.output, existing, &context, write)?;
     let location = target.location();
     refuse_mixed_output(session, &[&location])?;
-    let copying = copy(&sources, &Naming::Spell, &carry, &[])?;
+    let copying = copy(&sources, &Naming::Spell, &carry)?;
     let mut report = Report::default();
     let file = location.path().filter(|_| !session.global.dry_run && !session.global.quiet);
     let facts = match file {

@@ -104,17 +104,12 @@ pub struct Copying<'a> {
     pub images: Vec<Carried>,
 }
 
-/// Plans a copy. `held` is what the target names already: it decides how names are spelled there.
+/// Plans a copy.
 ///
 /// # Errors
 /// When something cannot be read or is wrong, one name would stand for two images, or one new name is meant for several
 /// images.
-pub fn copy<'a>(
-    sources: &[CopySource<'a>],
-    naming: &Naming,
-    options: &CarryOptions,
-    held: &[Descriptor],
-) -> Result<Copying<'a>, Error> {
+pub fn copy<'a>(sources: &[CopySource<'a>], naming: &Naming, options: &CarryOptions) -> Result<Copying<'a>, Error> {
     let mut plan = Plan::new();
     let mut images = Vec::new();
     let mut labels: BTreeMap<String, (Digest, String)> = BTreeMap::new();
@@ -129,26 +124,19 @@ pub fn copy<'a>(
     refuse_absent_platforms(&images, options)?;
     match naming {
         Naming::Keep | Naming::Spell => {
-            let mut known = held.to_vec();
-            // what has a bare tag keeps it, whatever comes before it: full names can do without
-            known.extend(images.iter().map(|image| &image.to).filter(|to| full_name(to, naming).is_none()).cloned());
             for image in &mut images {
                 if let Some(name) = full_name(&image.to, naming) {
-                    image.to = named(&image.to, &name, &known);
-                    known.push(image.to.clone());
+                    image.to = named(&image.to, &name);
                 }
                 plan.add_root(image.to.clone());
             }
         }
         Naming::As(names) => {
             let [image] = images.as_mut_slice() else { return Err(several(&images, names)) };
-            let mut known = held.to_vec();
             let bare = image.to.clone().without_annotations(&[CONTAINERD_NAME, REF_NAME]);
             for name in names {
-                let root = named(&bare, name, &known);
-                known.push(root.clone());
-                plan.add_root(root.clone());
-                image.to = root;
+                image.to = named(&bare, name);
+                plan.add_root(image.to.clone());
             }
         }
     }
@@ -233,13 +221,11 @@ pub fn tag(
     new_names: &[ImageName],
 ) -> Result<(Plan<'static>, Descriptor, Vec<Descriptor>), Error> {
     let root = super::lookup::select_one(source, selector)?;
-    let mut known = source.roots()?;
     let bare = root.clone().without_annotations(&[CONTAINERD_NAME, REF_NAME]);
     let mut plan = Plan::new();
     let mut roots = Vec::new();
     for name in new_names {
-        let new = named(&bare, name, &known);
-        known.push(new.clone());
+        let new = named(&bare, name);
         plan.add_root(new.clone());
         roots.push(new);
     }

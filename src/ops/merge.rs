@@ -104,16 +104,12 @@ pub struct Merged<'a> {
     pub warnings: Vec<String>,
 }
 
-/// Plans a merge. `held` is what the target names already: it decides how the new names are spelled there.
+/// Plans a merge.
 ///
 /// # Errors
 /// When a source cannot be read or something in it is wrong, two images are for one platform, a platform asked for is
 /// nowhere, or nothing is left to merge.
-pub fn merge<'a>(
-    sources: &[MergeSource<'a>],
-    options: &MergeOptions,
-    held: &[Descriptor],
-) -> Result<Merged<'a>, Error> {
+pub fn merge<'a>(sources: &[MergeSource<'a>], options: &MergeOptions) -> Result<Merged<'a>, Error> {
     let mut chosen = Chosen::default();
     let mut left_out = Vec::new();
     for source in sources {
@@ -144,7 +140,9 @@ pub fn merge<'a>(
     }
     let index = make_index(&entries, options)?;
     plan.add_made(&index, &format!("index of {} platforms", members.len()));
-    name(&mut plan, &index, options, held);
+    for name in &options.names {
+        plan.add_root(named(&index.descriptor(), name));
+    }
     if options.index_type == IndexType::Docker && entries.iter().any(|entry| is_oci(entry)) {
         warnings.push("a Docker manifest list over OCI manifests: some old clients take only one kind".to_owned());
     }
@@ -326,27 +324,12 @@ fn make_index(entries: &[&Descriptor], options: &MergeOptions) -> Result<Documen
     Ok(Document::make(&media_type, &value).map_err(|error| StoreError::malformed("the index", &place, error))?)
 }
 
-/// Adds a root for every name, spelled as every loader needs it.
-fn name(plan: &mut Plan<'_>, index: &Document, options: &MergeOptions, held: &[Descriptor]) {
-    let mut known = held.to_vec();
-    for name in &options.names {
-        let root = named(&index.descriptor(), name, &known);
-        known.push(root.clone());
-        plan.add_root(root);
-    }
-}
-
 /// Returns a top-level descriptor under a name: in full for containerd, docker and podman, and the tag for skopeo and
-/// others, unless another repository has that tag here already: they would find the wrong one by it.
+/// others. Where another repository has that tag, the commit spells it in full: [`crate::store::names`].
 #[must_use]
-pub fn named(descriptor: &Descriptor, name: &ImageName, held: &[Descriptor]) -> Descriptor {
-    let full = name.to_string();
+pub fn named(descriptor: &Descriptor, name: &ImageName) -> Descriptor {
     let tag = name.tag().unwrap_or("latest");
-    let taken = held.iter().any(|root| {
-        root.annotation(REF_NAME) == Some(tag) && root.annotation(CONTAINERD_NAME).is_none_or(|other| other != full)
-    });
-    let own = if taken { full.as_str() } else { tag };
-    descriptor.clone().with_annotation(CONTAINERD_NAME, &full).with_annotation(REF_NAME, own)
+    descriptor.clone().with_annotation(CONTAINERD_NAME, &name.to_string()).with_annotation(REF_NAME, tag)
 }
 
 fn is_oci(entry: &Descriptor) -> bool {

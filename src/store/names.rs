@@ -141,7 +141,9 @@ fn named(entries: Vec<Entry>, roots: &[Descriptor], gone: &[Descriptor]) -> Resu
             old.as_ref().is_some_and(|old| old.annotations() == root.annotations() && old.platform() == root.platform())
         };
         let mut place = left.iter().position(says_the_same);
-        let root = &spelled(root, slots.iter().flatten().map(|entry| &entry.descriptor));
+        // a bare tag that comes keeps it, whatever comes before it: full names can do without
+        let bare = roots.iter().filter(|other| full_name(other).is_none());
+        let root = &spelled(root, slots.iter().flatten().map(|entry| &entry.descriptor).chain(bare));
         for (at, slot) in slots.iter_mut().enumerate() {
             let Some(entry) = slot else { continue };
             match fate(&entry.descriptor, root, roots) {
@@ -192,7 +194,7 @@ fn fate(old: &Descriptor, root: &Descriptor, roots: &[Descriptor]) -> Fate {
     match fate {
         Fate::Stays => Fate::Stays,
         // asked last: it is the expensive question
-        _ if roots.contains(old) => Fate::Stays,
+        _ if old == root || roots.contains(old) => Fate::Stays,
         other => other,
     }
 }
@@ -397,7 +399,9 @@ mod tests {
         for again in [&["a x/y:v1 v1"][..], &["b x/z:v1 v1"], &["b x/z:v1 v1", "a x/y:v1 v1"]] {
             assert_eq!(edit(Some(&one), &descriptors(again)).unwrap(), None, "{again:?}");
         }
-        // a bare tag is another image too
+        // a bare tag is another image too, also when it comes later
+        let together = edit(None, &descriptors(&["a x/y:v1 v1", "b - v1"])).unwrap().unwrap();
+        assert_eq!(parse(together).unwrap(), descriptors(&["a x/y:v1 x/y:v1", "b - v1"]));
         let bare = edit(Some(&one), &descriptors(&["d x/w:v2 v2"])).unwrap().unwrap();
         assert_eq!(parse(bare).unwrap()[3], descriptor("d x/w:v2 x/w:v2"));
     }
