@@ -1,16 +1,19 @@
 //! `verify`: every reachable byte, in place, and every problem, not only the first.
 
 mod deep;
+mod problem;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
+use self::problem::problem;
+pub use self::problem::{Problem, Status};
 use super::Error;
 use super::gather::disagree;
 use super::lookup::{is_attached, name_of, select};
 use super::open::Store;
-use crate::blob::{Cancel, Mismatch};
+use crate::blob::Cancel;
 use crate::content::{Content, Descriptor, Kind, total};
 use crate::digest::Digest;
 use crate::document::{Body, Document, ImageConfig};
@@ -18,62 +21,9 @@ use crate::graph::{self, Finding, Node};
 use crate::media::Role;
 use crate::platform::Platform;
 use crate::reference::Selector;
-use crate::store::{Source, StoreError, causes, read_small};
+use crate::store::{Source, StoreError, read_small};
 use crate::text::escaped;
 use crate::transfer::{Event, Observer, Outcome, in_lanes};
-
-/// What is wrong with something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Status {
-    /// Something refers to it, and it is not there.
-    Missing,
-    /// It is shorter or longer than promised.
-    SizeMismatch,
-    /// It is something else than promised.
-    DigestMismatch,
-    /// Unpacked, it is not what the config says.
-    DiffIdMismatch,
-    /// The machine could not read it.
-    Unreadable,
-    /// It is not of the form that it must have.
-    Malformed,
-    /// The index says one platform, the config another.
-    PlatformMismatch,
-    /// One name stands for two images.
-    AmbiguousName,
-}
-
-impl Status {
-    /// Returns the word for JSON and tables.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::SizeMismatch => "size-mismatch",
-            Self::DigestMismatch => "digest-mismatch",
-            Self::DiffIdMismatch => "diffid-mismatch",
-            Self::Unreadable => "unreadable",
-            Self::Malformed => "malformed",
-            Self::PlatformMismatch => "platform-mismatch",
-            Self::AmbiguousName => "ambiguous-name",
-        }
-    }
-}
-
-/// Something wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The digest of the content, or the file or the name that is meant.
-    pub subject: String,
-    /// What is wrong with it.
-    pub status: Status,
-    /// What it is: `layer 3 of linux/arm64`.
-    pub about: String,
-    /// The digests of what refers to it.
-    pub referenced_by: Vec<Digest>,
-    /// The details.
-    pub detail: String,
-}
 
 /// How thoroughly to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -407,20 +357,4 @@ fn note(
             }
         }
     }
-}
-
-/// Turns what a store said into a problem.
-fn problem(subject: String, about: String, referenced_by: Vec<Digest>, error: &StoreError) -> Problem {
-    let status = match error {
-        StoreError::Missing { .. } | StoreError::Absent { .. } => Status::Missing,
-        StoreError::Wrong { mismatch: Mismatch::Short { .. } | Mismatch::Long { .. }, .. } => Status::SizeMismatch,
-        StoreError::Wrong { mismatch: Mismatch::Digest { .. }, .. } => Status::DigestMismatch,
-        StoreError::Io { .. } => Status::Unreadable,
-        _ => Status::Malformed,
-    };
-    let detail = match causes(error).as_slice() {
-        [] => error.to_string(),
-        causes => causes.join(": "),
-    };
-    Problem { subject, status, about, referenced_by, detail }
 }
