@@ -38,7 +38,7 @@ use clap::{Args, Parser, Subcommand};
 use report::{Format, Report};
 use ui::{Progress, Ui};
 
-/// Build, merge, verify and carry multi-arch container images: no daemon, no root, no network.
+/// Merge, verify and carry multi-arch container images: no daemon, no root, no network.
 ///
 /// Everything happens in OCI image layouts (directories) and archives (tar files).
 #[derive(Parser, Debug)]
