@@ -66,6 +66,7 @@ pub(crate) fn run(args: &GcArgs, session: &Session<'_>) -> Result<Report, Error>
     let options = GcOptions {
         grace: args.grace,
         candidates: None,
+        gone: Vec::new(),
         lock_timeout: args.write.lock_timeout(),
         durability: args.write.durability(),
         effect: if session.global.dry_run { Effect::DryRun } else { Effect::Real },

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use barge::content::Descriptor;
 use barge::content::total;
 use barge::digest::Digest;
 use barge::ops::Error;
@@ -73,6 +74,11 @@ pub(crate) fn run(args: &RmArgs, session: &Session<'_>) -> Result<Report, Error>
             false => Unreferenced::Keep,
         };
         let target = Target::at(super::tag::place_of(store)?, &context, args.write.options(session))?;
+        if args.gc {
+            // what cannot be collected is known while the names are still there
+            let gone = removing.removed.iter().map(|removed| removed.from.clone()).collect();
+            collect(&target.location(), removing.candidates.clone(), gone, Effect::DryRun, args, session)?;
+        }
         plans.push((removing, target.with_unreferenced(unreferenced)));
     }
     let mut report = Report::default();
@@ -90,7 +96,8 @@ pub(crate) fn run(args: &RmArgs, session: &Session<'_>) -> Result<Report, Error>
             tell(removed, &location, session, &mut report);
         }
         if args.gc && !session.global.dry_run {
-            let removed = collect(&location, removing.candidates, args, session)?;
+            let removed = collect(&location, removing.candidates, Vec::new(), Effect::Real, args, session)?;
+            session.ui.say(&format!("removed {}, {}", count(removed.0, "blob"), human_size(removed.1)));
             blobs += removed.0;
             bytes += removed.1;
         }
@@ -127,11 +134,13 @@ fn tell(removed: &Removed, location: &Location, session: &Session<'_>, report: &
         "dryRun": session.global.dry_run}));
 }
 
-/// Removes what only the removed images referred to, and returns how many blobs and bytes those were. An archive was
-/// written without it already.
+/// Removes what only the removed images referred to, or looks whether that can be done, and returns how many blobs and
+/// bytes those are. An archive is written without it.
 fn collect(
     location: &Location,
     candidates: HashSet<Digest>,
+    gone: Vec<Descriptor>,
+    effect: Effect,
     args: &RmArgs,
     session: &Session<'_>,
 ) -> Result<(u64, u64), Error> {
@@ -139,12 +148,11 @@ fn collect(
     let options = GcOptions {
         grace: Duration::ZERO,
         candidates: Some(candidates),
+        gone,
         lock_timeout: args.write.lock_timeout(),
         durability: args.write.durability(),
-        effect: Effect::Real,
+        effect,
     };
     let collected = gc(path, &options, &session.cancel)?;
-    let (blobs, bytes) = (collected.removed.len() as u64, total(collected.removed.iter().map(|(_, size)| *size)));
-    session.ui.say(&format!("removed {}, {}", count(blobs, "blob"), human_size(bytes)));
-    Ok((blobs, bytes))
+    Ok((collected.removed.len() as u64, total(collected.removed.iter().map(|(_, size)| *size))))
 }

@@ -10,9 +10,10 @@ use std::time::Duration;
 use super::Error;
 use super::referred::{Searched, referred_to};
 use crate::blob::Cancel;
+use crate::content::Descriptor;
 use crate::digest::Digest;
 use crate::store::layout::{FileId, Lying, Sweeper};
-use crate::store::{Durability, Location, Source as _, StoreError};
+use crate::store::{Durability, Location, Source as _, StoreError, names};
 
 /// How often it is begun again when somebody changes the names meanwhile.
 const ATTEMPTS: usize = 5;
@@ -24,6 +25,9 @@ pub struct GcOptions {
     pub grace: Duration,
     /// Only these, when it is said; else all.
     pub candidates: Option<HashSet<Digest>>,
+    /// Names that count as gone, exactly as they stand in `index.json`: to know beforehand whether what they leave behind
+    /// can be collected.
+    pub gone: Vec<Descriptor>,
     /// How long to wait for a writer.
     pub lock_timeout: Duration,
     /// Whether what was removed stays removed after a loss of power.
@@ -97,10 +101,17 @@ fn decide(sweeper: &Sweeper, options: &GcOptions) -> Result<Collected, Error> {
         _ => false,
     };
     let recent: Vec<Digest> = listing.blobs.iter().map(|(digest, _)| digest).filter(is_young).copied().collect();
+    let malformed = |error| StoreError::malformed("index.json", layout.location(), error);
+    let without = match options.gone.as_slice() {
+        [] => None,
+        gone => names::edit(Some(sweeper.index()), &[], gone).map_err(malformed)?,
+    };
+    let mut roots = layout.roots()?;
+    roots.retain(|root| !options.gone.contains(root));
     let referred = referred_to(&Searched {
         source: layout,
-        roots: &layout.roots()?,
-        index: sweeper.index(),
+        roots: &roots,
+        index: without.as_deref().unwrap_or(sweeper.index()),
         blobs: &listing.blobs,
         recent: &recent,
     })?;
