@@ -25,7 +25,7 @@ check: ## format, lints, documentation, then every test
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
-	$(MAKE) test
+	$(MAKE) --no-print-directory test
 
 fixtures: ## make the fixtures again (root, Debian 12; fixtures/README.md)
 	scripts/test-tools.sh fixtures/packages.txt
