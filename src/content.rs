@@ -146,6 +146,12 @@ impl Descriptor {
         self.platform.as_ref()
     }
 
+    /// Returns the platform when the descriptor says one: an empty `architecture` says nothing.
+    #[must_use]
+    pub fn stated_platform(&self) -> Option<&Platform> {
+        self.platform.as_ref().filter(|platform| !platform.architecture.is_empty())
+    }
+
     /// Returns the annotations.
     #[must_use]
     pub const fn annotations(&self) -> &BTreeMap<String, String> {

@@ -64,6 +64,21 @@ pub struct Manifest {
     pub artifact_type: Option<String>,
 }
 
+impl Manifest {
+    /// Returns the config when this is an image's: one that says a platform and `diff_ids`.
+    #[must_use]
+    pub fn image_config(&self) -> Option<&Descriptor> {
+        self.config.as_ref().filter(|config| config.media_type().role() == Role::Config)
+    }
+
+    /// Returns whether this is an image with a root file system: an image's config, and nothing but layers.
+    #[must_use]
+    pub fn has_file_system(&self) -> bool {
+        let is_layer = |layer: &Descriptor| matches!(layer.media_type().role(), Role::Layer(_));
+        self.image_config().is_some() && self.layers.iter().all(is_layer)
+    }
+}
+
 impl Document {
     /// Parses a document that a descriptor of the given type promised.
     ///

@@ -8,7 +8,7 @@ use barge::ops::choose::{Chosen, choose_image};
 use barge::ops::open::{Store, open};
 use barge::ops::unpack::{DEFAULT_FILES, Options, Owners, Unpacked, check_free, take_file, unpack};
 use barge::platform::PlatformFilter;
-use barge::store::{Durability, Source as _, StoreError};
+use barge::store::{Durability, Source as _, StoreError, directory_of};
 use barge::text::{escaped, human_size, quoted};
 use clap::Args;
 use serde_json::{Value, json};
@@ -118,11 +118,10 @@ fn take(args: &UnpackArgs, file: &str, source: &Store, image: &Chosen, session: 
     if !is_stdout {
         check_free(to)?;
     }
-    let beside = match to.parent() {
+    let beside = match is_stdout {
         // what is in memory on many machines is no place for a file of any size (FHS 3.0, "/var/tmp")
-        _ if is_stdout => session.global.tmpdir.as_deref().unwrap_or(Path::new("/var/tmp")),
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
+        true => session.global.tmpdir.as_deref().unwrap_or(Path::new("/var/tmp")),
+        false => directory_of(to),
     };
     let taken = take_file(source, image, file, beside, &options(args), &session.cancel, &session.ui)?;
     session.ui.finish();

@@ -6,13 +6,12 @@ use super::Error;
 use super::attached::{attached, belonging, called};
 use crate::content::Descriptor;
 use crate::digest::Digest;
-use crate::document::{Body, Document, ImageConfig};
+use crate::document::{Body, Document};
 use crate::graph::{self, Reach};
 use crate::json::Object;
-use crate::media::Role;
 use crate::plan::Plan;
 use crate::platform::{Platform, PlatformFilter};
-use crate::store::{Source, StoreError, read_document, read_small};
+use crate::store::{Source, StoreError, read_config, read_document};
 
 /// What becomes of an index of which some platforms stay behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -179,7 +178,7 @@ impl Task<'_, '_> {
         let mut kept = Vec::new();
         let mut images = HashSet::new();
         for entry in &entries {
-            let stated = entry.platform().filter(|platform| !platform.architecture.is_empty());
+            let stated = entry.stated_platform();
             let unwanted = stated.filter(|platform| !platform.is_unknown() && !self.options.platforms.wants(platform));
             let narrowed = match unwanted {
                 _ if entry.attestation_of().is_some() => None, // decided below, by its image
@@ -254,15 +253,10 @@ impl Task<'_, '_> {
 
 /// Returns the platform of a manifest, as its descriptor states it or else its config; none for what is no image.
 fn platform_of(source: &dyn Source, descriptor: &Descriptor, document: &Document) -> Result<Option<Platform>, Error> {
-    if let Some(platform) = descriptor.platform().filter(|platform| !platform.architecture.is_empty()) {
+    if let Some(platform) = descriptor.stated_platform() {
         return Ok(Some(platform.clone()).filter(|platform| !platform.is_unknown()));
     }
     let Body::Manifest(manifest) = document.body() else { return Ok(None) };
-    let Some(config) = manifest.config.as_ref().filter(|config| config.media_type().role() == Role::Config) else {
-        return Ok(None);
-    };
-    let raw = read_small(source, &config.content())?;
-    let parsed = ImageConfig::parse(&raw)
-        .map_err(|error| StoreError::malformed(config.digest().to_string(), source.location(), error))?;
-    Ok(Some(parsed.platform).filter(|platform| !platform.architecture.is_empty()))
+    let Some(config) = manifest.image_config() else { return Ok(None) };
+    Ok(Some(read_config(source, config)?.platform).filter(|platform| !platform.architecture.is_empty()))
 }

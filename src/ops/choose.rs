@@ -2,12 +2,11 @@
 
 use super::Error;
 use super::lookup::{name_of, select_for_merge};
-use crate::content::{Descriptor, Kind};
+use crate::content::Descriptor;
 use crate::document::{Body, Document, ImageConfig, Manifest};
-use crate::media::Role;
-use crate::platform::{Platform, PlatformFilter};
+use crate::platform::{self, Platform, PlatformFilter};
 use crate::reference::Selector;
-use crate::store::{Source, StoreError, read_document, read_small};
+use crate::store::{Source, StoreError, read_config, read_document};
 
 /// An image for one platform.
 #[derive(Clone, Debug)]
@@ -39,13 +38,10 @@ impl Chosen {
     /// # Errors
     /// When it is missing, wrong or malformed, or the manifest is no image's and has none.
     pub fn config(&self, source: &dyn Source) -> Result<ImageConfig, Error> {
-        let config = self.manifest(source)?.config.as_ref();
-        let Some(config) = config.filter(|config| config.content().kind == Kind::Config) else {
+        let Some(config) = self.manifest(source)?.image_config() else {
             return Err(malformed(source, &self.descriptor, "it is an artifact, not an image with a file system"));
         };
-        let raw = read_small(source, &config.content())?;
-        ImageConfig::parse(&raw)
-            .map_err(|error| StoreError::malformed(config.digest().to_string(), source.location(), error).into())
+        Ok(read_config(source, config)?)
     }
 
     /// Returns what the image is called in messages: its platform, else its digest.
@@ -141,7 +137,7 @@ fn choose(
         _ if !platforms.is_all() => Ok(images.swap_remove(0)),
         count => Err(Error::Absent {
             message: format!("cannot choose among the {count} platforms of {of} in {}", source.location()),
-            cause: Some(format!("it is for {}", list(&there))),
+            cause: Some(format!("it is for {}", platform::list(&there))),
             hint: Some("say which with --platform".to_owned()),
         }),
     }
@@ -150,33 +146,28 @@ fn choose(
 fn no_such_platform(source: &dyn Source, platforms: &PlatformFilter, there: &[Platform]) -> Error {
     let wanted = match platforms {
         PlatformFilter::All => "an image".to_owned(),
-        PlatformFilter::Only(wanted) => list(wanted),
+        PlatformFilter::Only(wanted) => platform::list(wanted),
     };
     Error::Absent {
         message: format!("cannot find {wanted} in {}", source.location()),
         cause: Some(if there.is_empty() {
             "it says no platform".to_owned()
         } else {
-            format!("it is for {}", list(there))
+            format!("it is for {}", platform::list(there))
         }),
         hint: None,
     }
 }
 
-fn list(platforms: &[Platform]) -> String {
-    platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
 /// Returns the platform of an image: what its descriptor says, else its config; none when neither can be read or says it.
 pub(super) fn platform_of(source: &dyn Source, descriptor: &Descriptor, manifest: &Manifest) -> Option<Platform> {
-    let stated = descriptor.platform().filter(|platform| !platform.architecture.is_empty());
+    let stated = descriptor.stated_platform();
     stated.cloned().or_else(|| config_of(source, manifest).map(|config| config.platform))
 }
 
 /// Returns the config of an image, when it has one and it can be read: looking goes on without it.
 pub(super) fn config_of(source: &dyn Source, manifest: &Manifest) -> Option<ImageConfig> {
-    let config = manifest.config.as_ref().filter(|config| config.media_type().role() == Role::Config)?;
-    ImageConfig::parse(&read_small(source, &config.content()).ok()?).ok()
+    read_config(source, manifest.image_config()?).ok()
 }
 
 fn malformed(source: &dyn Source, descriptor: &Descriptor, reason: &str) -> Error {

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 
 use super::Error;
-use crate::content::{Descriptor, Kind};
+use crate::content::Descriptor;
 use crate::digest::Digest;
 use crate::document::{Body, Document, ImageConfig, Index};
 use crate::graph::{self, Finding, Node, Reach};
 use crate::media::Role;
 use crate::platform::{Platform, PlatformFilter, PlatformKey};
-use crate::store::{Source, StoreError, read_document, read_small};
+use crate::store::{Source, StoreError, read_config, read_document};
 
 /// The annotation by which containers tools mark the zstd twin of a gzip image (`--add-compression`).
 pub const ZSTD_TWIN: &str = "io.github.containers.compression.zstd";
@@ -146,7 +146,7 @@ impl Task<'_> {
 
     /// Takes one manifest, if it is an image that is wanted.
     fn manifest(&mut self, descriptor: &Descriptor, origin: Origin) -> Result<(), Error> {
-        let stated = descriptor.platform().filter(|platform| !platform.architecture.is_empty());
+        let stated = descriptor.stated_platform();
         if let Some(platform) = stated.filter(|platform| !platform.is_unknown() && !self.filter.wants(platform)) {
             self.gathered.left_out.push(platform.clone());
             return Ok(());
@@ -163,10 +163,9 @@ impl Task<'_> {
         }
         let reach = reach.whole()?.all_there(self.source)?;
         let config = match read.as_ref().map(Document::body) {
-            Some(Body::Manifest(manifest)) => manifest.config.as_ref(),
+            Some(Body::Manifest(manifest)) => manifest.image_config(),
             _ => None,
         };
-        let config = config.filter(|config| config.content().kind == Kind::Config);
         let (Some(config), false) = (config, stated.is_some_and(Platform::is_unknown)) else {
             return self.other(descriptor, origin, reach);
         };
@@ -199,13 +198,9 @@ impl Task<'_> {
     }
 
     fn read_config(&self, config: &Descriptor, reach: &Reach) -> Result<ImageConfig, Error> {
-        let parsed = read_small(self.source, &config.content()).and_then(|raw| {
-            let malformed = |error| StoreError::malformed(config.digest().to_string(), self.source.location(), error);
-            ImageConfig::parse(&raw).map_err(malformed)
-        });
         let node = reach.nodes.iter().find(|node| node.content.digest == *config.digest());
         let about = node.map_or_else(|| "a config".to_owned(), Node::describe);
-        parsed.map_err(|error| Error::Content { about, error, hint: None })
+        read_config(self.source, config).map_err(|error| Error::Content { about, error, hint: None })
     }
 
     /// Decides on the platform of an image: what an index states, else what the config says.

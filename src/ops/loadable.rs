@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::lookup::{is_attached, name_of};
-use crate::content::{Descriptor, Kind};
+use crate::content::Descriptor;
 use crate::digest::Digest;
 use crate::document::{Body, Manifest};
 use crate::json;
@@ -129,11 +129,6 @@ fn manifest_for_classic(source: &dyn Source, root: &Descriptor) -> Result<Option
 
 /// Returns the config and the layers of what docker can run; none for an artifact.
 fn image_of(manifest: &Manifest) -> Option<(Digest, Vec<Digest>)> {
-    let config = manifest.config.as_ref().filter(|config| config.content().kind == Kind::Config)?;
-    let is_layer = |layer: &Descriptor| matches!(layer.media_type().role(), Role::Layer(_));
-    manifest
-        .layers
-        .iter()
-        .all(is_layer)
-        .then(|| (*config.digest(), manifest.layers.iter().map(|l| *l.digest()).collect()))
+    let config = manifest.image_config().filter(|_| manifest.has_file_system())?;
+    Some((*config.digest(), manifest.layers.iter().map(|layer| *layer.digest()).collect()))
 }

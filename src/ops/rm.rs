@@ -10,9 +10,8 @@ use crate::content::Descriptor;
 use crate::digest::Digest;
 use crate::document::{Body, ImageConfig};
 use crate::graph;
-use crate::media::Role;
 use crate::plan::Plan;
-use crate::platform::{Platform, PlatformFilter};
+use crate::platform::{self, Platform, PlatformFilter};
 use crate::reference::Selector;
 use crate::store::{Source, read_document, read_small};
 
@@ -111,7 +110,7 @@ impl<'a> Removing<'a> {
         if let Some(absent) = unwanted.iter().find(|platform| !there.iter().any(|there| platform.matches(there))) {
             return Err(Error::Absent {
                 message: format!("cannot remove {absent} from {}: it is not for that platform", called(root)),
-                cause: Some(format!("it is for {}", list(&there))),
+                cause: Some(format!("it is for {}", platform::list(&there))),
                 hint: None,
             });
         }
@@ -145,7 +144,7 @@ fn platforms_of(source: &dyn Source, root: &Descriptor) -> Result<Vec<Platform>,
         if descriptor.attestation_of().is_some() || !seen.insert(*descriptor.digest()) {
             continue;
         }
-        let stated = descriptor.platform().filter(|platform| !platform.architecture.is_empty());
+        let stated = descriptor.stated_platform();
         if let Some(platform) = stated {
             platforms.extend((!platform.is_unknown()).then(|| platform.clone()));
             continue;
@@ -156,8 +155,7 @@ fn platforms_of(source: &dyn Source, root: &Descriptor) -> Result<Vec<Platform>,
         match read_document(source, &descriptor)?.body() {
             Body::Index(index) => pending.extend(index.manifests.iter().rev().cloned()),
             Body::Manifest(manifest) => {
-                let config = manifest.config.as_ref().filter(|config| config.media_type().role() == Role::Config);
-                if let Some(config) = config {
+                if let Some(config) = manifest.image_config() {
                     let parsed = ImageConfig::parse(&read_small(source, &config.content())?);
                     platforms.extend(parsed.ok().map(|config| config.platform));
                 }
@@ -165,8 +163,4 @@ fn platforms_of(source: &dyn Source, root: &Descriptor) -> Result<Vec<Platform>,
         }
     }
     Ok(platforms)
-}
-
-fn list(platforms: &[Platform]) -> String {
-    platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

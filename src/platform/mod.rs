@@ -125,6 +125,12 @@ impl fmt::Display for Platform {
     }
 }
 
+/// Returns platforms as a list for a message.
+#[must_use]
+pub fn list(platforms: &[Platform]) -> String {
+    platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
 fn printable(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for character in text.chars() {

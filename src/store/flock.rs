@@ -1,9 +1,17 @@
 //! `flock`, for the backends: the kernel releases it when a process dies, however it dies.
 
 use std::os::fd::AsFd;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
+
+use super::{Location, StoreError};
+use crate::blob::Cancel;
+
+/// The first and the longest pause between two tries for a lock.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 
 /// Tries to lock a file exclusively; `false` when another process holds it.
 pub(super) fn try_exclusive(file: impl AsFd) -> Result<bool, Errno> {
@@ -19,5 +27,29 @@ pub(super) fn take(file: impl AsFd, operation: FlockOperation) -> Result<bool, E
             Err(Errno::INTR) => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Tries until something is had, the time is over, or somebody asks to stop.
+pub(super) fn wait<T>(
+    place: &Location,
+    timeout: Duration,
+    cancel: &Cancel,
+    mut attempt: impl FnMut() -> Result<Option<T>, StoreError>,
+) -> Result<T, StoreError> {
+    let (mut pause, longest) = PAUSES;
+    let start = Instant::now();
+    loop {
+        if let Some(had) = attempt()? {
+            return Ok(had);
+        }
+        if cancel.is_cancelled() {
+            return Err(StoreError::Cancelled);
+        }
+        let Some(left) = timeout.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else {
+            return Err(StoreError::Busy { place: place.clone() });
+        };
+        thread::sleep(pause.min(left));
+        pause = (pause * 2).min(longest);
     }
 }

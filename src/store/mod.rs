@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use crate::blob::{BlobError, BlobReader, Mismatch};
 use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
-use crate::document::{Document, LARGEST_DOCUMENT};
+use crate::document::{Document, ImageConfig, LARGEST_DOCUMENT};
 use crate::error::Class;
 use crate::json::JsonError;
 use crate::text::escaped;
@@ -372,6 +372,22 @@ pub trait Sink: Sync {
 
     /// Returns how many `put`s at once serve this place best; 1 when the order matters.
     fn lanes(&self) -> usize;
+}
+
+/// Returns the directory that a path stands in: for a name alone the working directory.
+#[must_use]
+pub fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Reads the config of an image.
+///
+/// # Errors
+/// As [`read_small`], and when it is malformed.
+pub fn read_config(source: &dyn Source, config: &Descriptor) -> Result<ImageConfig, StoreError> {
+    let raw = read_small(source, &config.content())?;
+    ImageConfig::parse(&raw)
+        .map_err(|error| StoreError::malformed(config.digest().to_string(), source.location(), error))
 }
 
 /// Reads a document that a descriptor refers to.

@@ -10,7 +10,6 @@ use super::{Depth, Difference, files};
 use crate::content::{Descriptor, Kind};
 use crate::document::{Body, Document, Manifest};
 use crate::json;
-use crate::media::Role;
 use crate::store::{Source, StoreError, read_document, read_small};
 
 /// What is compared: where it is, and which.
@@ -47,7 +46,7 @@ pub(super) fn compare(
                 let layers = |manifest: &Manifest| manifest.layers.iter().map(|l| *l.digest()).collect::<Vec<_>>();
                 if let Depth::Files { cancel, observer } = depth
                     && layers(a_manifest) != layers(b_manifest)
-                    && [a_manifest, b_manifest].iter().all(|manifest| has_files(manifest))
+                    && [a_manifest, b_manifest].iter().all(|manifest| manifest.has_file_system())
                 {
                     let (one, other) = ((one_source, &one, &a), (other_source, &other, &b));
                     files::compare(one, other, &path, cancel, observer, found)?;
@@ -109,19 +108,13 @@ fn entries(source: &dyn Source, descriptor: &Descriptor, document: &Document) ->
 }
 
 fn platform(source: &dyn Source, entry: &Descriptor) -> String {
-    let stated = entry.platform().filter(|platform| !platform.architecture.is_empty());
+    let stated = entry.stated_platform();
     let read = || match read_document(source, entry).ok()?.body() {
         Body::Manifest(manifest) => platform_of(source, entry, manifest),
         Body::Index(_) => None,
     };
     let platform = stated.cloned().or_else(read).filter(|platform| !platform.architecture.is_empty());
     platform.map_or_else(|| entry.media_type().to_string(), |platform| platform.to_string())
-}
-
-/// Returns whether a manifest is an image's, with a root file system.
-fn has_files(manifest: &Manifest) -> bool {
-    let config = manifest.config.as_ref().is_some_and(|config| config.content().kind == Kind::Config);
-    config && manifest.layers.iter().all(|layer| matches!(layer.media_type().role(), Role::Layer(_)))
 }
 
 fn manifests(

@@ -155,16 +155,12 @@ impl Target {
             }
             Place::Registry(name) => return Err(no_registry(&name)),
         };
-        let place = match std::fs::metadata(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => new_archive(path)?,
-            Err(error) => return Err(StoreError::io("look at", path)(error).into()),
-            Ok(metadata) if !metadata.is_file() => {
-                return Err(no_archive(&path, "it is no regular file", "use `-o -` to write to standard output"));
-            }
-            Ok(_) if existing == Existing::Replace => {
+        let place = match (is_there(&path)?, existing) {
+            (false, _) => archive::Place::New(path),
+            (true, Existing::Replace) => {
                 archive::Place::Instead(ArchiveLock::wait_for(&path, options.lock_timeout, context.cancel)?)
             }
-            Ok(_) => {
+            (true, Existing::Refuse) => {
                 return Err(Error::Unsupported {
                     message: format!("cannot write {}: it is there already", escaped(&path.to_string_lossy())),
                     cause: None,
@@ -186,15 +182,8 @@ impl Target {
     }
 
     fn archive(path: PathBuf, context: &Context<'_>, options: WriteOptions) -> Result<TargetKind, Error> {
-        match std::fs::metadata(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(TargetKind::NewArchive(new_archive(path)?));
-            }
-            Err(error) => return Err(StoreError::io("look at", path)(error).into()),
-            Ok(metadata) if !metadata.is_file() => {
-                return Err(no_archive(&path, "it is no regular file", "use `-o -` to write to standard output"));
-            }
-            Ok(_) => {}
+        if !is_there(&path)? {
+            return Ok(TargetKind::NewArchive(archive::Place::New(path)));
         }
         let lock = ArchiveLock::wait_for(&path, options.lock_timeout, context.cancel)?;
         let archive = Archive::open(&path, &read_options(context, None), context.cancel)?;
@@ -343,12 +332,19 @@ fn place_at(path: &Path, compression: Compression) -> Result<Place, Error> {
     }
 }
 
-/// Returns the place of an archive where nothing is yet.
-fn new_archive(path: PathBuf) -> Result<archive::Place, Error> {
-    if path.is_symlink() {
-        return Err(no_archive(&path, "it is a symbolic link to nothing", "write to where it leads"));
+/// Returns whether a file is there that an archive can be.
+fn is_there(path: &Path) -> Result<bool, Error> {
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.is_symlink() => {
+            Err(no_archive(path, "it is a symbolic link to nothing", "write to where it leads"))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(StoreError::io("look at", path)(error).into()),
+        Ok(metadata) if !metadata.is_file() => {
+            Err(no_archive(path, "it is no regular file", "use `-o -` to write to standard output"))
+        }
+        Ok(_) => Ok(true),
     }
-    Ok(archive::Place::New(path))
 }
 
 /// Opens standard output for an archive.

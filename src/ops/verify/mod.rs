@@ -18,10 +18,9 @@ use crate::content::{Content, Descriptor, Kind, total};
 use crate::digest::Digest;
 use crate::document::{Body, Document, ImageConfig};
 use crate::graph::{self, Finding, Node};
-use crate::media::Role;
 use crate::platform::Platform;
 use crate::reference::Selector;
-use crate::store::{Source, StoreError, read_small};
+use crate::store::{Source, StoreError, read_config};
 use crate::text::escaped;
 use crate::transfer::{Event, Observer, Outcome, in_lanes};
 
@@ -194,11 +193,7 @@ impl Task<'_> {
             let digest = *image.config.digest();
             let about = nodes.get(&digest).map_or_else(|| image.about.clone(), |node| node.about.clone());
             let first = done.insert(digest);
-            let config = read_small(self.store, &image.config.content()).and_then(|raw| {
-                ImageConfig::parse(&raw)
-                    .map_err(|error| StoreError::malformed(digest.to_string(), self.store.location(), error))
-            });
-            let config = match config {
+            let config = match read_config(self.store, &image.config) {
                 Ok(config) => config,
                 Err(error) => {
                     if first {
@@ -345,9 +340,7 @@ fn note(
             }
         }
         Body::Manifest(manifest) => {
-            let is_layer = |layer: &Descriptor| matches!(layer.media_type().role(), Role::Layer(_));
-            let config = manifest.config.as_ref().filter(|config| config.content().kind == Kind::Config);
-            if let Some(config) = config.filter(|_| manifest.layers.iter().all(is_layer)) {
+            if let Some(config) = manifest.image_config().filter(|_| manifest.has_file_system()) {
                 images.push(Image {
                     manifest: *descriptor.digest(),
                     about: format!("config of {}", descriptor.digest().short()),

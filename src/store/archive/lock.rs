@@ -7,14 +7,10 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::blob::Cancel;
 use crate::store::{Location, StoreError, flock};
-
-/// The first and the longest pause between two tries.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 
 /// An existing archive that nobody else may replace as long as this lives: an exclusive `flock` on the file itself.
 #[derive(Debug)]
@@ -30,21 +26,7 @@ impl ArchiveLock {
     /// [`StoreError::Busy`] when it is still held after the time given, [`StoreError::Cancelled`] when somebody asked to
     /// stop, [`StoreError::Io`] when it cannot be opened.
     pub fn wait_for(path: &Path, timeout: Duration, cancel: &Cancel) -> Result<Self, StoreError> {
-        let (mut pause, longest) = PAUSES;
-        let start = Instant::now();
-        loop {
-            if let Some(lock) = Self::take(path)? {
-                return Ok(lock);
-            }
-            if cancel.is_cancelled() {
-                return Err(StoreError::Cancelled);
-            }
-            let Some(left) = timeout.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else {
-                return Err(StoreError::Busy { place: Location::Archive(path.to_owned()) });
-            };
-            thread::sleep(pause.min(left));
-            pause = (pause * 2).min(longest);
-        }
+        flock::wait(&Location::Archive(path.to_owned()), timeout, cancel, || Self::take(path))
     }
 
     /// Tries to lock the file that the path names now.

@@ -15,7 +15,7 @@ use super::patient::{self, Patient};
 use super::{ReadOptions, cannot_read, refusal};
 use crate::blob::{CHUNK, Cancel};
 use crate::media::Compression;
-use crate::store::{Location, StoreError, TEMPORARY};
+use crate::store::{Location, StoreError, TEMPORARY, directory_of};
 use crate::tar::header::{Block, starts_tar};
 use crate::text::human_size;
 
@@ -59,9 +59,7 @@ pub(super) fn open(
     cancel: &Cancel,
 ) -> Result<Opened, StoreError> {
     let file = patient::open(path).map_err(cannot_read(place))?;
-    // the file's own directory: the name alone has an empty one
-    let beside = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let directory = options.tmpdir.as_deref().unwrap_or(beside);
+    let directory = options.tmpdir.as_deref().unwrap_or(directory_of(path));
     Opening { place, directory, cancel }.take(file)
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::lock::ArchiveLock;
 use super::stale;
-use crate::store::{Durability, Location, StoreError, flock};
+use crate::store::{Durability, Location, StoreError, directory_of, flock};
 
 /// Which file an archive takes the place of.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Unnamed {
             Place::Instead(lock) => lock.real_path()?,
             Place::New(_) | Place::Stream => place.path().to_owned(),
         };
-        let directory = parent(&path);
+        let directory = directory_of(&path);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         stale::remove(directory, &name);
         let temporary = tempfile::Builder::new()
@@ -104,12 +104,7 @@ fn rename(temporary: &tempfile::NamedTempFile, place: &Place, path: &Path) -> Re
 }
 
 fn sync_parent(path: &Path) -> Result<(), StoreError> {
-    let parent = parent(path);
+    let parent = directory_of(path);
     let directory = File::open(parent).map_err(StoreError::io("open", parent))?;
     directory.sync_all().map_err(StoreError::io("sync", parent))
-}
-
-/// Returns the directory that a path stands in.
-fn parent(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

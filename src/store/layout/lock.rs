@@ -10,8 +10,7 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -22,12 +21,10 @@ use crate::store::{Reason, StoreError, flock};
 
 /// The lock file beside `index.json`.
 pub(super) const INDEX_LOCK: &str = "index.json.lock";
-/// The first and the longest pause between two tries for a lock.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 
 /// Locks the directory of a layout, shared with other writers, for as long as the handle is open.
 pub(super) fn share(root: &Directory, timeout: Duration, cancel: &Cancel) -> Result<(), StoreError> {
-    wait(root, timeout, cancel, || {
+    flock::wait(root.location(), timeout, cancel, || {
         take(root, root.handle(), FlockOperation::NonBlockingLockShared).map(|taken| taken.then_some(()))
     })
 }
@@ -40,7 +37,7 @@ pub(super) fn exclude(root: &Directory) -> Result<bool, StoreError> {
 
 /// Waits for the exclusive lock of a directory: no writer holds it then, and none can begin. It is released with the handle.
 pub(super) fn exclude_others(root: &Directory, timeout: Duration, cancel: &Cancel) -> Result<(), StoreError> {
-    wait(root, timeout, cancel, || exclude(root).map(|taken| taken.then_some(())))
+    flock::wait(root.location(), timeout, cancel, || exclude(root).map(|taken| taken.then_some(())))
 }
 
 /// The lock on `index.json`, until it is dropped.
@@ -53,7 +50,7 @@ pub(super) struct IndexLock<'a> {
 impl<'a> IndexLock<'a> {
     /// Waits for the lock.
     pub(super) fn wait_for(root: &'a Directory, timeout: Duration, cancel: &Cancel) -> Result<Self, StoreError> {
-        wait(root, timeout, cancel, || Self::take(root, open(root)?))
+        flock::wait(root.location(), timeout, cancel, || Self::take(root, open(root)?))
     }
 
     /// Tries to lock a file that was opened just now; `None` when another process holds it, or held it and removed it.
@@ -102,30 +99,6 @@ fn open(root: &Directory) -> Result<File, StoreError> {
     };
     let metadata = file.metadata().map_err(StoreError::io("lock", root.path_of(INDEX_LOCK)))?;
     if metadata.is_file() { Ok(file) } else { Err(root.malformed(INDEX_LOCK, "it is not a regular file")) }
-}
-
-/// Tries until something is had, the time is over, or somebody asks to stop.
-fn wait<T>(
-    root: &Directory,
-    timeout: Duration,
-    cancel: &Cancel,
-    mut attempt: impl FnMut() -> Result<Option<T>, StoreError>,
-) -> Result<T, StoreError> {
-    let (mut pause, longest) = PAUSES;
-    let start = Instant::now();
-    loop {
-        if let Some(had) = attempt()? {
-            return Ok(had);
-        }
-        if cancel.is_cancelled() {
-            return Err(StoreError::Cancelled);
-        }
-        let Some(left) = timeout.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) else {
-            return Err(StoreError::Busy { place: root.location().clone() });
-        };
-        thread::sleep(pause.min(left));
-        pause = (pause * 2).min(longest);
-    }
 }
 
 fn take(root: &Directory, handle: impl AsFd, operation: FlockOperation) -> Result<bool, StoreError> {

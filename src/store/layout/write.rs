@@ -13,7 +13,7 @@
 
 use std::io::Write as _;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -34,7 +34,7 @@ use crate::content::{Content, Descriptor};
 use crate::digest::{Algorithm, Digest};
 use crate::document::LARGEST_INDEX_JSON;
 use crate::json::JsonError;
-use crate::store::{Committed, Durability, Inventory, Location, PutError, Sink, StoreError, names};
+use crate::store::{Committed, Durability, Inventory, Location, PutError, Sink, StoreError, directory_of, names};
 use crate::text::{human_size, quoted};
 
 /// How often a change is begun again that somebody else came before.
@@ -102,7 +102,7 @@ impl LayoutSink {
                 Standing::Bare => None,
             },
             None => {
-                let above = above(&path);
+                let above = directory_of(&path);
                 if !above.try_exists().map_err(StoreError::io("read", above))? {
                     let hint = Some("make it first, or check the path".to_owned());
                     let what = format!("the directory {} to make the layout in", quoted(&above.to_string_lossy()));
@@ -252,7 +252,7 @@ impl LayoutSink {
         }
         root.sync()?;
         if self.made.directory
-            && let Some(above) = Directory::open(above(&self.path)).unwrap_or(None)
+            && let Some(above) = Directory::open(directory_of(&self.path)).unwrap_or(None)
         {
             // a directory above that we may not read can hold ours all the same, and then cannot be flushed
             above.sync()?;
@@ -305,7 +305,7 @@ impl Sink for LayoutSink {
     fn begin(&mut self, coming: &Inventory) -> Result<Vec<Vec<Content>>, StoreError> {
         self.layout = None;
         self.blobs.clear();
-        room::check(&self.path, above(&self.path), &coming.contents)?;
+        room::check(&self.path, directory_of(&self.path), &coming.contents)?;
         let root = self.hold()?;
         // what was true when the sink was opened need not be so under the lock
         if matches!(examine(&root)?, Standing::Bare) {
@@ -375,11 +375,6 @@ impl Sink for LayoutSink {
         let jobs = self.options.jobs.or_else(|| thread::available_parallelism().ok());
         jobs.map_or(1, NonZeroUsize::get)
     }
-}
-
-/// Returns the directory that a path stands in.
-fn above(path: &Path) -> &Path {
-    path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Removes what this run made; what is gone, or a directory in which something else is left, is no failure.
