@@ -9,6 +9,8 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::content::Content;
 use crate::digest::{Digest, Hasher};
@@ -46,6 +48,21 @@ impl Cancel {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.own.load(Ordering::Relaxed) || self.above.as_ref().is_some_and(|above| above.load(Ordering::Relaxed))
+    }
+
+    /// Waits; returns whether nobody asked to stop.
+    #[must_use]
+    pub fn sleep(&self, time: Duration) -> bool {
+        const STEP: Duration = Duration::from_millis(50);
+        let began = Instant::now();
+        while !self.is_cancelled() {
+            let left = time.saturating_sub(began.elapsed());
+            if left.is_zero() {
+                return true;
+            }
+            thread::sleep(left.min(STEP));
+        }
+        false
     }
 }
 

@@ -3,7 +3,7 @@
 //! What the target already holds is read and checked instead of trusted by its name; what is wrong there is replaced. The
 //! first failure stops every lane; what has arrived whole stays for the next run.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -175,10 +175,11 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     fn bring(&self, content: &Content, cancel: &Cancel) -> Result<Outcome, StoreError> {
-        let meter = |bytes| self.observer.hear(Event::Advanced { bytes });
+        let meter = Meter::new(self.observer);
+        let count = |bytes| meter.count(bytes);
         let mut outcome = Outcome::Written;
         if let Some(held) = self.sink.held(content)? {
-            match held.cancelled_by(cancel).metered_by(&meter).check() {
+            match held.cancelled_by(cancel).metered_by(&count).check() {
                 Ok(_) => return Ok(Outcome::Present),
                 Err(BlobError::Mismatch(mismatch)) => {
                     outcome = Outcome::Replaced;
@@ -188,12 +189,44 @@ impl Stage<'_> {
                 Err(error) => return Err(StoreError::reading(error, content, self.sink.location())),
             }
         }
-        let blob = self.plan.open(content)?.cancelled_by(cancel).metered_by(&meter);
-        self.sink.put(blob).map_err(|error| match error {
-            PutError::From(error) => StoreError::reading(error, content, &self.plan.origin(content)),
-            PutError::To(error) => error,
-        })?;
-        Ok(outcome)
+        loop {
+            meter.start_over();
+            let blob = self.plan.open(content)?.cancelled_by(cancel).metered_by(&count);
+            match self.sink.put(blob) {
+                Ok(()) => return Ok(outcome),
+                Err(PutError::From(error)) => {
+                    return Err(StoreError::reading(error, content, &self.plan.origin(content)));
+                }
+                Err(PutError::To(error)) => return Err(error),
+                Err(PutError::Again { after }) if cancel.sleep(after) => {}
+                Err(PutError::Again { .. }) => return Err(StoreError::Cancelled),
+            }
+        }
+    }
+}
+
+/// Tells of the bytes of one piece, each once, however often it is begun again.
+struct Meter<'a> {
+    observer: &'a dyn Observer,
+    passed: AtomicU64,
+    told: AtomicU64,
+}
+
+impl<'a> Meter<'a> {
+    const fn new(observer: &'a dyn Observer) -> Self {
+        Self { observer, passed: AtomicU64::new(0), told: AtomicU64::new(0) }
+    }
+
+    fn start_over(&self) {
+        self.passed.store(0, Ordering::Relaxed);
+    }
+
+    fn count(&self, bytes: u64) {
+        let passed = self.passed.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let told = self.told.fetch_max(passed, Ordering::Relaxed);
+        if passed > told {
+            self.observer.hear(Event::Advanced { bytes: passed - told });
+        }
     }
 }
 

@@ -8,12 +8,14 @@ mod flock;
 pub mod layout;
 pub mod memory;
 pub mod names;
+pub mod registry;
 
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::blob::{BlobError, BlobReader, Mismatch};
 use crate::content::{Content, Descriptor};
@@ -42,6 +44,8 @@ pub enum Location {
     DockerArchive(PathBuf),
     /// An archive on standard input or output.
     Stdio,
+    /// A registry, or a repository or an image of it, as it is written after `docker://`.
+    Registry(String),
 }
 
 impl Location {
@@ -50,7 +54,7 @@ impl Location {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Layout(path) | Self::Archive(path) | Self::DockerArchive(path) => Some(path),
-            Self::Memory(_) | Self::Stdio => None,
+            Self::Memory(_) | Self::Stdio | Self::Registry(_) => None,
         }
     }
 }
@@ -60,6 +64,7 @@ impl fmt::Display for Location {
         let (scheme, path) = match self {
             Self::Memory(name) => return write!(f, "memory:{}", escaped(name)),
             Self::Stdio => return f.write_str("-"),
+            Self::Registry(name) => return write!(f, "docker://{}", escaped(name)),
             Self::Layout(path) => ("oci", path),
             Self::Archive(path) => ("oci-archive", path),
             Self::DockerArchive(path) => ("docker-archive", path),
@@ -166,6 +171,21 @@ pub enum StoreError {
         /// What to do instead.
         hint: Option<String>,
     },
+    /// A registry, or the way to it, failed.
+    #[error("cannot {action} {place}")]
+    Remote {
+        /// The verb: push to, pull from, log in to ...
+        action: String,
+        /// The registry, and what of it.
+        place: Location,
+        /// What that means to a script: refused, unreachable, absent, content, unsupported.
+        class: Class,
+        /// What was asked and what was answered; no secret stands in it.
+        #[source]
+        reason: Reason,
+        /// What to do.
+        hint: Option<String>,
+    },
     /// Somebody asked to stop.
     #[error("interrupted")]
     Cancelled,
@@ -207,6 +227,7 @@ impl StoreError {
             Self::Io { .. } => Class::Machine,
             Self::Busy { .. } => Class::Busy,
             Self::Unsupported { .. } => Class::Unsupported,
+            Self::Remote { class, .. } => *class,
             Self::Cancelled => Class::Interrupted,
         }
     }
@@ -215,7 +236,10 @@ impl StoreError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Absent { hint, .. } | Self::Malformed { hint, .. } | Self::Unsupported { hint, .. } => hint.clone(),
+            Self::Absent { hint, .. }
+            | Self::Malformed { hint, .. }
+            | Self::Unsupported { hint, .. }
+            | Self::Remote { hint, .. } => hint.clone(),
             Self::Missing { place, .. } | Self::Wrong { place, .. } => {
                 let path = place.path()?.to_string_lossy();
                 Some(format!(
@@ -255,7 +279,8 @@ impl StoreError {
             | Self::Wrong { place, .. }
             | Self::Malformed { place, .. }
             | Self::Busy { place }
-            | Self::Unsupported { place, .. } => Some(place.to_string()),
+            | Self::Unsupported { place, .. }
+            | Self::Remote { place, .. } => Some(place.to_string()),
             Self::Io { path, .. } => Some(path.to_string_lossy().into_owned()),
             Self::Cancelled => None,
         }
@@ -269,6 +294,11 @@ pub enum PutError {
     From(BlobError),
     /// The sink.
     To(StoreError),
+    /// Nothing for good: the sink wants the same content once more from its beginning, so long from now. It bounds how often.
+    Again {
+        /// How long to wait first.
+        after: Duration,
+    },
 }
 
 impl From<StoreError> for PutError {
