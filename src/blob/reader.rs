@@ -1,114 +1,13 @@
-//! The one way in which content leaves a store: a reader that checks size and digest.
-//!
-//! A [`BlobReader`] never reads more than one byte past the size that was promised, hashes the very bytes that it hands
-//! out, and hands out the last of them only when the whole is right. Only a reader that came to that end yields a
-//! [`Proof`], and only a proof gives content its name in a store.
+//! The reader that checks, and the proof that it yields.
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
 
+use super::{BlobError, CHUNK, Cancel, Mismatch};
 use crate::content::Content;
-use crate::digest::{Digest, Hasher};
-
-/// How many bytes are read at once: large enough that system calls do not count, small enough to stay in the cache
-/// between reading, hashing and writing.
-pub const CHUNK: usize = 256 * 1024;
-
-/// A request to stop, shared by all that works on one task.
-#[derive(Clone, Debug, Default)]
-pub struct Cancel {
-    own: Arc<AtomicBool>,
-    above: Option<Arc<AtomicBool>>,
-}
-
-impl Cancel {
-    /// Shares a flag that somebody else sets, such as a signal handler.
-    #[must_use]
-    pub const fn from_flag(flag: Arc<AtomicBool>) -> Self {
-        Self { own: flag, above: None }
-    }
-
-    /// Returns a request for a part of the task: it hears what its origin is asked, and not the other way round.
-    #[must_use]
-    pub fn child(&self) -> Self {
-        Self { own: Arc::default(), above: Some(Arc::clone(&self.own)) }
-    }
-
-    /// Asks everybody to stop.
-    pub fn cancel(&self) {
-        self.own.store(true, Ordering::Relaxed);
-    }
-
-    /// Returns whether somebody asked to stop.
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        self.own.load(Ordering::Relaxed) || self.above.as_ref().is_some_and(|above| above.load(Ordering::Relaxed))
-    }
-
-    /// Waits; returns whether nobody asked to stop.
-    #[must_use]
-    pub fn sleep(&self, time: Duration) -> bool {
-        const STEP: Duration = Duration::from_millis(50);
-        let began = Instant::now();
-        while !self.is_cancelled() {
-            let left = time.saturating_sub(began.elapsed());
-            if left.is_zero() {
-                return true;
-            }
-            thread::sleep(left.min(STEP));
-        }
-        false
-    }
-}
-
-/// How content differs from what was promised.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Mismatch {
-    /// It ends too early.
-    #[error("content is {got} bytes, expected {expected}")]
-    Short {
-        /// Bytes there are.
-        got: u64,
-        /// Bytes promised.
-        expected: u64,
-    },
-    /// It goes on past its size. How far is not read.
-    #[error("content is longer than {expected} bytes")]
-    Long {
-        /// Bytes promised.
-        expected: u64,
-    },
-    /// It has the size but is something else.
-    #[error("content is {got}, expected {expected}")]
-    Digest {
-        /// What the bytes hash to.
-        got: Digest,
-        /// What was promised.
-        expected: Digest,
-    },
-}
-
-/// Why a blob could not be read or passed on.
-#[derive(Debug, thiserror::Error)]
-pub enum BlobError {
-    /// The bytes are not what was promised.
-    #[error(transparent)]
-    Mismatch(#[from] Mismatch),
-    /// Reading failed.
-    #[error(transparent)]
-    Read(io::Error),
-    /// Writing failed.
-    #[error(transparent)]
-    Write(io::Error),
-    /// Somebody asked to stop.
-    #[error("interrupted")]
-    Cancelled,
-}
+use crate::digest::Hasher;
 
 /// The proof that some content was read to its end and is what its digest says. Nothing but a [`BlobReader`] makes one.
 #[derive(Debug)]
@@ -305,100 +204,11 @@ impl Read for BlobReader<'_> {
     }
 }
 
-impl BlobError {
-    /// Returns what went wrong below a decoder that only knows I/O errors.
-    #[must_use]
-    pub fn from_io(error: io::Error) -> Self {
-        match error.downcast::<Self>() {
-            Ok(inner) => inner,
-            Err(error) => Self::Read(error),
-        }
-    }
-}
-
 impl fmt::Debug for BlobReader<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BlobReader")
             .field("content", &self.content)
             .field("remaining", &self.remaining)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::content::Kind;
-
-    fn reader(promised: &[u8], actual: &'static [u8]) -> BlobReader<'static> {
-        BlobReader::new(Content::of(promised, Kind::Blob), actual)
-    }
-
-    #[test]
-    fn right_content_is_handed_out_and_proved() {
-        assert_eq!(reader(b"hello", b"hello").into_bytes().unwrap(), b"hello");
-        let proof = reader(b"", b"").check().unwrap();
-        assert_eq!(proof.content().digest, Digest::of(b""));
-    }
-
-    #[test]
-    fn the_last_bytes_are_held_back_until_the_whole_is_right() {
-        let mut wrong = reader(b"hello", b"hellp");
-        let mut buffer = [0; 3];
-        assert_eq!(wrong.read(&mut buffer).unwrap(), 3);
-        assert!(wrong.read(&mut buffer).is_err());
-        assert!(wrong.finish().is_err(), "an error was followed by a proof");
-    }
-
-    #[test]
-    fn an_empty_wrong_blob_is_found_too() {
-        assert!(matches!(reader(b"", b"x").check(), Err(BlobError::Mismatch(Mismatch::Long { expected: 0 }))));
-        let mut wrong = Content::of(b"", Kind::Blob);
-        wrong.digest = Digest::of(b"x");
-        let error = BlobReader::new(wrong, &b""[..]).check().unwrap_err();
-        assert!(matches!(error, BlobError::Mismatch(Mismatch::Digest { .. })));
-    }
-
-    #[test]
-    fn each_way_to_differ_is_told_apart() {
-        let check = |actual| reader(b"hello", actual).check().unwrap_err().to_string();
-        assert_eq!(check(b"hell"), "content is 4 bytes, expected 5");
-        assert_eq!(check(b"hello, world"), "content is longer than 5 bytes");
-        assert!(check(b"hellp").starts_with("content is sha256:"));
-    }
-
-    #[test]
-    fn there_is_no_proof_before_the_end() {
-        let mut early = reader(b"hello", b"hello");
-        let mut buffer = [0; 4];
-        assert_eq!(early.read(&mut buffer).unwrap(), 4);
-        assert!(early.finish().is_err());
-    }
-
-    #[test]
-    fn a_copy_is_proved_by_its_own_bytes() {
-        let file = |text: &str| {
-            let mut file = tempfile::tempfile().unwrap();
-            file.write_all(text.as_bytes()).unwrap();
-            io::Seek::rewind(&mut file).unwrap();
-            file
-        };
-        let content = || Content::of(b"hello", Kind::Blob);
-        assert_eq!(BlobReader::of_file(content(), file("hello")).into_bytes().unwrap(), b"hello");
-        assert!(BlobReader::of_file(content(), file("hello")).file_unverified().is_some());
-        assert!(reader(b"hello", b"hello").file_unverified().is_none());
-        for (original, copy, right) in [("hello", "hello", true), ("hello", "hellp", false), ("hellp", "hello", true)] {
-            let reader = BlobReader::of_file(content(), file(original)).of_copy(file(copy));
-            assert!(reader.file_unverified().is_none());
-            assert_eq!(reader.check().is_ok(), right, "{original} {copy}");
-        }
-    }
-
-    #[test]
-    fn a_request_to_stop_is_heard() {
-        let cancel = Cancel::default();
-        cancel.cancel();
-        let reader = reader(b"hello", b"hello");
-        assert!(matches!(reader.cancelled_by(&cancel).check(), Err(BlobError::Cancelled)));
     }
 }

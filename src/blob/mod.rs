@@ -1,0 +1,75 @@
+//! The one way in which content leaves a store: a reader that checks size and digest.
+//!
+//! A [`BlobReader`] never reads more than one byte past the size that was promised, hashes the very bytes that it hands
+//! out, and hands out the last of them only when the whole is right. Only a reader that came to that end yields a
+//! [`Proof`], and only a proof gives content its name in a store.
+
+mod cancel;
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+
+pub use self::cancel::Cancel;
+pub use self::reader::{BlobReader, Proof};
+use crate::digest::Digest;
+
+/// How many bytes are read at once: large enough that system calls do not count, small enough to stay in the cache
+/// between reading, hashing and writing.
+pub const CHUNK: usize = 256 * 1024;
+
+/// How content differs from what was promised.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    /// It ends too early.
+    #[error("content is {got} bytes, expected {expected}")]
+    Short {
+        /// Bytes there are.
+        got: u64,
+        /// Bytes promised.
+        expected: u64,
+    },
+    /// It goes on past its size. How far is not read.
+    #[error("content is longer than {expected} bytes")]
+    Long {
+        /// Bytes promised.
+        expected: u64,
+    },
+    /// It has the size but is something else.
+    #[error("content is {got}, expected {expected}")]
+    Digest {
+        /// What the bytes hash to.
+        got: Digest,
+        /// What was promised.
+        expected: Digest,
+    },
+}
+
+/// Why a blob could not be read or passed on.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// The bytes are not what was promised.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// Reading failed.
+    #[error(transparent)]
+    Read(io::Error),
+    /// Writing failed.
+    #[error(transparent)]
+    Write(io::Error),
+    /// Somebody asked to stop.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+impl BlobError {
+    /// Returns what went wrong below a decoder that only knows I/O errors.
+    #[must_use]
+    pub fn from_io(error: io::Error) -> Self {
+        match error.downcast::<Self>() {
+            Ok(inner) => inner,
+            Err(error) => Self::Read(error),
+        }
+    }
+}
