@@ -3,9 +3,13 @@
 //! A [`BlobReader`] never reads more than one byte past the size that was promised, hashes the very bytes that it hands
 //! out, and hands out the last of them only when the whole is right. Only a reader that came to that end yields a
 //! [`Proof`], and only a proof gives content its name in a store.
+//!
+//! Where the bytes can begin in the middle ([`Resume`]), the first of them may come from a file in which an earlier reader
+//! left them. They are hashed again like all others: the proof is about the beginning and the rest together.
 
 mod cancel;
 mod reader;
+mod resume;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +17,7 @@ use std::io;
 
 pub use self::cancel::Cancel;
 pub use self::reader::{BlobReader, Proof};
+pub use self::resume::Resume;
 use crate::digest::Digest;
 
 /// How many bytes are read at once: large enough that system calls do not count, small enough to stay in the cache

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
+use super::resume::{Bytes, Resume};
 use super::{BlobError, CHUNK, Cancel, Mismatch};
 use crate::content::Content;
 use crate::digest::Hasher;
@@ -32,7 +34,7 @@ enum State {
 /// Content under way, checked while it is read.
 pub struct BlobReader<'a> {
     content: Content,
-    inner: Box<dyn Read + Send + 'a>,
+    bytes: Bytes<'a>,
     file: Option<Arc<File>>,
     state: State,
     remaining: u64,
@@ -44,9 +46,19 @@ impl<'a> BlobReader<'a> {
     /// Puts the check before bytes from anywhere.
     #[must_use]
     pub fn new(content: Content, inner: impl Read + Send + 'a) -> Self {
+        Self::of_bytes(content, Bytes::Plain(Box::new(inner)))
+    }
+
+    /// Puts the check before bytes that can begin anywhere, so that [`Self::beginning_in`] can be used.
+    #[must_use]
+    pub fn resumable(content: Content, inner: impl Resume + 'a) -> Self {
+        Self::of_bytes(content, Bytes::Resumable { inner: Box::new(inner), from: 0 })
+    }
+
+    fn of_bytes(content: Content, bytes: Bytes<'a>) -> Self {
         let state = State::Reading(content.digest.algorithm().hasher());
         let remaining = content.size;
-        Self { content, inner: Box::new(inner), file: None, state, remaining, cancel: None, meter: None }
+        Self { content, bytes, file: None, state, remaining, cancel: None, meter: None }
     }
 
     /// Puts the check before a file that is the content as a whole.
@@ -68,6 +80,55 @@ impl<'a> BlobReader<'a> {
     pub fn of_copy(self, copy: File) -> Self {
         let Self { content, cancel, meter, .. } = self;
         Self { cancel, meter, ..Self::new(content, copy) }
+    }
+
+    /// Returns whether a beginning that somebody has can be handed in: nothing was read yet, and the rest can be had alone.
+    #[must_use]
+    pub const fn can_resume(&self) -> bool {
+        let untouched = self.remaining == self.content.size && matches!(self.state, State::Reading(_));
+        untouched && matches!(self.bytes, Bytes::Resumable { from: 0, .. })
+    }
+
+    /// Takes the first bytes of the content from a file, where an earlier reader left them, as if they had been handed out
+    /// now: they are read and hashed, and what comes from elsewhere begins behind them. Whether they are right shows at the
+    /// end, as for all other bytes. The rest is not asked for before the next read; if there is none, never.
+    ///
+    /// # Errors
+    /// [`BlobError::Read`] when the file cannot be read, is shorter than that, or the reader cannot take it;
+    /// [`BlobError::Cancelled`].
+    pub fn beginning_in(mut self, file: &File, length: u64) -> Result<Self, BlobError> {
+        let refused = |reason: &str| BlobError::Read(io::Error::new(io::ErrorKind::InvalidInput, reason));
+        if !self.can_resume() || length > self.content.size {
+            return Err(refused("the content cannot be continued from there"));
+        }
+        let State::Reading(hasher) = &mut self.state else { return Err(refused("it was read already")) };
+        let mut buffer = vec![0; CHUNK.min(usize::try_from(length).unwrap_or(CHUNK))];
+        let mut passed = 0;
+        while passed < length {
+            if self.cancel.is_some_and(Cancel::is_cancelled) {
+                return Err(BlobError::Cancelled);
+            }
+            let room = buffer.len().min(usize::try_from(length - passed).unwrap_or(usize::MAX));
+            let count = match file.read_at(&mut buffer[..room], passed) {
+                Ok(0) => return Err(BlobError::Read(io::ErrorKind::UnexpectedEof.into())),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(BlobError::Read(error)),
+            };
+            hasher.update(&buffer[..count]);
+            passed += count as u64;
+            if let Some(meter) = self.meter {
+                meter(count as u64);
+            }
+        }
+        self.remaining -= length;
+        match &mut self.bytes {
+            // there is nothing behind the end that could be asked for
+            _ if self.remaining == 0 && length > 0 => self.bytes = Bytes::Plain(Box::new(io::empty())),
+            Bytes::Resumable { from, .. } => *from = length,
+            Bytes::Plain(_) => {}
+        }
+        Ok(self)
     }
 
     /// Stops reading when asked to.
@@ -108,7 +169,7 @@ impl<'a> BlobReader<'a> {
             State::Failed => return Err(BlobError::Read(io::Error::other("an earlier read of it failed"))),
         };
         let room = buffer.len().min(usize::try_from(self.remaining).unwrap_or(usize::MAX));
-        let count = if room == 0 { 0 } else { read_some(&mut *self.inner, &mut buffer[..room])? };
+        let count = if room == 0 { 0 } else { read_some(&mut self.bytes, &mut buffer[..room])? };
         hasher.update(&buffer[..count]);
         self.remaining -= count as u64;
         if count == 0 && self.remaining > 0 {
@@ -123,7 +184,7 @@ impl<'a> BlobReader<'a> {
             return Ok(count);
         }
         // The last bytes are in the buffer, and stay there unless everything is right.
-        if read_some(&mut *self.inner, &mut [0])? != 0 {
+        if read_some(&mut self.bytes, &mut [0])? != 0 {
             return Err(Mismatch::Long { expected: self.content.size }.into());
         }
         let (got, expected) = (hasher.finish(), self.content.digest);

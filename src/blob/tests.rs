@@ -1,6 +1,11 @@
 //! What a reader hands out, what it holds back, and what it proves.
 
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use proptest::prelude::*;
 
 use super::*;
 use crate::content::{Content, Kind};
@@ -76,4 +81,159 @@ fn a_request_to_stop_is_heard() {
     cancel.cancel();
     let reader = reader(b"hello", b"hello");
     assert!(matches!(reader.cancelled_by(&cancel).check(), Err(BlobError::Cancelled)));
+}
+
+/// Bytes that can begin anywhere, and notes of what was asked of them.
+struct Ranged<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    step: usize,
+    asked: &'a Mutex<Vec<u64>>,
+}
+
+impl io::Read for Ranged<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let rest = &self.bytes[self.at.min(self.bytes.len())..];
+        let count = rest.len().min(buffer.len()).min(self.step);
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+impl Resume for Ranged<'_> {
+    fn resume_at(&mut self, offset: u64) -> io::Result<()> {
+        assert_eq!(self.at, 0, "asked after the first read");
+        self.asked.lock().unwrap().push(offset);
+        self.at = usize::try_from(offset).unwrap();
+        Ok(())
+    }
+}
+
+fn file_of(bytes: &[u8]) -> File {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(bytes).unwrap();
+    file
+}
+
+#[test]
+fn a_beginning_that_is_wrong_is_never_proved() {
+    let asked = Mutex::default();
+    let ranged = |bytes| Ranged { bytes, at: 0, step: 2, asked: &asked };
+    let check = |beginning: &[u8], actual| {
+        let reader = BlobReader::resumable(Content::of(b"hello", Kind::Blob), ranged(actual));
+        let mut rest = Vec::new();
+        let proof = reader.beginning_in(&file_of(beginning), beginning.len() as u64)?.copy_to(&mut rest)?;
+        assert_eq!(proof.content().size, 5);
+        Ok::<_, BlobError>(rest)
+    };
+    let whole: &[u8] = b"hello";
+    assert_eq!(check(b"", whole).unwrap(), whole);
+    assert_eq!(check(b"hel", whole).unwrap(), b"lo");
+    assert_eq!(check(b"hello", b"never asked for").unwrap(), b"");
+    assert_eq!(*asked.lock().unwrap(), [3], "asked only for what there is between the beginning and the end");
+    for (beginning, actual, complaint) in [
+        (&b"hex"[..], whole, "content is sha256:"),
+        (b"hellp", whole, "content is sha256:"),
+        (b"hel", b"hell", "content is 4 bytes, expected 5"),
+        (b"hel", b"hello, world", "content is longer than 5 bytes"),
+        (b"hello, world", whole, "cannot be continued from there"),
+    ] {
+        let error = check(beginning, actual).unwrap_err().to_string();
+        assert!(error.starts_with(complaint) || error.ends_with(complaint), "{error}");
+    }
+}
+
+#[test]
+fn a_beginning_is_taken_only_at_the_start_and_only_where_the_rest_can_be_had() {
+    let asked = Mutex::default();
+    let resumable = || {
+        let ranged = Ranged { bytes: b"hello", at: 0, step: 2, asked: &asked };
+        BlobReader::resumable(Content::of(b"hello", Kind::Blob), ranged)
+    };
+    let refused = |reader: BlobReader<'_>| {
+        assert!(!reader.can_resume());
+        matches!(reader.beginning_in(&file_of(b"he"), 2), Err(BlobError::Read(_)))
+    };
+    assert!(resumable().can_resume());
+    assert!(refused(reader(b"hello", b"hello")));
+    let mut begun = resumable();
+    assert_eq!(begun.read(&mut [0; 2]).unwrap(), 2);
+    assert!(refused(begun));
+    assert!(refused(resumable().beginning_in(&file_of(b"he"), 2).unwrap()));
+    // a file that is shorter than was said, and one that cannot be read
+    assert!(resumable().beginning_in(&file_of(b"h"), 2).is_err());
+    assert!(resumable().beginning_in(&File::open("/").unwrap(), 2).is_err());
+}
+
+#[test]
+fn a_request_to_stop_is_heard_within_the_beginning_and_the_meter_counts_it() {
+    let content = vec![7; 2 * CHUNK + 1];
+    let beginning = file_of(&content[..2 * CHUNK]);
+    let (asked, counted, cancel) = (Mutex::default(), AtomicU64::new(0), Cancel::default());
+    let stop = |count| {
+        counted.fetch_add(count, Ordering::Relaxed);
+        cancel.cancel();
+    };
+    let count = |count| {
+        counted.fetch_add(count, Ordering::Relaxed);
+    };
+    let resumable = || {
+        let ranged = Ranged { bytes: &content, at: 0, step: 9, asked: &asked };
+        BlobReader::resumable(Content::of(&content, Kind::Blob), ranged)
+    };
+    let stopped = resumable().cancelled_by(&cancel).metered_by(&stop).beginning_in(&beginning, 2 * CHUNK as u64);
+    assert!(matches!(stopped, Err(BlobError::Cancelled)));
+    assert_eq!(counted.swap(0, Ordering::Relaxed), CHUNK as u64);
+    resumable().metered_by(&count).beginning_in(&beginning, 2 * CHUNK as u64).unwrap().check().unwrap();
+    assert_eq!(counted.load(Ordering::Relaxed), content.len() as u64);
+}
+
+proptest! {
+    /// Whatever the beginning, the rest and the steps are: there is a proof exactly when they are the content together, and
+    /// what is handed out never holds the end of anything else.
+    #[test]
+    fn a_proof_is_about_the_beginning_and_the_rest_together(
+        content in proptest::collection::vec(any::<u8>(), 0..200),
+        length in 0_usize..220,
+        spoilt in proptest::option::of((0_usize..220, 1_u8..)),
+        tail in proptest::option::of(-3_isize..3),
+        step in 1_usize..70,
+        room in 1_usize..70,
+    ) {
+        let mut bytes = content.clone();
+        if let Some((at, by)) = spoilt && let Some(byte) = bytes.get_mut(at) {
+            *byte ^= by;
+        }
+        let end = content.len().saturating_add_signed(tail.unwrap_or(0));
+        bytes.resize(end, 7);
+        let beginning = &bytes[..length.min(end)];
+        let asked = Mutex::default();
+        let ranged = Ranged { bytes: &bytes, at: 0, step, asked: &asked };
+        let reader = BlobReader::resumable(Content::of(&content, Kind::Blob), ranged);
+        let right = bytes == content || (beginning == content && !beginning.is_empty());
+        match reader.beginning_in(&file_of(beginning), beginning.len() as u64) {
+            Err(_) => prop_assert!(beginning.len() > content.len()),
+            Ok(mut reader) => {
+                let (mut rest, mut buffer) = (Vec::new(), vec![0; room]);
+                let ended = loop {
+                    match reader.read(&mut buffer) {
+                        Ok(0) => break true,
+                        Ok(count) => rest.extend_from_slice(&buffer[..count]),
+                        Err(_) => break false,
+                    }
+                };
+                prop_assert_eq!(ended, right);
+                prop_assert_eq!(reader.finish().is_ok(), right);
+                let out = beginning.len() + rest.len();
+                let held_back = out < content.len() || rest.is_empty();
+                prop_assert!(held_back || right, "the end of something else was handed out");
+                prop_assert!(!right || out == content.len());
+                prop_assert_eq!(&rest[..], &bytes[beginning.len()..out]);
+                let inside = (1..content.len()).contains(&beginning.len());
+                let expected = if inside { vec![beginning.len() as u64] } else { Vec::new() };
+                prop_assert_eq!(&*asked.lock().unwrap(), &expected);
+            }
+        }
+    }
 }
