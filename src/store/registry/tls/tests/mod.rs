@@ -1,0 +1,6 @@
+//! TLS against servers in this process, with certificates that OpenSSL made.
+
+pub(in crate::store::registry) mod authority;
+mod connections;
+mod damage;
+pub(in crate::store::registry) mod peer;
