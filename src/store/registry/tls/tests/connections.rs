@@ -12,7 +12,7 @@ use super::authority::{Authority, CLIENT, FUTURE, LOCALHOST, NOW, PAST};
 use super::peer::{Peer, certified};
 
 /// Asks a server on this machine for a page, and returns it.
-fn get(config: TlsConfig, url: &str) -> Result<String, ureq::Error> {
+pub(super) fn get(config: TlsConfig, url: &str) -> Result<String, ureq::Error> {
     let agent = ureq::Agent::config_builder()
         .tls_config(config)
         .proxy(None)
@@ -29,7 +29,7 @@ fn try_with(server: ServerConfig, options: &TlsOptions) -> Result<String, ureq::
     get(for_registry(&host, options).unwrap(), &format!("https://{host}/v2/"))
 }
 
-fn reason_and_hint(result: Result<String, ureq::Error>) -> (String, String) {
+pub(super) fn reason_and_hint(result: Result<String, ureq::Error>) -> (String, String) {
     let error = result.unwrap_err();
     explain(&error).unwrap_or_else(|| panic!("no word about {error:?}"))
 }

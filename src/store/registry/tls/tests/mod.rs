@@ -3,4 +3,5 @@
 pub(in crate::store::registry) mod authority;
 mod connections;
 mod damage;
+mod foreign;
 pub(in crate::store::registry) mod peer;
