@@ -46,6 +46,8 @@ pub enum Location {
     Stdio,
     /// A registry, or a repository or an image of it, as it is written after `docker://`.
     Registry(String),
+    /// A file that holds no images, such as one with credentials.
+    File(PathBuf),
 }
 
 impl Location {
@@ -53,7 +55,7 @@ impl Location {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Layout(path) | Self::Archive(path) | Self::DockerArchive(path) => Some(path),
+            Self::Layout(path) | Self::Archive(path) | Self::DockerArchive(path) | Self::File(path) => Some(path),
             Self::Memory(_) | Self::Stdio | Self::Registry(_) => None,
         }
     }
@@ -65,6 +67,7 @@ impl fmt::Display for Location {
             Self::Memory(name) => return write!(f, "memory:{}", escaped(name)),
             Self::Stdio => return f.write_str("-"),
             Self::Registry(name) => return write!(f, "docker://{}", escaped(name)),
+            Self::File(path) => return f.write_str(&escaped(&path.to_string_lossy())),
             Self::Layout(path) => ("oci", path),
             Self::Archive(path) => ("oci-archive", path),
             Self::DockerArchive(path) => ("docker-archive", path),

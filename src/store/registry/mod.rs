@@ -4,3 +4,4 @@
 pub mod proxy;
 #[cfg_attr(not(test), allow(dead_code, unused_imports, reason = "the client comes next"))]
 pub mod tls;
+pub mod credentials;
