@@ -62,6 +62,7 @@ impl Got {
 impl Client {
     pub(crate) fn to(registry: &FakeRegistry) -> Self {
         let stream = TcpStream::connect(registry.host()).unwrap();
+        stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream.set_write_timeout(Some(Duration::from_secs(10))).unwrap();
         Self { stream }
@@ -69,7 +70,8 @@ impl Client {
 
     pub(crate) fn head(&mut self, method: &str, path: &str, headers: &[&str]) {
         let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
-        write!(self.stream, "{method} {path} HTTP/1.1\r\nHost: fake\r\n{headers}\r\n").unwrap();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: fake\r\n{headers}\r\n");
+        self.stream.write_all(head.as_bytes()).unwrap();
     }
 
     pub(crate) fn ask(&mut self, method: &str, path: &str, headers: &[&str]) -> Got {

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests stand outside of test functions
 
+mod auth;
 mod client;
+mod options;
 #[path = "../support/registry/mod.rs"]
 mod registry;
 mod rules;
