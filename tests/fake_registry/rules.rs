@@ -3,8 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, blob_path};
-use crate::registry::{Answer, FakeRegistry, Rule};
+use crate::client::{Client, begin, blob_path};
+use crate::registry::{Answer, FakeRegistry, Options, Rule};
 
 #[test]
 fn answers_are_spoilt_as_a_rule_says() {
@@ -96,4 +96,48 @@ fn raw_answers_are_sent_as_they_are() {
         client.stream.read_to_end(&mut got).unwrap();
         assert_eq!(got, raw);
     }
+}
+
+#[test]
+fn an_answer_may_wait_for_the_body() {
+    let registry = FakeRegistry::start();
+    registry.script([Rule::on("PUT", "*").answer(Answer::error(403, "DENIED", "no").after_body())]);
+    let mut client = Client::to(&registry);
+    client.head("PUT", "/v2/app/manifests/v1", &["Expect: 100-continue", "Content-Length: 2"]);
+    assert_eq!(client.answer(false).unwrap().status, 100);
+    client.stream.write_all(b"{}").unwrap();
+    assert_eq!(client.answer(false).unwrap().code(), "DENIED");
+    assert_eq!(client.ask("GET", "/v2/", &[]).status, 200, "the connection is not kept");
+    assert_eq!(registry.bytes_received(), 2);
+}
+
+#[test]
+fn early_refusals_leave_the_body_unread() {
+    let registry = FakeRegistry::with(Options { no_chunks: true, early_refusals: true, ..Options::default() });
+    let mut client = Client::to(&registry);
+    let location = begin(&mut client);
+    client.head("PATCH", &location, &["Content-Length: 1000"]);
+    assert_eq!(client.answer(false).unwrap().status, 405);
+    assert!(client.ended());
+}
+
+#[test]
+fn bodies_trickle_and_answers_lead_elsewhere() {
+    let registry = FakeRegistry::start();
+    registry.put_blob("app", &[b'a'; 10]);
+    registry.script([
+        Rule::on("GET", "/v2/app/blobs/*").trickle(1, Duration::from_millis(20)),
+        Rule::on("GET", "/v2/").redirect(307, "http://elsewhere/v2/"),
+    ]);
+    let mut client = Client::to(&registry);
+    let started = Instant::now();
+    assert_eq!(client.ask("GET", &blob_path(&[b'a'; 10]), &[]).body, [b'a'; 10]);
+    assert!(started.elapsed() >= Duration::from_millis(180));
+    let got = client.ask("GET", "/v2/", &[]);
+    assert_eq!((got.status, got.header("location")), (307, Some("http://elsewhere/v2/")));
+    assert_eq!(registry.bytes_sent(), 10);
+    registry.clear_log();
+    registry.clear_script();
+    assert_eq!(client.ask("GET", "/v2/", &[]).status, 200);
+    assert_eq!(registry.log().len(), 1);
 }
