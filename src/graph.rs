@@ -226,8 +226,7 @@ impl Walk<'_> {
 pub fn without_foreign(source: &dyn Source, mut reach: Reach) -> (Reach, Vec<Digest>) {
     let mut absent = Vec::new();
     reach.nodes.retain(|node| {
-        let is_absent =
-            node.media_type.is_foreign_layer() && matches!(source.open(&node.content), Err(StoreError::Missing { .. }));
+        let is_absent = node.media_type.is_foreign_layer() && matches!(source.holds(&node.content), Ok(false));
         if is_absent {
             absent.push(node.content.digest);
         }

@@ -107,6 +107,13 @@ impl Source for Plan<'_> {
             None => Err(StoreError::Missing { digest: content.digest, place: self.location.clone() }),
         }
     }
+
+    fn holds(&self, content: &Content) -> Result<bool, StoreError> {
+        match self.origins.get(&content.digest) {
+            Some(Origin::Source(source)) => source.holds(content),
+            origin => Ok(origin.is_some()),
+        }
+    }
 }
 
 impl Default for Plan<'_> {

@@ -3,13 +3,13 @@
 //! What the target already holds is read and checked instead of trusted by its name; what is wrong there is replaced. The
 //! first failure stops every lane; what has arrived whole stays for the next run.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::blob::{BlobError, Cancel};
 use crate::content::{Content, total};
 use crate::plan::Plan;
+use crate::store::lanes::in_lanes;
 use crate::store::{Committed, PutError, Sink, Source as _, StoreError};
 
 /// What happens while a plan is carried out or content is checked. Observers hear; they do not answer.
@@ -59,6 +59,12 @@ pub enum Outcome {
 pub trait Observer: Sync {
     /// Takes note of an event.
     fn hear(&self, event: Event<'_>);
+}
+
+impl<T: Observer + Send> Observer for Arc<T> {
+    fn hear(&self, event: Event<'_>) {
+        (**self).hear(event);
+    }
 }
 
 /// Hears nothing.
@@ -126,6 +132,22 @@ fn carry_out(
     cancel: &Cancel,
     observer: &dyn Observer,
 ) -> Result<Summary, TransferError> {
+    let mut summary = bring(plan, sink, cancel, observer)?;
+    summary.renamed = sink.commit(plan.inventory())? == Committed::Changed;
+    Ok(summary)
+}
+
+/// Carries out a plan up to its commit, which is for the caller to make, or to leave out: several sinks can have everything
+/// before the first of them gets a name.
+///
+/// # Errors
+/// The first failure.
+pub fn bring(
+    plan: &Plan<'_>,
+    sink: &mut dyn Sink,
+    cancel: &Cancel,
+    observer: &dyn Observer,
+) -> Result<Summary, TransferError> {
     let stages = sink.begin(plan.inventory())?;
     let pieces = stages.iter().map(|stage| stage.len() as u64).sum();
     let bytes = total(stages.iter().flatten().map(|content| content.size));
@@ -149,9 +171,7 @@ fn carry_out(
     if cancel.is_cancelled() {
         return Err(StoreError::Cancelled.into());
     }
-    let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
-    summary.renamed = sink.commit(plan.inventory())? == Committed::Changed;
-    Ok(summary)
+    Ok(summary.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 impl Summary {
@@ -227,51 +247,5 @@ impl<'a> Meter<'a> {
         if passed > told {
             self.observer.hear(Event::Advanced { bytes: passed - told });
         }
-    }
-}
-
-/// Does something with every piece, in so many lanes, in order of the list; the first failure, by the order of the list
-/// among those that happened, stops all.
-///
-/// # Errors
-/// That failure, and the piece it happened to.
-pub fn in_lanes<'a>(
-    contents: &'a [Content],
-    lanes: usize,
-    cancel: &Cancel,
-    work: impl Fn(&Content, &Cancel) -> Result<(), StoreError> + Sync,
-) -> Result<(), (&'a Content, StoreError)> {
-    let cancel = cancel.child();
-    let next = AtomicUsize::new(0);
-    let failure: Mutex<Option<(usize, StoreError)>> = Mutex::new(None);
-    let lane = || {
-        while !cancel.is_cancelled() {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(content) = contents.get(at) else { return };
-            if let Err(error) = work(content, &cancel) {
-                let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
-                // lanes that stop because another one failed have nothing to tell
-                let tells = |old: &(usize, StoreError)| matches!(old.1, StoreError::Cancelled) || at < old.0;
-                let stopped = matches!(error, StoreError::Cancelled) && failure.is_some();
-                if !stopped && failure.as_ref().is_none_or(tells) {
-                    *failure = Some((at, error));
-                }
-                cancel.cancel();
-            }
-        }
-    };
-    let lanes = lanes.clamp(1, contents.len().max(1));
-    thread::scope(|scope| {
-        for _ in 1..lanes {
-            // where the machine gives no more threads, those that are there do the work
-            if thread::Builder::new().spawn_scoped(scope, lane).is_err() {
-                break;
-            }
-        }
-        lane();
-    });
-    match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        Some((at, error)) => Err((&contents[at], error)),
-        None => Ok(()),
     }
 }

@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 9] = [
     // the contract
     &["store"],
     // backends: know the above, never each other
-    &["store::names", "store::flock"],
+    &["store::names", "store::flock", "store::lanes"],
     &["store::memory", "store::layout", "store::archive", "store::registry"],
     // the engine, which knows the contract and no backend
     &["graph", "plan", "transfer"],

@@ -11,6 +11,7 @@ use barge::store::{Source as _, StoreError};
 use clap::{Args, ValueEnum};
 
 use super::Session;
+use super::network::NetworkArgs;
 use super::report::Report;
 use super::write::platforms;
 
@@ -23,6 +24,8 @@ Examples:
   barge cat config --platform linux/arm64 dist:app:v1 | jq .config
   barge cat blob dist@sha256:4a83...5560 | tar tz")]
 pub(crate) struct CatArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Which kind of content
     #[arg(value_enum, value_name = "manifest|config|blob")]
     what: What,

@@ -9,6 +9,7 @@ use barge::store::Location;
 use clap::Args;
 
 use super::Session;
+use super::network::NetworkArgs;
 use super::report::Report;
 use super::write::{CarryArgs, WriteArgs, carry_out, names, refuse_mixed_output};
 
@@ -22,6 +23,8 @@ Examples:
   barge copy bundle.tar dist
   barge copy dist:app:v1 oci:other:ghcr.io/org/app:v2 backup.tar")]
 pub(crate) struct CopyArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     #[command(flatten)]
     carry: CarryArgs,
     #[command(flatten)]

@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Session;
+use super::network::NetworkArgs;
 use super::report::Report;
 
 /// Show in what two images, or the images of two places, differ.
@@ -18,6 +19,8 @@ Examples:
   barge diff --files dist:app:v1 dist:app:v2
   barge diff bundle.tar /srv/images && echo nothing to do")]
 pub(crate) struct DiffArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Compare the files of the layers as well: paths, kinds, modes, owners, times, content
     #[arg(long)]
     files: bool,

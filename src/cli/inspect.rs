@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Session;
+use super::network::NetworkArgs;
 use super::report::{Report, safe_json};
 use super::write::platforms;
 
@@ -18,6 +19,8 @@ Examples:
   barge inspect --config --platform linux/arm64 dist:app:v1
   barge inspect --raw dist:app:v1 | sha256sum")]
 pub(crate) struct InspectArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Show the config instead of the manifest
     #[arg(long)]
     config: bool,

@@ -11,6 +11,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Session;
+use super::network::NetworkArgs;
 use super::report::{Report, table};
 
 /// List the images of a place: names, digests, platforms, sizes, attestations, and whether they are whole.
@@ -23,6 +24,8 @@ Examples:
   barge ls bundle.tar
   barge ls --json dist | jq -r '.results[].digest'")]
 pub(crate) struct LsArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Show signatures, attestations and other referrers as well
     #[arg(long)]
     all: bool,

@@ -14,6 +14,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::Session;
+use super::network::NetworkArgs;
 use super::report::{Report, table};
 use super::write::{WriteArgs, count, names, platforms, refuse_mixed_output, say_summary, stats};
 
@@ -27,6 +28,8 @@ Examples:
   barge merge -o dist -t ghcr.io/org/app:v1 amd64.tar arm64.tar build/riscv64:v1
   barge merge -o app.tar -t app:v1 -t app:latest oci:linux:amd64 docker-archive:arm.tar")]
 pub(crate) struct MergeArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Where the result goes: a layout directory, or an archive (FILE.tar, or - for standard output) [default: the current layout]
     #[arg(short, long, value_name = "PLACE")]
     output: Option<String>,

@@ -10,8 +10,12 @@ mod diff;
 mod gc;
 mod inspect;
 mod load;
+mod login;
 mod ls;
 mod merge;
+mod network;
+mod pull;
+mod push;
 mod report;
 mod rm;
 mod save;
@@ -33,8 +37,11 @@ use std::time::Instant;
 use barge::blob::Cancel;
 use barge::ops::Error;
 use barge::ops::open::Context;
+use barge::store::registry::{Notice, Registries};
+use barge::transfer::{Event, Observer as _};
 use clap::{Args, Parser, Subcommand};
 
+use network::NetworkArgs;
 use report::{Format, Report};
 use ui::{Progress, Ui};
 
@@ -75,6 +82,10 @@ enum Command {
     /// Copy images between two places
     #[command(visible_alias = "cp")]
     Copy(copy::CopyArgs),
+    /// Push images to one or several registries in one step
+    Push(push::PushArgs),
+    /// Pull images from registries into a layout or an archive
+    Pull(pull::PullArgs),
     /// Write images into one archive that loads everywhere
     #[command(visible_alias = "export")]
     Save(save::SaveArgs),
@@ -94,6 +105,10 @@ enum Command {
     Check(check::CheckArgs),
     /// Unpack the file system of an image into a directory
     Unpack(unpack::UnpackArgs),
+    /// Log in to a registry
+    Login(login::LoginArgs),
+    /// Log out of a registry
+    Logout(login::LogoutArgs),
     /// Print the version
     Version,
 }
@@ -108,6 +123,10 @@ impl Command {
             Self::Tree(_) => "tree",
             Self::Cat(_) => "cat",
             Self::Copy(_) => "copy",
+            Self::Push(_) => "push",
+            Self::Pull(_) => "pull",
+            Self::Login(_) => "login",
+            Self::Logout(_) => "logout",
             Self::Save(_) => "save",
             Self::Load(_) => "load",
             Self::Tag(_) => "tag",
@@ -117,6 +136,29 @@ impl Command {
             Self::Diff(_) => "diff",
             Self::Unpack(_) => "unpack",
             Self::Version => "version",
+        }
+    }
+
+    /// Returns how the command reaches registries; none for one that never does.
+    const fn network(&self) -> Option<&NetworkArgs> {
+        match self {
+            Self::Merge(args) => Some(&args.network),
+            Self::Verify(args) => Some(&args.network),
+            Self::Ls(args) => Some(&args.network),
+            Self::Inspect(args) => Some(&args.network),
+            Self::Tree(args) => Some(&args.network),
+            Self::Cat(args) => Some(&args.network),
+            Self::Copy(args) => Some(&args.network),
+            Self::Push(args) => Some(&args.network),
+            Self::Pull(args) => Some(&args.network),
+            Self::Login(args) => Some(&args.network),
+            Self::Logout(args) => Some(&args.network),
+            Self::Save(args) => Some(&args.network),
+            Self::Tag(args) => Some(&args.network),
+            Self::Rm(args) => Some(&args.network),
+            Self::Diff(args) => Some(&args.network),
+            Self::Unpack(args) => Some(&args.network),
+            Self::Load(_) | Self::Gc(_) | Self::Check(_) | Self::Version => None,
         }
     }
 }
@@ -171,17 +213,29 @@ impl Global {
 struct Session<'a> {
     global: &'a Global,
     layout: Option<PathBuf>,
-    ui: Ui,
+    ui: Arc<Ui>,
     cancel: Cancel,
+    registries: Registries,
+}
+
+/// Returns what tells the user that a connection was cut, or what a registry warns of.
+fn notice(ui: &Arc<Ui>) -> Notice {
+    let ui = Arc::clone(ui);
+    Arc::new(move |text| ui.hear(Event::Warning(text.to_owned())))
 }
 
 impl Session<'_> {
+    fn notice(&self) -> Notice {
+        notice(&self.ui)
+    }
+
     fn context(&self) -> Context<'_> {
         Context {
             layout: self.layout.as_deref(),
             tmpdir: self.global.tmpdir.as_deref(),
             cancel: &self.cancel,
-            observer: &self.ui,
+            observer: &*self.ui,
+            registries: &self.registries,
         }
     }
 }
@@ -199,15 +253,19 @@ pub(crate) fn main() -> ExitCode {
     };
     let format = if cli.global.json { Format::Json } else { Format::Text };
     let started = Instant::now();
-    let session = Session {
-        layout: current_layout(&cli.global, std::env::var_os("BARGE_LAYOUT")),
-        ui: Ui::new(cli.global.progress, cli.global.quiet, cli.global.verbose, cli.command.name()),
-        cancel: listen_to_signals(),
-        global: &cli.global,
+    let ui = Arc::new(Ui::new(cli.global.progress, cli.global.quiet, cli.global.verbose, cli.command.name()));
+    let cancel = listen_to_signals();
+    let registries = match cli.command.network() {
+        Some(network) => network.registries(&cli.global, &cancel, notice(&ui)),
+        None => Ok(Registries::forbidden(&cancel)),
     };
-    let result = run(&cli.command, &session);
-    session.ui.finish();
-    let warnings = session.ui.warnings();
+    let result = registries.and_then(|registries| {
+        let layout = current_layout(&cli.global, std::env::var_os("BARGE_LAYOUT"));
+        let session = Session { layout, ui: Arc::clone(&ui), cancel, registries, global: &cli.global };
+        run(&cli.command, &session)
+    });
+    ui.finish();
+    let warnings = ui.warnings();
     report::print(cli.command.name(), &result, &warnings, started.elapsed(), format, cli.global.quiet)
 }
 
@@ -220,6 +278,10 @@ fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
         Command::Tree(args) => tree::run(args, session),
         Command::Cat(args) => cat::run(args, session),
         Command::Copy(args) => copy::run(args, session),
+        Command::Push(args) => push::run(args, session),
+        Command::Pull(args) => pull::run(args, session),
+        Command::Login(args) => login::run(args, session),
+        Command::Logout(args) => login::logout(args, session),
         Command::Save(args) => save::run(args, session),
         Command::Load(args) => load::run(args, session),
         Command::Tag(args) => tag::run(args, session),

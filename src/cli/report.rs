@@ -170,7 +170,7 @@ fn as_json(command: &str, result: &Result<Report, Error>, warnings: &[String], e
     object
 }
 
-fn error_as_json(error: &Error) -> Value {
+pub(crate) fn error_as_json(error: &Error) -> Value {
     let mut object = json!({"class": error.class().name(), "exit": error.class().exit_code(), "message": error.to_string(),
         "causes": error.causes(), "hint": error.hint()});
     let Some(store) = error.store() else { return object };

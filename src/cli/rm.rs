@@ -19,6 +19,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Session;
+use super::network::NetworkArgs;
 use super::report::Report;
 use super::write::{WriteArgs, count, line, platforms};
 
@@ -32,6 +33,8 @@ Examples:
   barge rm dist:app:v1
   barge rm --platform linux/s390x,linux/ppc64le --gc dist:app:v2")]
 pub(crate) struct RmArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Remove only these platforms: os/arch[/variant] (can be repeated, takes commas)
     #[arg(long, value_name = "LIST")]
     platform: Vec<String>,

@@ -10,6 +10,7 @@ use barge::text::shell_word;
 use clap::{Args, ValueEnum};
 
 use super::Session;
+use super::network::NetworkArgs;
 use super::report::Report;
 use super::write::{CarryArgs, WriteArgs, carry_out, refuse_mixed_output};
 
@@ -22,6 +23,8 @@ Examples:
   barge save -o bundle.tar dist:ghcr.io/org/app:v1 dist:ghcr.io/org/db:v3
   barge -L dist save --platform linux/arm64 -o - | ssh site barge load -o /srv/images")]
 pub(crate) struct SaveArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// The archive: a file, or - for standard output
     #[arg(short, long, value_name = "FILE")]
     output: String,

@@ -11,6 +11,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::Session;
+use super::network::NetworkArgs;
 use super::report::Report;
 use super::write::{WriteArgs, line, names};
 
@@ -23,6 +24,8 @@ Examples:
   barge tag dist:app:v1 app:latest ghcr.io/org/app:v1
   barge -L dist tag :app:v1 app:stable")]
 pub(crate) struct TagArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     #[command(flatten)]
     write: WriteArgs,
     /// The image

@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Session;
+use super::network::NetworkArgs;
 use super::report::Report;
 
 /// Show how the pieces of an image hang together: index, platforms, configs, layers, attestations, referrers.
@@ -17,6 +18,8 @@ Examples:
   barge tree bundle.tar
   barge tree dist:app:v1")]
 pub(crate) struct TreeArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Show whole digests
     #[arg(long)]
     no_trunc: bool,

@@ -85,6 +85,15 @@ impl Ui {
         }
     }
 
+    /// Says what failed when the rest goes on.
+    pub(crate) fn complain(&self, error: &barge::ops::Error) {
+        let mut text = format!("error: {error}");
+        for cause in error.causes() {
+            text.push_str(&format!("\n  caused by: {cause}"));
+        }
+        self.line(&self.state(), &text);
+    }
+
     /// Takes the bar away.
     pub(crate) fn finish(&self) {
         if let Some(bar) = self.state().bar.take() {

@@ -14,6 +14,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Session;
+use super::network::NetworkArgs;
 use super::report::Report;
 
 /// Unpack the file system of an image into a directory.
@@ -27,6 +28,8 @@ Examples:
   barge unpack bundle.tar:app:v1 rootfs --platform linux/arm64
   barge unpack dist - --file /etc/os-release")]
 pub(crate) struct UnpackArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Which image of an index: os/arch[/variant], or local [default: the only one]
     #[arg(long, value_name = "PLATFORM")]
     platform: Vec<String>,

@@ -11,6 +11,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Session;
+use super::network::NetworkArgs;
 use super::report::{Failure, Report};
 use super::write::count;
 
@@ -24,6 +25,8 @@ Examples:
   barge verify bundle.tar
   barge verify --deep dist:ghcr.io/org/app:v1")]
 pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Unpack layers too, and check the diff_ids of the configs
     #[arg(long)]
     deep: bool,

@@ -212,7 +212,7 @@ fn add_stats(total: &mut Map<String, Value>, summary: &Summary) {
 }
 
 /// Says what changed about the images that were carried: a new digest, platforms left out, signatures that came along.
-fn say_carried(session: &Session<'_>, images: &[Carried]) {
+pub(crate) fn say_carried(session: &Session<'_>, images: &[Carried]) {
     for image in images {
         let name = name_of(&image.to).map_or_else(|| "an image without a name".to_owned(), escaped);
         let left: Vec<String> = image.left_out.iter().map(ToString::to_string).collect();

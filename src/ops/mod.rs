@@ -17,6 +17,8 @@ pub mod look;
 pub mod lookup;
 pub mod merge;
 pub mod open;
+pub mod pull;
+pub mod push;
 mod referred;
 pub mod rm;
 pub mod target;

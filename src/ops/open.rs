@@ -13,6 +13,7 @@ use crate::digest::Digest;
 use crate::reference::{Place, Reference, Rejected, Selector, Split, Word, parse_word};
 use crate::store::archive::{Archive, Format, ReadOptions};
 use crate::store::layout::Layout;
+use crate::store::registry::{Registries, Repository};
 use crate::store::{Location, Source, StoreError};
 use crate::text::{escaped, quoted};
 use crate::transfer::{Event, Observer};
@@ -28,6 +29,8 @@ pub struct Context<'a> {
     pub cancel: &'a Cancel,
     /// Who hears of warnings.
     pub observer: &'a dyn Observer,
+    /// How registries are reached.
+    pub registries: &'a Registries,
 }
 
 impl std::fmt::Debug for Context<'_> {
@@ -43,6 +46,8 @@ pub enum Store {
     Layout(Layout),
     /// A tar file.
     Archive(Archive),
+    /// A registry, and the one image of it that was asked for.
+    Registry(Repository),
 }
 
 impl Store {
@@ -50,6 +55,7 @@ impl Store {
         match self {
             Self::Layout(layout) => layout,
             Self::Archive(archive) => archive,
+            Self::Registry(repository) => repository,
         }
     }
 
@@ -61,6 +67,8 @@ impl Store {
         match self {
             Self::Layout(layout) => Ok(layout.blobs()?.blobs),
             Self::Archive(archive) => Ok(archive.blobs()),
+            // nobody lists them
+            Self::Registry(_) => Ok(Vec::new()),
         }
     }
 }
@@ -76,6 +84,10 @@ impl Source for Store {
 
     fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {
         self.source().open(content)
+    }
+
+    fn holds(&self, content: &Content) -> Result<bool, StoreError> {
+        self.source().holds(content)
     }
 }
 
@@ -98,6 +110,12 @@ pub struct Opened {
 pub fn open(word: &str, context: &Context<'_>) -> Result<Opened, Error> {
     let label = escaped(word);
     let (store, selector) = match parse_word(word)? {
+        Word::Reference(Reference { place: Place::Registry(name), .. }) => {
+            let repository = context.registries.repository(&name)?.with_image(&name)?;
+            // one image is meant, and never the repository
+            let digest = repository.roots()?.first().map(|root| Selector::parse(&format!("@{}", root.digest())));
+            (Store::Registry(repository), digest.transpose()?)
+        }
         Word::Reference(Reference { place, selector }) => (open_place(&place, context)?, selector),
         Word::Current(selector) => (open_current(word, context)?, Some(selector)),
         Word::Local { splits, rejected } => {
@@ -148,11 +166,7 @@ fn open_place(place: &Place, context: &Context<'_>) -> Result<Store, Error> {
             let archive = Archive::from_stdin(fd.into(), &read_options(context, None), context.cancel)?;
             Ok(heard(archive, context))
         }
-        Place::Registry(name) => Err(Error::Unsupported {
-            message: format!("cannot read docker://{name}"),
-            cause: Some("this version of barge reads layouts and archives, not registries".to_owned()),
-            hint: Some(format!("run `skopeo copy --all docker://{name} oci-archive:FILE`, then use FILE")),
-        }),
+        Place::Registry(name) => Ok(Store::Registry(context.registries.repository(name)?.with_image(name)?)),
     }
 }
 

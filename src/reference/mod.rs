@@ -6,10 +6,12 @@
 //!
 //! Nothing here touches the disk, the network or the environment.
 
+mod destination;
 mod name;
 mod selector;
 mod word;
 
+pub use destination::{Destination, Prefix, parse_destination, parse_host, parse_remote};
 pub use name::ImageName;
 pub use selector::{DigestPrefix, Selector};
 pub use word::{Place, Reference, Rejected, Split, Word, parse_word};

@@ -5,6 +5,7 @@
 
 pub mod archive;
 mod flock;
+pub mod lanes;
 pub mod layout;
 pub mod memory;
 pub mod names;
@@ -214,6 +215,11 @@ impl StoreError {
             BlobError::Mismatch(mismatch) => Self::Wrong { digest: content.digest, place: place.clone(), mismatch },
             BlobError::Cancelled => Self::Cancelled,
             BlobError::Read(source) | BlobError::Write(source) => {
+                // what reads from a registry knows more than that reading failed
+                let source = match source.downcast::<Self>() {
+                    Ok(known) => return known,
+                    Err(source) => source,
+                };
                 let path = place.path().map_or_else(|| PathBuf::from(place.to_string()), Path::to_path_buf);
                 Self::Io { action: "read", path, source }
             }
@@ -360,8 +366,21 @@ pub trait Source: Sync {
     /// Opens content for reading. May be called from several threads.
     ///
     /// # Errors
-    /// When it is not there, is no regular file, or is known at once to have another size.
+    /// When it is not there, is no regular file, or is known at once to have another size. A source that is far away may
+    /// find that out when it is read.
     fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError>;
+
+    /// Returns whether content is there, of the size that was promised, without reading it.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    fn holds(&self, content: &Content) -> Result<bool, StoreError> {
+        match self.open(content) {
+            Ok(_) => Ok(true),
+            Err(StoreError::Missing { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// A place that content goes to: `begin`, then any number of `held` and `put` in parallel, then `commit`.

@@ -40,7 +40,7 @@ fn words_of_the_output_mean_a_place() {
     barge.write("full/notes", "mine");
     let cases = [
         ("full", 4, "notes"),
-        ("docker://registry.example/app", 9, "registries"),
+        ("docker://registry.example/app", 9, "barge push"),
         ("docker-archive:x.tar", 9, "digest"),
         ("x.tar.gz", 9, "uncompressed"),
         ("x.tgz", 9, "uncompressed"),
@@ -147,7 +147,8 @@ fn what_is_mistyped_is_guessed_in_the_hint_alone() {
 fn sources_of_other_programs_say_what_to_do_instead() {
     let barge = Barge::new();
     for (word, code, instead) in [
-        ("docker://registry.example/app:v1", 9, "skopeo copy"),
+        // nobody listens there
+        ("docker://127.0.0.1:1/app:v1", 6, "refused"),
         ("docker-daemon:app:v1", 9, "docker save"),
         ("containers-storage:app", 9, "podman save"),
         ("https://example.com/app.tar", 9, "docker://"),

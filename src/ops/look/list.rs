@@ -125,7 +125,7 @@ fn look_at(source: &dyn Source, root: &Descriptor) -> (Listed, Vec<(Digest, u64)
             continue;
         }
         let looked_at = unusable.contains(&node.content.digest) || node.media_type.is_document();
-        if !looked_at && source.open(&node.content).is_err() && !node.media_type.is_foreign_layer() {
+        if !looked_at && !matches!(source.holds(&node.content), Ok(true)) && !node.media_type.is_foreign_layer() {
             image.missing += 1;
         }
     }

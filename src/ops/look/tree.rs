@@ -90,7 +90,16 @@ impl Task<'_> {
             children: Vec::new(),
         };
         if !descriptor.media_type().is_document() {
-            branch.problem = self.source.open(&descriptor.content()).err().map(|error| brief(&error));
+            let content = descriptor.content();
+            branch.problem = match self.source.open(&content) {
+                Err(error) => Some(brief(&error)),
+                // what is far away is opened without a look
+                Ok(_) => match self.source.holds(&content) {
+                    Ok(true) => None,
+                    Ok(false) => Some("missing".to_owned()),
+                    Err(error) => Some(brief(&error)),
+                },
+            };
             return branch;
         }
         if !self.seen.insert(*descriptor.digest()) || depth >= DEEPEST {

@@ -12,9 +12,10 @@ use crate::document::{Document, LARGEST_DOCUMENT};
 use crate::graph::{self, Finding, Reach};
 use crate::plan::Plan;
 use crate::store::archive::{self, Archive, ArchiveLock, ArchiveSink};
+use crate::store::lanes::in_lanes;
 use crate::store::{Source, StoreError, names};
 use crate::text::quoted;
-use crate::transfer::{self, Event, Observer, Summary, in_lanes};
+use crate::transfer::{self, Event, Observer, Summary};
 
 /// Writes an archive anew with all that it holds and what is coming, unless it holds that already.
 pub(super) fn add_to<'a>(

@@ -16,9 +16,9 @@ pub(super) fn no_current_layout() -> Error {
 
 pub(super) fn no_registry(name: &ImageName) -> Error {
     Error::Unsupported {
-        message: format!("cannot write to docker://{name}"),
-        cause: Some("this version of barge writes layouts and archives, not registries".to_owned()),
-        hint: Some("write an archive, then `skopeo copy --all oci-archive:FILE docker://...`".to_owned()),
+        message: format!("cannot write to docker://{name} here"),
+        cause: Some("what is made is kept on disk first, and published as a whole".to_owned()),
+        hint: Some(format!("write a layout or an archive, then `barge push` it to {name}")),
     }
 }
 

@@ -20,9 +20,10 @@ use crate::document::{Body, Document, ImageConfig};
 use crate::graph::{self, Finding, Node};
 use crate::platform::Platform;
 use crate::reference::Selector;
+use crate::store::lanes::in_lanes;
 use crate::store::{Source, StoreError, read_config};
 use crate::text::escaped;
-use crate::transfer::{Event, Observer, Outcome, in_lanes};
+use crate::transfer::{Event, Observer, Outcome};
 
 /// How thoroughly to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,205 @@
+//! `barge push`
+
+use barge::error::Class;
+use barge::ops::Error;
+use barge::ops::copy::CopySource;
+use barge::ops::open::open;
+use barge::ops::push::{Destinations, NameMap, PushOptions, PushReport, Pushing, push};
+use barge::reference::{Destination, ImageName, parse_destination};
+use barge::store::registry::{Taken, Tally};
+use barge::text::human_size;
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::Session;
+use super::network::NetworkArgs;
+use super::report::{Failure, Report};
+use super::write::{CarryArgs, count, line, say_carried};
+
+/// Push images to one or several registries: every byte checked, nothing sent that is there, names last.
+///
+/// Without a destination every image goes where its full name says. HOST[/PREFIX] takes every image, its own host replaced.
+/// One image can have any number of full names. What each registry has under a name is asked for afterwards, and printed.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge push dist                                     where the names say
+  barge push bundle.tar localhost:5000 quay.io/team   everything, to two registries
+  barge push dist:app:v1 quay.io/org/app:v1 quay.io/org/app:latest
+  barge push --dry-run dist                           what would be sent")]
+pub(crate) struct PushArgs {
+    #[command(flatten)]
+    carry: CarryArgs,
+    /// Do the rest when something fails; exit code 7 then
+    #[arg(long)]
+    keep_going: bool,
+    /// Refuse to replace a tag that means something else
+    #[arg(long)]
+    no_clobber: bool,
+    /// Change names on the way: FROM=TO, whole parts from the beginning (can be repeated)
+    #[arg(long, value_name = "FROM=TO")]
+    map: Vec<String>,
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
+    /// The image, or the place of which everything goes
+    #[arg(value_name = "SRC")]
+    source: String,
+    /// Where to: HOST[/PREFIX], or HOST/REPOSITORY:TAG for one image
+    #[arg(value_name = "DEST")]
+    destinations: Vec<String>,
+}
+
+pub(crate) fn run(args: &PushArgs, session: &Session<'_>) -> Result<Report, Error> {
+    let context = session.context();
+    let options = PushOptions {
+        carry: args.carry.options()?,
+        taken: if args.no_clobber { Taken::Refuse } else { Taken::Replace },
+        keep_going: args.keep_going,
+    };
+    let map = NameMap::parse(&args.map)?;
+    let destinations = destinations(&args.destinations, session)?;
+    let opened = open(&args.source, &context)?;
+    let source = CopySource::select(opened.label.clone(), &opened.store, opened.selector.as_ref())?;
+    let pushing = push(&source, &destinations, &map, &options)?;
+    carry_out(&pushing, &options, session)
+}
+
+/// Reads the destinations: all of them registries, or all of them names.
+fn destinations(words: &[String], session: &Session<'_>) -> Result<Destinations, Error> {
+    let (mut prefixes, mut names) = (Vec::new(), Vec::new());
+    for word in words {
+        match parse_destination(word)? {
+            Destination::Prefix(prefix) => prefixes.push(prefix),
+            Destination::Name(name) => {
+                say_expansion(session, word, &name);
+                names.push(name);
+            }
+        }
+    }
+    match (prefixes.is_empty(), names.is_empty()) {
+        (true, true) => Ok(Destinations::Own),
+        (false, true) => Ok(Destinations::Registries(prefixes)),
+        (true, false) => Ok(Destinations::Names(names)),
+        (false, false) => Err(Error::Usage {
+            message: format!("cannot push to {} and to {} at once", prefixes[0], names[0]),
+            hint: Some("give registries for everything, or full names for one image".to_owned()),
+        }),
+    }
+}
+
+/// Says which image a short name means.
+pub(super) fn say_expansion(session: &Session<'_>, word: &str, name: &ImageName) {
+    let typed = word.strip_prefix("docker://").unwrap_or(word);
+    if *typed != name.to_string() {
+        session.ui.say(&format!("{} is {name}", barge::text::escaped(typed)));
+    }
+}
+
+/// Carries out a push, or says what it would do, and reports.
+pub(super) fn carry_out(pushing: &Pushing<'_>, options: &PushOptions, session: &Session<'_>) -> Result<Report, Error> {
+    let mut report = Report::default();
+    say_carried(session, &pushing.images);
+    if session.global.dry_run {
+        dry_run(pushing, options, session, &mut report)?;
+        return Ok(report);
+    }
+    let done = pushing.deliver(&session.registries, options, &session.cancel, &*session.ui)?;
+    session.ui.finish();
+    session.ui.say(&summary(&done));
+    for pushed in &done.pushed {
+        let name = pushed.name.to_string();
+        match &pushed.result {
+            Ok(confirmed) => {
+                report.text.extend(line(&confirmed.digest.to_string(), Some(&name)).into_bytes());
+                report.results.push(json!({"name": name, "digest": pushed.digest.to_string(),
+                    "confirmed": confirmed.digest.to_string(), "unchanged": confirmed.unchanged, "dryRun": false}));
+            }
+            Err(error) => {
+                session.ui.complain(error);
+                report.results.push(json!({"name": name, "digest": pushed.digest.to_string(), "confirmed": null,
+                    "error": super::report::error_as_json(error)}));
+            }
+        }
+    }
+    report.stats = stats(&done.tally);
+    let failed = done.pushed.iter().filter(|pushed| pushed.result.is_err()).count();
+    if failed > 0 {
+        report.failure = Some(Failure {
+            class: Class::Partial,
+            message: format!("{failed} of {} could not be pushed", count(done.pushed.len() as u64, "name")),
+            hint: Some("run the same command again: what has arrived is not sent again".to_owned()),
+        });
+    }
+    Ok(report)
+}
+
+fn dry_run(
+    pushing: &Pushing<'_>,
+    options: &PushOptions,
+    session: &Session<'_>,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let mut total = 0;
+    for (host, survey) in pushing.survey(&session.registries, options.taken)? {
+        let pieces = |(number, bytes): (u64, u64)| format!("{}, {}", count(number, "blob"), human_size(bytes));
+        session.ui.say(&format!(
+            "would send to {host}: {}; mount {}; {} are there; write {}",
+            pieces(survey.upload),
+            pieces(survey.mount),
+            pieces(survey.existing),
+            count(survey.manifests, "manifest")
+        ));
+        total += survey.upload.1;
+        report.stats.insert("bytes".to_owned(), json!(total));
+    }
+    for routed in &pushing.routed {
+        for name in &routed.names {
+            report.text.extend(line(&routed.digest.to_string(), Some(&name.to_string())).into_bytes());
+            report.results.push(json!({"name": name.to_string(), "digest": routed.digest.to_string(),
+                "confirmed": null, "dryRun": true}));
+        }
+    }
+    Ok(())
+}
+
+fn summary(done: &PushReport) -> String {
+    let Tally { uploaded, uploaded_bytes, mounted, mounted_bytes, existing, existing_bytes, .. } = done.tally;
+    let unchanged =
+        done.pushed.iter().filter(|pushed| pushed.result.as_ref().is_ok_and(|confirmed| confirmed.unchanged)).count();
+    if uploaded + mounted == 0 && unchanged == done.pushed.len() {
+        return format!("nothing to do: everything is there, {}", human_size(existing_bytes));
+    }
+    let mut text = format!("sent {}, {}", count(uploaded, "blob"), human_size(uploaded_bytes));
+    if done.tally.resumed > 0 {
+        text.push_str(&format!(
+            "; went on with {}, of which {} had arrived before",
+            count(done.tally.resumed, "upload"),
+            human_size(done.tally.resumed_bytes)
+        ));
+    }
+    if mounted > 0 {
+        text.push_str(&format!("; mounted {mounted}, {}", human_size(mounted_bytes)));
+    }
+    if existing > 0 {
+        text.push_str(&format!("; {existing} were there, {}", human_size(existing_bytes)));
+    }
+    text
+}
+
+fn stats(tally: &Tally) -> Map<String, Value> {
+    let mut stats = Map::new();
+    for (key, value) in [
+        ("bytes", tally.uploaded_bytes),
+        ("uploaded", tally.uploaded),
+        ("mounted", tally.mounted),
+        ("mountedBytes", tally.mounted_bytes),
+        ("existing", tally.existing),
+        ("existingBytes", tally.existing_bytes),
+        ("resumed", tally.resumed),
+        ("resumedBytes", tally.resumed_bytes),
+        ("manifests", tally.manifests),
+    ] {
+        stats.insert(key.to_owned(), json!(value));
+    }
+    stats
+}

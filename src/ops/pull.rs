@@ -1,0 +1,41 @@
+//! `pull`: what names of registries mean now, and what is needed to plan with them.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::Error;
+use super::carry::{CarryOptions, carry};
+use crate::blob::Cancel;
+use crate::plan::Plan;
+use crate::reference::ImageName;
+use crate::store::Source as _;
+use crate::store::lanes::in_lanes;
+use crate::store::registry::{Registries, Repository};
+
+/// How many images are looked up at once.
+const LANES: usize = 8;
+
+/// Looks up images in their registries, many at once, and reads their documents: whoever plans with them then waits for
+/// nothing.
+///
+/// # Errors
+/// When one cannot be reached, or is not there: the first of the list.
+pub fn resolve(
+    registries: &Registries,
+    names: &[ImageName],
+    options: &CarryOptions,
+    cancel: &Cancel,
+) -> Result<Vec<Repository>, Error> {
+    let found: Mutex<HashMap<usize, Repository>> = Mutex::default();
+    let numbered: Vec<(usize, &ImageName)> = names.iter().enumerate().collect();
+    let looked_up = in_lanes(&numbered, LANES, cancel, |(at, name), _| {
+        let repository = registries.repository(name)?.with_image(name)?;
+        // what is wrong with them is for the plan to say, which reads them again and finds them here
+        let _ = carry(&mut Plan::new(), &repository, &repository.roots()?, options);
+        found.lock().unwrap_or_else(PoisonError::into_inner).insert(*at, repository);
+        Ok(())
+    });
+    looked_up.map_err(|(_, error)| error)?;
+    let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok((0..names.len()).filter_map(|at| found.remove(&at)).collect())
+}

@@ -1,0 +1,334 @@
+//! `push`: images go to registries, each piece once, and names come last.
+//!
+//! Where every image goes is decided first; then each registry has one sink, and all registries have everything before the
+//! first of them gets a name.
+
+mod route;
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+pub use self::route::{Destinations, NameMap, Routed, route};
+use super::Error;
+use super::attached::attached;
+use super::carry::{Carried, CarryOptions};
+use super::copy::{CopySource, Copying, Extent, Naming, copy};
+use super::lookup::is_attached;
+use crate::blob::Cancel;
+use crate::content::{Content, Descriptor, REF_NAME};
+use crate::digest::Digest;
+use crate::error::Class;
+use crate::graph;
+use crate::plan::Plan;
+use crate::reference::{ImageName, tag_of};
+use crate::store::registry::{Confirmed, Delivery, Registries, RegistrySink, Survey, Taken, Tally};
+use crate::store::{Location, Sink as _, Source, StoreError};
+use crate::transfer::{self, Observer};
+
+/// What a push does.
+#[derive(Clone, Debug, Default)]
+pub struct PushOptions {
+    /// What of each image goes along.
+    pub carry: CarryOptions,
+    /// What to do about a tag that means something else.
+    pub taken: Taken,
+    /// Whether one failure leaves the rest undone.
+    pub keep_going: bool,
+}
+
+/// A push that has been planned and not carried out.
+#[derive(Debug)]
+pub struct Pushing<'a> {
+    /// All content, and where it comes from.
+    pub plan: Plan<'a>,
+    /// The images, in order.
+    pub images: Vec<Carried>,
+    /// Every image, and where it goes.
+    pub routed: Vec<Routed>,
+    /// The repository that the content comes from, when that is one.
+    origin: Option<(String, String)>,
+}
+
+/// What became of one name.
+#[derive(Debug)]
+pub struct Pushed {
+    /// The name.
+    pub name: ImageName,
+    /// What it is here.
+    pub digest: Digest,
+    /// What the registry says that it is, and whether it was so before; or why it is not there.
+    pub result: Result<Confirmed, Error>,
+}
+
+/// What became of everything.
+#[derive(Debug, Default)]
+pub struct PushReport {
+    /// Every name, in order.
+    pub pushed: Vec<Pushed>,
+    /// What was done, over all registries.
+    pub tally: Tally,
+}
+
+/// Plans a push of some images of a source.
+///
+/// # Errors
+/// When something cannot be read, or an image has no name that says where it goes.
+pub fn push<'a>(
+    source: &CopySource<'a>,
+    destinations: &Destinations,
+    map: &NameMap,
+    options: &PushOptions,
+) -> Result<Pushing<'a>, Error> {
+    let images = match source.extent {
+        Extent::Chosen => source.clone(),
+        Extent::Whole => images_of(source)?,
+    };
+    let Copying { plan, images } = copy(std::slice::from_ref(&images), &Naming::Keep, &options.carry)?;
+    let routed = route(&images, destinations, map, source.source.location())?;
+    let origin = match source.source.location() {
+        Location::Registry(name) => repository_of(name),
+        _ => None,
+    };
+    Ok(Pushing { plan, images, routed, origin })
+}
+
+/// Returns the images of a whole place: what belongs to them comes along with them, and to where they go.
+fn images_of<'a>(source: &CopySource<'a>) -> Result<CopySource<'a>, Error> {
+    let belongs = attached(source.source, &source.roots);
+    let mut images = source.clone();
+    images.extent = Extent::Chosen;
+    images.roots.retain(|root| !is_attached(root) && !belongs.iter().any(|one| one.root == *root));
+    if images.roots.is_empty() {
+        return Err(Error::Absent {
+            message: format!("cannot find an image to push in {}", source.source.location()),
+            cause: Some("it holds nothing but what belongs to images elsewhere".to_owned()),
+            hint: None,
+        });
+    }
+    Ok(images)
+}
+
+/// Returns host and repository of an image in a registry: what is pushed to the same registry is mounted from there.
+fn repository_of(name: &str) -> Option<(String, String)> {
+    let name = ImageName::parse(name).ok()?;
+    Some((name.registry().to_owned(), name.repository().to_owned()))
+}
+
+impl Pushing<'_> {
+    /// Asks all registries what they have. Writes nothing.
+    ///
+    /// # Errors
+    /// When one cannot be reached, does not let us, or has a tag that must not be replaced.
+    pub fn survey(&self, registries: &Registries, taken: Taken) -> Result<Vec<(String, Survey)>, Error> {
+        let all: Vec<&Routed> = self.routed.iter().collect();
+        let mut surveys = Vec::new();
+        for (host, mut sink) in self.sinks(&all, registries, taken)? {
+            surveys.push((host, sink.survey()?));
+        }
+        Ok(surveys)
+    }
+
+    /// Carries it out.
+    ///
+    /// # Errors
+    /// The first failure, unless it is to keep going: then only that nothing could be begun, or somebody asked to stop.
+    pub fn deliver(
+        &self,
+        registries: &Registries,
+        options: &PushOptions,
+        cancel: &Cancel,
+        observer: &dyn Observer,
+    ) -> Result<PushReport, Error> {
+        let mut report = PushReport::default();
+        if !options.keep_going {
+            let all: Vec<&Routed> = self.routed.iter().collect();
+            self.together(&all, registries, options.taken, cancel, observer, &mut report)?;
+            return Ok(report);
+        }
+        for routed in &self.routed {
+            // a registry has been told of what it has, and is not asked for it twice
+            for name in &routed.names {
+                let one = Routed { names: vec![name.clone()], ..routed.clone() };
+                let failed = self.together(&[&one], registries, options.taken, cancel, observer, &mut report).err();
+                match failed {
+                    Some(error) if error.class() == Class::Interrupted => return Err(error),
+                    Some(error) => {
+                        report.pushed.push(Pushed { name: name.clone(), digest: one.digest, result: Err(error) });
+                    }
+                    None => {}
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    /// Brings some images to all their registries at once, and gives names when all of them have everything.
+    fn together(
+        &self,
+        routed: &[&Routed],
+        registries: &Registries,
+        taken: Taken,
+        cancel: &Cancel,
+        observer: &dyn Observer,
+        report: &mut PushReport,
+    ) -> Result<(), Error> {
+        let mut sinks = self.sinks(routed, registries, taken)?;
+        let all = cancel.child();
+        let failed: Mutex<Option<Error>> = Mutex::new(None);
+        let bring = |sink: &mut RegistrySink| {
+            if let Err(error) = transfer::bring(&self.plan, sink, &all, observer) {
+                let error = Error::from(error);
+                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
+                // registries that stop because another one failed have nothing to tell
+                if failed.as_ref().is_none_or(|old| old.class() == Class::Interrupted) {
+                    *failed = Some(error);
+                }
+                all.cancel();
+            }
+        };
+        thread::scope(|scope| {
+            let mut sinks: Vec<&mut RegistrySink> = sinks.iter_mut().map(|(_, sink)| sink).collect();
+            let last = sinks.pop();
+            let mut here = Vec::new();
+            for sink in sinks {
+                // where the machine gives no more threads, one registry comes after the other
+                let slot = Mutex::new(Some(sink));
+                let slot = Arc::new(slot);
+                let theirs = Arc::clone(&slot);
+                let started = thread::Builder::new().spawn_scoped(scope, move || {
+                    if let Some(sink) = theirs.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                        bring(sink);
+                    }
+                });
+                if started.is_err() {
+                    here.extend(slot.lock().unwrap_or_else(PoisonError::into_inner).take());
+                }
+            }
+            here.into_iter().chain(last).for_each(bring);
+        });
+        observer.hear(transfer::Event::Ended);
+        if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            for (_, sink) in &sinks {
+                report.tally.add(&sink.tally());
+            }
+            return Err(error);
+        }
+        let mut confirmed: HashMap<String, Confirmed> = HashMap::new();
+        let named = sinks.iter_mut().try_for_each(|(_, sink)| sink.commit(self.plan.inventory()).map(drop));
+        for (_, sink) in &sinks {
+            report.tally.add(&sink.tally());
+            for one in sink.confirmed() {
+                let separator = if one.tag.is_some() { ":" } else { "@" };
+                let reference = one.tag.clone().unwrap_or_else(|| one.digest.to_string());
+                confirmed.insert(format!("{}{separator}{reference}", one.repository), one.clone());
+            }
+        }
+        named?;
+        for one in routed {
+            for name in &one.names {
+                if let Some(result) = confirmed.get(&name.to_string()) {
+                    report.pushed.push(Pushed { name: name.clone(), digest: one.digest, result: Ok(result.clone()) });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a sink for every registry that something goes to.
+    fn sinks(
+        &self,
+        routed: &[&Routed],
+        registries: &Registries,
+        taken: Taken,
+    ) -> Result<Vec<(String, RegistrySink)>, Error> {
+        let planned: HashSet<Digest> = self.plan.inventory().contents.iter().map(|content| content.digest).collect();
+        let mut hosts: Vec<String> = Vec::new();
+        let mut deliveries: BTreeMap<(String, String), Delivery> = BTreeMap::new();
+        for one in routed {
+            let contents = self.contents(one, &planned);
+            for name in &one.names {
+                if !hosts.iter().any(|host| host == name.registry()) {
+                    hosts.push(name.registry().to_owned());
+                }
+                let key = (name.registry().to_owned(), name.repository().to_owned());
+                let delivery = match deliveries.entry(key) {
+                    Entry::Occupied(held) => held.into_mut(),
+                    Entry::Vacant(slot) => slot.insert(Delivery {
+                        repository: registries.repository(name)?,
+                        contents: Vec::new(),
+                        names: Vec::new(),
+                        sibling: None,
+                        taken,
+                    }),
+                };
+                delivery.contents.extend(contents.iter().cloned());
+                let tag = name.tag().filter(|_| name.digest().is_none()).map(str::to_owned);
+                let mut names = vec![(tag, one.digest)];
+                // what belongs to an image has the name of its own convention, or its digest
+                names.extend(one.referrers.iter().map(|root| (digest_tag(root), *root.digest())));
+                for named in names {
+                    if !delivery.names.contains(&named) {
+                        delivery.names.push(named);
+                    }
+                }
+                let origin = self.origin.as_ref().filter(|(host, _)| host == name.registry());
+                delivery.sibling = origin.map(|(_, path)| path.clone());
+            }
+        }
+        let mut sinks = Vec::new();
+        for host in hosts {
+            let own = deliveries.iter().filter(|((at, _), _)| *at == host).map(|(_, delivery)| delivery.clone());
+            sinks.extend(RegistrySink::new(own.collect()).map(|sink| (host, sink)));
+        }
+        Ok(sinks)
+    }
+
+    /// Returns all content of an image and of what belongs to it, and whether a document refers to it.
+    fn contents(&self, routed: &Routed, planned: &HashSet<Digest>) -> Vec<(Content, bool)> {
+        let roots: Vec<Descriptor> = std::iter::once(&routed.root).chain(&routed.referrers).cloned().collect();
+        // what is not there was found when the plan was made, or stays behind by choice
+        let reach = graph::reach(&self.plan, &roots, &mut |_, _| ());
+        let here = reach.nodes.into_iter().filter(|node| planned.contains(&node.content.digest));
+        here.map(|node| (node.content, !node.referenced_by.is_empty())).collect()
+    }
+}
+
+/// Returns the tag of cosign's and of the fallback convention; other referrers have none.
+fn digest_tag(root: &Descriptor) -> Option<String> {
+    if !is_attached(root) {
+        return None;
+    }
+    let name = root.annotation(REF_NAME)?;
+    let tag = tag_of(name).unwrap_or(name);
+    tag.starts_with("sha256-").then(|| tag.to_owned())
+}
+
+/// Gives an image of a registry further tags there: one manifest is written, and nothing is fetched or sent besides.
+///
+/// # Errors
+/// When the registry cannot be reached or says no, or a name is in another repository.
+pub fn retag(
+    registries: &Registries,
+    image: &ImageName,
+    tags: &[ImageName],
+    taken: Taken,
+) -> Result<Vec<Confirmed>, Error> {
+    let repository = registries.repository(image)?.with_image(image)?;
+    let root = repository.roots()?.into_iter().next();
+    let root = root.ok_or_else(|| StoreError::malformed("the manifest", repository.location(), "there is none"))?;
+    let mut plan = Plan::new();
+    plan.add(&repository, &root.content(), format!("manifest of {image}"));
+    let names = tags.iter().map(|name| (name.tag().map(str::to_owned), *root.digest())).collect();
+    let delivery = Delivery {
+        repository: registries.repository(image)?,
+        contents: vec![(root.content(), false)],
+        names,
+        sibling: None,
+        taken,
+    };
+    let Some(mut sink) = RegistrySink::new(vec![delivery]) else { return Ok(Vec::new()) };
+    transfer::run(&plan, &mut sink, &Cancel::default(), &transfer::Deaf)?;
+    Ok(sink.confirmed().to_vec())
+}

@@ -1,0 +1,208 @@
+//! Addresses: origins, and URLs below them.
+//!
+//! Credentials are bound to an [`Origin`]; where a registry sends us is a [`Url`] whose origin is asked before anything
+//! goes along.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ureq::http::Uri;
+
+/// How long a URL may be that a registry gives us, in bytes. The signed ones of content networks have some thousand.
+const LONGEST_URL: usize = 64 * 1024;
+
+/// Scheme, host and port: what a credential is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Origin {
+    pub(super) https: bool,
+    /// In lower case, an IPv6 address with its brackets.
+    pub(super) host: String,
+    pub(super) port: u16,
+}
+
+impl Origin {
+    /// Reads `HOST[:PORT]` as users write it. `None` when it is none.
+    pub(super) fn of_host(host: &str, https: bool) -> Option<Self> {
+        let scheme = if https { "https" } else { "http" };
+        Url::parse(&format!("{scheme}://{host}/")).map(|url| url.origin())
+    }
+
+    /// Returns whether it is on this very machine.
+    pub(super) fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.address().is_some_and(|address| address.is_loopback())
+    }
+
+    /// Returns the address, when the host is one and no name.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        match self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+            None => self.host.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+        }
+    }
+
+    /// Returns the URL of a path and query, which begins with `/`.
+    pub(super) fn url(&self, path: &str) -> Option<Url> {
+        Url::parse(&format!("{self}{path}"))
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, usual) = if self.https { ("https", 443) } else { ("http", 80) };
+        write!(f, "{scheme}://{}", self.host)?;
+        if self.port == usual { Ok(()) } else { write!(f, ":{}", self.port) }
+    }
+}
+
+/// An absolute http or https URL without a user, a password or a fragment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Url(Uri);
+
+impl Url {
+    /// Parses an absolute URL. `None` when it is none, or carries a user.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        if text.len() > LONGEST_URL {
+            return None;
+        }
+        let text = text.split_once('#').map_or(text, |(before, _)| before);
+        let uri: Uri = text.parse().ok()?;
+        let authority = uri.authority()?;
+        let known = matches!(uri.scheme_str(), Some("http" | "https"));
+        (known && !authority.host().is_empty() && !authority.as_str().contains('@')).then_some(Self(uri))
+    }
+
+    /// Returns where a `Location` or a `Link` leads that stands in an answer from here (RFC 3986, section 5.2, without dot
+    /// segments: no registry sends them).
+    pub(super) fn join(&self, location: &str) -> Option<Self> {
+        if location.contains("://") && !location.starts_with(['/', '?']) {
+            return Self::parse(location);
+        }
+        let origin = self.origin();
+        if let Some(rest) = location.strip_prefix("//") {
+            return Self::parse(&format!("{}://{rest}", if origin.https { "https" } else { "http" }));
+        }
+        if location.starts_with('/') {
+            return origin.url(location);
+        }
+        let path = self.0.path();
+        if location.starts_with('?') {
+            return origin.url(&format!("{path}{location}"));
+        }
+        let above = path.rfind('/').map_or("/", |at| &path[..=at]);
+        origin.url(&format!("{above}{location}"))
+    }
+
+    /// Returns the URL with one more parameter in its query, which a registry's own query stays part of.
+    pub(super) fn with_query(&self, name: &str, value: &str) -> Option<Self> {
+        let separator = if self.0.query().is_some() { '&' } else { '?' };
+        Self::parse(&format!("{}{separator}{name}={}", self.0, percent_encoded(value)))
+    }
+
+    /// Returns the URL without a parameter of its query.
+    pub(super) fn without_query(&self, name: &str) -> Self {
+        let Some(query) = self.0.query() else { return self.clone() };
+        let is_it = |part: &&str| part.split('=').next() != Some(name);
+        let kept = query.split('&').filter(is_it).collect::<Vec<_>>().join("&");
+        let text = self.to_string();
+        let before = text.split_once('?').map_or(text.as_str(), |(before, _)| before);
+        let without = if kept.is_empty() { before.to_owned() } else { format!("{before}?{kept}") };
+        Self::parse(&without).unwrap_or_else(|| self.clone())
+    }
+
+    /// Returns scheme, host and port.
+    pub(super) fn origin(&self) -> Origin {
+        let https = self.0.scheme_str() == Some("https");
+        let port = self.0.port_u16().unwrap_or(if https { 443 } else { 80 });
+        Origin { https, host: self.0.host().unwrap_or_default().to_ascii_lowercase(), port }
+    }
+
+    /// Returns the path alone: what a message may show (a query can hold a signature).
+    pub(super) fn path(&self) -> &str {
+        self.0.path()
+    }
+
+    /// Returns the URL as the HTTP library takes it.
+    pub(super) const fn uri(&self) -> &Uri {
+        &self.0
+    }
+}
+
+/// Prints the whole URL, secrets of its query too: for requests and the journal, never for messages.
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Returns text as it may stand in a query (RFC 3986, section 2.3).
+pub(super) fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_makes_an_origin() {
+        for (host, https, expected) in [
+            ("ghcr.io", true, Some("https://ghcr.io")),
+            ("Registry.Example:5000", true, Some("https://registry.example:5000")),
+            ("127.0.0.1:443", true, Some("https://127.0.0.1")),
+            ("[::1]:5000", false, Some("http://[::1]:5000")),
+            ("user@host", true, None),
+            ("", true, None),
+        ] {
+            assert_eq!(Origin::of_host(host, https).map(|it| it.to_string()).as_deref(), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_told_from_names_that_look_like_it() {
+        for (host, loopback) in [
+            ("localhost:5000", true),
+            ("127.0.0.1", true),
+            ("127.9.9.9:1", true),
+            ("[::1]:5000", true),
+            ("localhost.example", false),
+            ("127.0.0.1.example", false),
+            ("10.0.0.1", false),
+        ] {
+            assert_eq!(Origin::of_host(host, false).unwrap().is_loopback(), loopback, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_location_is_joined_to_where_it_was_said() {
+        let base = Url::parse("https://r.example:8443/v2/app/blobs/uploads/?n=1").unwrap();
+        for (location, expected) in [
+            ("https://cdn.example/x?sig=1#frag", Some("https://cdn.example/x?sig=1")),
+            ("//cdn.example/x", Some("https://cdn.example/x")),
+            ("/v2/app/blobs/uploads/1?_state=a%3D", Some("https://r.example:8443/v2/app/blobs/uploads/1?_state=a%3D")),
+            ("abc", Some("https://r.example:8443/v2/app/blobs/uploads/abc")),
+            ("?n=2", Some("https://r.example:8443/v2/app/blobs/uploads/?n=2")),
+            ("/x?next=http://y", Some("https://r.example:8443/x?next=http://y")),
+            ("ftp://x/y", None),
+            ("https://user:secret@cdn.example/x", None),
+            ("/a b", None),
+        ] {
+            assert_eq!(base.join(location).map(|it| it.to_string()).as_deref(), expected, "{location}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_added_to_and_encoded() {
+        let url = Url::parse("http://h/p?_state=x").unwrap().with_query("digest", "sha256:a&b").unwrap();
+        assert_eq!(url.to_string(), "http://h/p?_state=x&digest=sha256%3Aa%26b");
+        assert_eq!(url.without_query("digest").to_string(), "http://h/p?_state=x");
+        assert_eq!(url.without_query("digest").without_query("_state").to_string(), "http://h/p");
+    }
+}

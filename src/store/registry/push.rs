@@ -1,0 +1,452 @@
+//! A registry as a sink: one run sends to all its repositories what is not there yet, and names come last.
+//!
+//! | step | what happens | what others see |
+//! |---|---|---|
+//! | `survey` | every repository is asked for every blob and manifest it is to have | nothing |
+//! | `begin` | blobs that a sibling has are mounted; an upload is begun where one is needed, so that a repository that is not there is known before a byte is sent | nothing |
+//! | `put` | a blob goes to one repository, and is mounted to its siblings; manifests are written by their digests, children first | nothing |
+//! | `commit` | tags, and each is asked for again | the names |
+//!
+//! That a registry says it has a blob of the right digest and size is believed: it checks digests itself.
+
+use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::client::Registry;
+use super::journal::Journal;
+use super::repository::Repository;
+use super::sending::Upload;
+use super::upload::Mount;
+use crate::blob::BlobReader;
+use crate::content::{Content, Kind};
+use crate::digest::Digest;
+use crate::error::Class;
+use crate::media::{MediaType, Role};
+use crate::store::lanes::in_lanes;
+use crate::store::{Committed, Inventory, Location, PutError, Sink, StoreError};
+
+/// What is to go to one repository.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Where to.
+    pub repository: Repository,
+    /// All content, and whether some document among it refers to it.
+    pub contents: Vec<(Content, bool)>,
+    /// The manifests that get a name: a tag, or none where the digest is the name.
+    pub names: Vec<(Option<String>, Digest)>,
+    /// A repository of the same registry that may have the content.
+    pub sibling: Option<String>,
+    /// What to do about a tag that means something else.
+    pub taken: Taken,
+}
+
+/// What to do about a tag that means something else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Taken {
+    /// It means the new image from now on.
+    #[default]
+    Replace,
+    /// Refuse.
+    Refuse,
+}
+
+/// A name that a registry has confirmed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Confirmed {
+    /// The repository, as it is written after `docker://`.
+    pub repository: String,
+    /// The tag, where there is one.
+    pub tag: Option<String>,
+    /// What the registry says that it is.
+    pub digest: Digest,
+    /// Whether it meant this before.
+    pub unchanged: bool,
+}
+
+/// A manifest that gets a name, at hand.
+type Document = (MediaType, Arc<[u8]>);
+
+/// What a run did, in pieces and bytes; one that two repositories have counts for both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Blobs that were sent.
+    pub uploaded: u64,
+    /// Bytes that were sent, those of blobs only.
+    pub uploaded_bytes: u64,
+    /// Blobs that a sibling repository gave.
+    pub mounted: u64,
+    /// Their bytes.
+    pub mounted_bytes: u64,
+    /// Blobs that were there.
+    pub existing: u64,
+    /// Their bytes.
+    pub existing_bytes: u64,
+    /// Uploads that went on where an earlier try had been cut.
+    pub resumed: u64,
+    /// The bytes that were not sent again for that.
+    pub resumed_bytes: u64,
+    /// Manifests that were written.
+    pub manifests: u64,
+}
+
+impl Tally {
+    /// Adds what another run did.
+    pub fn add(&mut self, other: &Self) {
+        self.uploaded += other.uploaded;
+        self.uploaded_bytes += other.uploaded_bytes;
+        self.mounted += other.mounted;
+        self.mounted_bytes += other.mounted_bytes;
+        self.existing += other.existing;
+        self.existing_bytes += other.existing_bytes;
+        self.resumed += other.resumed;
+        self.resumed_bytes += other.resumed_bytes;
+        self.manifests += other.manifests;
+    }
+}
+
+/// What a push would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Blobs that would be sent, and their bytes.
+    pub upload: (u64, u64),
+    /// Blobs that a sibling could give, and their bytes.
+    pub mount: (u64, u64),
+    /// Blobs that are there, and their bytes.
+    pub existing: (u64, u64),
+    /// Manifests that would be written.
+    pub manifests: u64,
+}
+
+/// A registry that is written.
+pub struct RegistrySink {
+    pub(super) registry: Arc<Registry>,
+    location: Location,
+    pub(super) deliveries: Vec<Delivery>,
+    /// Which deliveries a piece of content belongs to.
+    wanted_by: HashMap<Digest, Vec<usize>>,
+    surveyed: bool,
+    pub(super) uploads: Mutex<HashMap<Digest, Upload>>,
+    documents: Mutex<HashMap<Digest, Document>>,
+    /// Manifests that this run has written by their digests.
+    written: Mutex<HashSet<(usize, Digest)>>,
+    confirmed: Vec<Confirmed>,
+    pub(super) tally: Mutex<Tally>,
+    pub(super) journal: Journal,
+    lanes: NonZeroUsize,
+}
+
+impl RegistrySink {
+    /// Prepares to write to repositories of one registry; nothing is asked yet. `None` without a delivery.
+    #[must_use]
+    pub fn new(deliveries: Vec<Delivery>) -> Option<Self> {
+        let registry = Arc::clone(&deliveries.first()?.repository.registry);
+        let location = match deliveries.as_slice() {
+            [one] => one.repository.location.clone(),
+            _ => registry.place(None),
+        };
+        let mut wanted_by: HashMap<Digest, Vec<usize>> = HashMap::new();
+        for (at, delivery) in deliveries.iter().enumerate() {
+            for (content, _) in &delivery.contents {
+                let wanted = wanted_by.entry(content.digest).or_default();
+                if wanted.last() != Some(&at) {
+                    wanted.push(at);
+                }
+            }
+        }
+        let (lanes, state) = (registry.options().lanes, registry.options().state.clone());
+        Some(Self {
+            registry,
+            location,
+            deliveries,
+            wanted_by,
+            surveyed: false,
+            uploads: Mutex::default(),
+            documents: Mutex::default(),
+            written: Mutex::default(),
+            confirmed: Vec::new(),
+            tally: Mutex::default(),
+            journal: Journal::below(state.as_deref()),
+            lanes,
+        })
+    }
+
+    /// Returns what was confirmed, in order.
+    #[must_use]
+    pub fn confirmed(&self) -> &[Confirmed] {
+        &self.confirmed
+    }
+
+    /// Returns what was done so far.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        *self.tally_mut()
+    }
+
+    pub(super) fn tally_mut(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks every repository what it has. Writes nothing.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached, does not let us, or has a tag that must not be replaced.
+    pub fn survey(&mut self) -> Result<Survey, StoreError> {
+        for delivery in &self.deliveries {
+            self.refuse_taken(delivery)?;
+        }
+        let mut questions = Vec::new();
+        for (at, delivery) in self.deliveries.iter().enumerate() {
+            let mut asked = HashSet::new();
+            questions.extend(
+                delivery.contents.iter().filter(|(it, _)| asked.insert(it.digest)).map(|(it, _)| (at, it.clone())),
+            );
+        }
+        let found = in_lanes(&questions, self.lanes.get(), self.registry.cancel(), |(at, content), _| {
+            let repository = &self.deliveries[*at].repository;
+            if !self.is_there(*at, &content.digest) && repository.holds_content(content)? {
+                self.has(*at, &content.digest);
+            }
+            Ok(())
+        });
+        found.map_err(|(_, error)| error)?;
+        self.surveyed = true;
+        let mut survey = Survey::default();
+        let mut given: HashSet<Digest> = HashSet::new();
+        for (at, content) in &questions {
+            let there = self.is_there(*at, &content.digest);
+            let bytes = content.size;
+            let add = |counts: &mut (u64, u64)| *counts = (counts.0 + 1, counts.1 + bytes);
+            match (&content.kind, there) {
+                (Kind::Manifest(_), true) => {}
+                (Kind::Manifest(_), false) => survey.manifests += 1,
+                (_, true) => add(&mut survey.existing),
+                (_, false) => {
+                    let mountable = self.holders(&content.digest).next().is_some()
+                        || self.deliveries[*at].sibling.is_some()
+                        || !given.insert(content.digest);
+                    add(if mountable { &mut survey.mount } else { &mut survey.upload });
+                }
+            }
+        }
+        Ok(survey)
+    }
+
+    /// Refuses tags that mean something else, where they must not be replaced.
+    fn refuse_taken(&self, delivery: &Delivery) -> Result<(), StoreError> {
+        if delivery.taken == Taken::Replace {
+            return Ok(());
+        }
+        for (tag, digest) in &delivery.names {
+            let Some(tag) = tag else { continue };
+            if let Some(there) = delivery.repository.published(tag)?.filter(|there| there != digest) {
+                return Err(self.taken(delivery, tag, &there, digest));
+            }
+        }
+        Ok(())
+    }
+
+    fn taken(&self, delivery: &Delivery, tag: &str, there: &Digest, digest: &Digest) -> StoreError {
+        let place = Location::Registry(format!("{}/{}:{tag}", self.registry.name(), delivery.repository.path));
+        let reason = format!("it is {there} there, and this is {digest}");
+        let hint = Some("give it another tag, or leave out --no-clobber to replace it".to_owned());
+        self.registry.remote("push to", &place, Class::Unsupported, reason, hint)
+    }
+
+    pub(super) fn has(&self, at: usize, digest: &Digest) {
+        self.registry.has(&self.deliveries[at].repository.path, digest);
+    }
+
+    fn is_there(&self, at: usize, digest: &Digest) -> bool {
+        self.registry.is_there(&self.deliveries[at].repository.path, digest)
+    }
+
+    /// Returns the repositories of this run that have some content.
+    fn holders(&self, digest: &Digest) -> impl Iterator<Item = &str> {
+        let wanted = self.wanted_by.get(digest).into_iter().flatten();
+        wanted.filter(|at| self.is_there(**at, digest)).map(|at| self.deliveries[*at].repository.path.as_str())
+    }
+
+    /// Returns the deliveries that lack some content.
+    pub(super) fn lacking(&self, digest: &Digest) -> Vec<usize> {
+        let wanted = self.wanted_by.get(digest).into_iter().flatten();
+        wanted.copied().filter(|at| !self.is_there(*at, digest)).collect()
+    }
+
+    /// Takes a blob from a sibling where one has it. Returns whether every repository has it then.
+    pub(super) fn mount_what_can_be(&self, content: &Content) -> Result<bool, StoreError> {
+        for at in self.lacking(&content.digest) {
+            let delivery = &self.deliveries[at];
+            let holder = self.holders(&content.digest).next().or(delivery.sibling.as_deref());
+            let Some(from) = holder.filter(|from| *from != delivery.repository.path) else { continue };
+            match delivery.repository.mount(&content.digest, from)? {
+                Mount::Done => {
+                    self.has(at, &content.digest);
+                    let mut tally = self.tally_mut();
+                    tally.mounted += 1;
+                    tally.mounted_bytes += content.size;
+                }
+                Mount::Session(session) => self.keep_session(&content.digest, at, session),
+                Mount::Refused => {}
+            }
+        }
+        Ok(self.lacking(&content.digest).is_empty())
+    }
+
+    /// Begins an upload in every repository that will need one: what cannot be written to is known before bytes are sent.
+    fn knock(&self, wanted: &[Content]) -> Result<(), StoreError> {
+        let mut knocked = HashSet::new();
+        for content in wanted {
+            for at in self.lacking(&content.digest).into_iter().take(1) {
+                if knocked.insert(at) && !self.has_session(&content.digest, at) {
+                    let session = self.deliveries[at].repository.begin_upload()?;
+                    self.keep_session(&content.digest, at, session);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_document(&self, content: &Content, media_type: &MediaType, bytes: &[u8]) -> Result<(), StoreError> {
+        for at in self.lacking(&content.digest) {
+            let delivery = &self.deliveries[at];
+            let below = delivery.contents.iter().any(|(it, below)| it.digest == content.digest && *below);
+            let tagged = delivery.names.iter().any(|(tag, digest)| tag.is_some() && *digest == content.digest);
+            if tagged && !below {
+                continue; // it is written under its tag, at the end
+            }
+            let stored = delivery.repository.put_document(&content.digest.to_string(), media_type, bytes)?;
+            if let Some(got) = stored.filter(|got| *got != content.digest) {
+                return Err(self.stored_other(delivery, &content.digest.to_string(), &got, &content.digest));
+            }
+            self.has(at, &content.digest);
+            self.written.lock().unwrap_or_else(PoisonError::into_inner).insert((at, content.digest));
+            self.tally_mut().manifests += 1;
+        }
+        Ok(())
+    }
+
+    fn stored_other(&self, delivery: &Delivery, reference: &str, got: &Digest, expected: &Digest) -> StoreError {
+        let separator = if reference.contains(':') { '@' } else { ':' };
+        let name = format!("{}/{}{separator}{reference}", self.registry.name(), delivery.repository.path);
+        let reason = format!("the registry says that it is {got}, expected {expected}");
+        let hint = Some("somebody else pushed at the same time, or the registry rewrites what it is given".to_owned());
+        self.registry.remote("confirm", &Location::Registry(name), Class::Content, reason, hint)
+    }
+
+    /// Gives one name, and asks for it.
+    fn name(&self, at: usize, tag: Option<&str>, digest: &Digest) -> Result<Confirmed, StoreError> {
+        let delivery = &self.deliveries[at];
+        let repository = &delivery.repository;
+        let reference = tag.map_or_else(|| digest.to_string(), str::to_owned);
+        let before = repository.published(&reference)?;
+        let written = || self.written.lock().unwrap_or_else(PoisonError::into_inner).contains(&(at, *digest));
+        let right = before == Some(*digest);
+        if let (Some(tag), Some(there), Taken::Refuse, false) = (tag, &before, delivery.taken, right) {
+            return Err(self.taken(delivery, tag, there, digest));
+        }
+        if !right {
+            let document = self.documents.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned();
+            let (media_type, bytes) = document.ok_or_else(|| StoreError::Missing {
+                digest: *digest,
+                place: Location::Memory("what was pushed".to_owned()),
+            })?;
+            repository.put_document(&reference, &media_type, &bytes)?;
+            self.tally_mut().manifests += 1;
+            match repository.published(&reference)? {
+                Some(got) if got == *digest => {}
+                Some(got) => return Err(self.stored_other(delivery, &reference, &got, digest)),
+                None => {
+                    let reason = "the registry took it and does not have it";
+                    return Err(self.registry.remote("confirm", &repository.location, Class::Content, reason, None));
+                }
+            }
+        }
+        let unchanged = right && (tag.is_some() || !written());
+        let repository = format!("{}/{}", self.registry.name(), repository.path);
+        Ok(Confirmed { repository, tag: tag.map(str::to_owned), digest: *digest, unchanged })
+    }
+}
+
+impl Sink for RegistrySink {
+    fn location(&self) -> &Location {
+        &self.location
+    }
+
+    fn begin(&mut self, coming: &Inventory) -> Result<Vec<Vec<Content>>, StoreError> {
+        if !self.surveyed {
+            self.survey()?;
+        }
+        self.journal.sweep();
+        let ours = |content: &&Content| self.wanted_by.contains_key(&content.digest);
+        let (documents, blobs): (Vec<&Content>, Vec<&Content>) =
+            coming.contents.iter().filter(ours).partition(|content| matches!(content.kind, Kind::Manifest(_)));
+        for blob in &blobs {
+            let wanted = self.wanted_by.get(&blob.digest).map_or(0, Vec::len);
+            let existing = wanted - self.lacking(&blob.digest).len();
+            let mut tally = self.tally_mut();
+            tally.existing += existing as u64;
+            tally.existing_bytes += blob.size * existing as u64;
+        }
+        let mut missing: Vec<Content> =
+            blobs.into_iter().filter(|blob| !self.lacking(&blob.digest).is_empty()).cloned().collect();
+        let mounted = in_lanes(&missing, self.lanes.get(), self.registry.cancel(), |content, _| {
+            self.mount_what_can_be(content).map(drop)
+        });
+        mounted.map_err(|(_, error)| error)?;
+        missing.retain(|content| !self.lacking(&content.digest).is_empty());
+        // the largest first: the last lane to end then has the least to do
+        missing.sort_by_key(|content| std::cmp::Reverse(content.size));
+        self.knock(&missing)?;
+        let mut stages = vec![missing];
+        // manifests refer to blobs only, and go together; indexes refer to each other, and go one by one
+        let is_index = |content: &&Content| matches!(&content.kind, Kind::Manifest(it) if it.role() == Role::Index);
+        let (indexes, manifests): (Vec<&Content>, Vec<&Content>) = documents.into_iter().partition(is_index);
+        stages.push(manifests.into_iter().cloned().collect());
+        stages.extend(indexes.into_iter().map(|index| vec![index.clone()]));
+        Ok(stages)
+    }
+
+    /// What a registry has, it has checked: there is nothing to read here.
+    fn held(&self, _: &Content) -> Result<Option<BlobReader<'_>>, StoreError> {
+        Ok(None)
+    }
+
+    fn put(&self, blob: BlobReader<'_>) -> Result<(), PutError> {
+        let content = blob.content().clone();
+        let Kind::Manifest(media_type) = &content.kind else { return self.send(&content, blob) };
+        let bytes: Arc<[u8]> = Arc::from(blob.into_bytes().map_err(PutError::From)?);
+        self.write_document(&content, media_type, &bytes)?;
+        let named = |delivery: &Delivery| delivery.names.iter().any(|(_, digest)| *digest == content.digest);
+        if self.deliveries.iter().any(named) {
+            let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
+            documents.insert(content.digest, (media_type.clone(), bytes));
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, _: &Inventory) -> Result<Committed, StoreError> {
+        let mut confirmed = Vec::new();
+        for (at, delivery) in self.deliveries.iter().enumerate() {
+            for (tag, digest) in &delivery.names {
+                confirmed.push(self.name(at, tag.as_deref(), digest)?);
+            }
+        }
+        let changed = confirmed.iter().any(|name| !name.unchanged);
+        self.confirmed = confirmed;
+        Ok(if changed { Committed::Changed } else { Committed::Unchanged })
+    }
+
+    /// Nothing is visible before the commit; uploads under way are noted, for the next run to go on with.
+    fn abandon(&mut self) {}
+
+    fn lanes(&self) -> usize {
+        self.lanes.get()
+    }
+}
+
+impl std::fmt::Debug for RegistrySink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegistrySink").field("location", &self.location).finish_non_exhaustive()
+    }
+}
