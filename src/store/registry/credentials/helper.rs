@@ -108,10 +108,10 @@ impl<'a> Helper<'a> {
         if answer.status.success() {
             return Ok(Some(answer.output));
         }
-        let said = said(&answer, secret);
-        if said.contains(NOT_FOUND) {
+        if [&answer.output, &answer.errors].iter().any(|text| String::from_utf8_lossy(text).contains(NOT_FOUND)) {
             return Ok(None);
         }
+        let said = said(&answer, secret);
         let what = if said.is_empty() { "said nothing".to_owned() } else { format!("said: {said}") };
         Err(self.failed(verb, Class::Refused, format!("it ended with {} and {what}", answer.status)))
     }
@@ -151,17 +151,17 @@ impl<'a> Helper<'a> {
     }
 }
 
-/// Returns what a helper that failed has said, fit to be shown.
+/// Returns what a helper that failed has said, in one line, fit to be shown.
 fn said(answer: &Answer, secret: Option<&Secret>) -> String {
     let output = String::from_utf8_lossy(&answer.output);
     // a helper may find something and fail all the same
-    let output = if output.contains("Secret") { "" } else { output.trim() };
-    let errors = String::from_utf8_lossy(&answer.errors);
-    let mut said = [output, errors.trim()].join(" ").trim().to_owned();
+    let output = if output.to_ascii_lowercase().contains("\"secret\"") { "".into() } else { output };
+    let mut said = format!("{output} {}", String::from_utf8_lossy(&answer.errors));
     if let Some(secret) = secret.map(Secret::expose).filter(|secret| !secret.is_empty()) {
         let in_json = Value::from(secret).to_string();
         said = said.replace(in_json.trim_matches('"'), "...").replace(secret, "...");
     }
+    said = said.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some((end, _)) = said.char_indices().nth(SHOWN) {
         said.truncate(end);
         said.push_str("...");
