@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::distribution::authority::Authority;
 use crate::distribution::http::{Door, Tls};
+use crate::distribution::token::{Rules, TokenServer};
 use crate::distribution::{Distribution, Mode, Options};
 use crate::support::digests::{self, Line};
 use crate::work::{Work, work};
@@ -30,7 +31,7 @@ fn parts(fixture: &str) -> Vec<Line> {
 }
 
 /// Copies the fixtures there and back by skopeo with its options for either side, byte for byte.
-fn carries(work: &Work, registry: &Distribution, options: &str) {
+pub(crate) fn carries(work: &Work, registry: &Distribution, options: &str) {
     let (to, from) = (options.replace("SIDE", "dest"), options.replace("SIDE", "src"));
     for (at, (fixture, source)) in FIXTURES.into_iter().enumerate() {
         let repository = format!("team/image{at}");
@@ -123,11 +124,13 @@ fn podman_pulls_in_every_mode() {
     let certs = format!("--cert-dir {}", authority.certs_directory().display());
     let own_certs = format!("--cert-dir {}", authority.certs_directory_of("podman").display());
     let tls = Some(&authority);
+    let server = TokenServer::start(Rules::default());
     for (mode, options) in [
         (Mode::Plain, "--tls-verify=false".to_owned()),
         (Mode::Tls(&authority), certs.clone()),
         (Mode::MutualTls(&authority), own_certs),
         (Mode::Htpasswd { user: "somebody", password: "secret", tls }, format!("{certs} --creds somebody:secret")),
+        (Mode::Token(&server), "--tls-verify=false --creds pusher:secret".to_owned()),
     ] {
         let registry = Distribution::start(mode);
         let place = format!("{}/team/image:v1", registry.host());
@@ -253,7 +256,7 @@ fn a_registry_ends_with_its_process() {
 }
 
 /// For loops that wait: false.
-fn sleep(milliseconds: u64) -> bool {
+pub(crate) fn sleep(milliseconds: u64) -> bool {
     thread::sleep(Duration::from_millis(milliseconds));
     false
 }

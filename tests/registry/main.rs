@@ -1,7 +1,7 @@
 //! A real registry, Debian's `docker-registry`, and what passes between it and other programs.
 //!
-//! [`harness`] proves that the registries of `tests/support/distribution` are what they should be. A test whose
-//! programs are not installed fails in CI, and elsewhere says that it was skipped.
+//! [`harness`] and [`tokens`] prove that the registries of `tests/support/distribution` are what they should be. A test
+//! whose programs are not installed fails in CI, and elsewhere says that it was skipped.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // all of this is tests
 
@@ -10,6 +10,7 @@ mod distribution;
 mod harness;
 #[path = "../support/mod.rs"]
 mod support;
+mod tokens;
 #[allow(dead_code)] // the other programs' tests use more of it
 #[path = "../interop/work.rs"]
 mod work;

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::authority::Authority;
+use super::token::TokenServer;
 
 /// Who may enter.
-pub(super) enum Access {
+pub(super) enum Access<'a> {
     None,
     Htpasswd(PathBuf),
+    Token(&'a TokenServer),
 }
 
 pub(super) struct Settings<'a> {
@@ -18,7 +20,7 @@ pub(super) struct Settings<'a> {
     pub authority: Option<&'a Authority>,
     /// Whether a client needs a certificate.
     pub mutual: bool,
-    pub access: &'a Access,
+    pub access: &'a Access<'a>,
 }
 
 /// Debug lines say when a request begins, which the access log does not ([`super::log`]). The secret signs upload sessions: with one
@@ -56,6 +58,15 @@ http:
     match settings.access {
         Access::None => {}
         Access::Htpasswd(file) => text += &format!("auth:\n  htpasswd:\n    realm: test\n    path: {file:?}\n"),
+        Access::Token(server) => {
+            text += &format!(
+                "auth:\n  token:\n    realm: {:?}\n    service: {:?}\n    issuer: {:?}\n    rootcertbundle: {:?}\n",
+                server.realm(),
+                server.service(),
+                server.issuer(),
+                server.bundle()
+            );
+        }
     }
     text
 }

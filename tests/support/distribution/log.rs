@@ -11,6 +11,7 @@ use base64::Engine as _;
 use serde_json::Value;
 
 use super::AGENT;
+use super::http::unescape;
 
 /// One request that was answered.
 #[derive(Clone, PartialEq, Eq)]
@@ -243,27 +244,4 @@ fn with_received(mut requests: Vec<Request>, storage: &Path) -> Vec<Request> {
         requests[at].received = after.and_then(|after| after.checked_sub(before));
     }
     requests
-}
-
-fn unescape(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match (first, hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())) {
-            (b'%', Some(byte)) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            (b'+', _) => {
-                bytes.push(b' ');
-                rest = after;
-            }
-            _ => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

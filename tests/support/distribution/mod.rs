@@ -4,19 +4,24 @@
 pub mod authority;
 mod config;
 pub mod http;
+mod jwt;
 pub mod log;
 mod process;
+pub mod token;
 
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use self::authority::{Authority, run};
 use self::http::{Door, Response};
+use self::jwt::Signer;
 use self::log::Log;
 use self::process::{Ended, Process};
+use self::token::{Grant, TokenServer};
 
 /// The agent of the requests that this code makes itself: they do not count in the log.
 pub const AGENT: &str = "harness";
@@ -32,6 +37,17 @@ pub enum Mode<'a> {
     MutualTls(&'a Authority),
     /// One user with a password.
     Htpasswd { user: &'a str, password: &'a str, tls: Option<&'a Authority> },
+    /// Whoever has a token of the server.
+    Token(&'a TokenServer),
+    /// The same over HTTPS, although the token server itself speaks HTTP.
+    TokenOverTls(&'a TokenServer, &'a Authority),
+}
+
+/// How the harness itself gets in.
+enum Right {
+    None,
+    Password(String),
+    Token(Arc<Signer>),
 }
 
 /// What a registry may be besides.
@@ -52,8 +68,7 @@ pub struct Distribution {
     directory: tempfile::TempDir,
     storage: PathBuf,
     door: Door,
-    /// A header line for the requests of the harness.
-    authorization: Option<String>,
+    right: Right,
     process: RefCell<Option<Process>>,
     /// How much of the log was asked to be forgotten.
     forgotten: Cell<usize>,
@@ -68,19 +83,25 @@ impl Distribution {
         let directory = tempfile::tempdir().unwrap();
         let storage = options.storage.clone().unwrap_or_else(|| directory.path().join("data"));
         fs::create_dir_all(&storage).unwrap();
-        let mut authorization = None;
-        let mut access = config::Access::None;
-        if let Mode::Htpasswd { user, password, .. } = mode {
-            let line = run(Command::new("htpasswd").args(["-Bbn", user, password]).stdin(Stdio::null()));
-            let file = directory.path().join("htpasswd");
-            fs::write(&file, line).unwrap();
-            authorization = Some(format!("Basic {}", http::base64(format!("{user}:{password}"))));
-            access = config::Access::Htpasswd(file);
-        }
+        let (right, access) = match mode {
+            Mode::Plain | Mode::Tls(_) | Mode::MutualTls(_) => (Right::None, config::Access::None),
+            Mode::Htpasswd { user, password, .. } => {
+                let line = run(Command::new("htpasswd").args(["-Bbn", user, password]).stdin(Stdio::null()));
+                let file = directory.path().join("htpasswd");
+                fs::write(&file, line).unwrap();
+                let basic = format!("Basic {}", http::base64(format!("{user}:{password}")));
+                (Right::Password(basic), config::Access::Htpasswd(file))
+            }
+            Mode::Token(server) | Mode::TokenOverTls(server, _) => {
+                (Right::Token(server.signer()), config::Access::Token(server))
+            }
+        };
         let (authority, mutual) = match mode {
-            Mode::Tls(authority) | Mode::Htpasswd { tls: Some(authority), .. } => (Some(authority), false),
+            Mode::Tls(authority) | Mode::Htpasswd { tls: Some(authority), .. } | Mode::TokenOverTls(_, authority) => {
+                (Some(authority), false)
+            }
             Mode::MutualTls(authority) => (Some(authority), true),
-            Mode::Plain | Mode::Htpasswd { tls: None, .. } => (None, false),
+            Mode::Plain | Mode::Token(_) | Mode::Htpasswd { tls: None, .. } => (None, false),
         };
         let tls = authority.map(|authority| http::Tls {
             authority: authority.certificate(),
@@ -105,7 +126,7 @@ impl Distribution {
                 Ok(process) => {
                     let process = RefCell::new(Some(process));
                     let door = Door { port, tls };
-                    let registry = Self { directory, storage, door, authorization, process, forgotten: Cell::new(0) };
+                    let registry = Self { directory, storage, door, right, process, forgotten: Cell::new(0) };
                     registry.check();
                     return registry;
                 }
@@ -164,7 +185,12 @@ impl Distribution {
     /// Asks something, with the right to do it in every mode.
     pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Response {
         let mut all = vec![("User-Agent", AGENT)];
-        all.extend(self.authorization.as_deref().map(|value| ("Authorization", value)));
+        let authorization = match &self.right {
+            Right::None => None,
+            Right::Password(basic) => Some(basic.clone()),
+            Right::Token(signer) => Some(format!("Bearer {}", signer.token(AGENT, &everything(path), 60.0))),
+        };
+        all.extend(authorization.as_deref().map(|value| ("Authorization", value)));
         all.extend_from_slice(headers);
         self.door.request(method, path, &all, body)
     }
@@ -217,6 +243,25 @@ impl Distribution {
         (answer.status == 200).then_some(answer.body)
     }
 
+    /// Puts a blob into a repository, and returns its digest.
+    pub fn put_blob(&self, repository: &str, content: &[u8]) -> String {
+        let digest = barge::digest::Digest::of(content).to_string();
+        let begun = self.request("POST", &format!("/v2/{repository}/blobs/uploads/"), &[], b"");
+        let path = format!("{}&digest={digest}", begun.location());
+        let headers = [("Content-Type", "application/octet-stream")];
+        let put = self.request("PUT", &path, &headers, content);
+        assert_eq!(put.status, 201, "{put:?}");
+        digest
+    }
+
+    /// Puts a manifest under a tag, and returns its digest.
+    pub fn put_manifest(&self, repository: &str, tag: &str, media_type: &str, content: &[u8]) -> String {
+        let path = format!("/v2/{repository}/manifests/{tag}");
+        let put = self.request("PUT", &path, &[("Content-Type", media_type)], content);
+        assert_eq!(put.status, 201, "{put:?}");
+        put.header("docker-content-digest").unwrap().to_owned()
+    }
+
     /// Makes sure that it is this registry that answers, as a registry does.
     fn check(&self) {
         let answer = self.get("/v2/");
@@ -230,6 +275,19 @@ pub struct Manifest {
     pub digest: String,
     pub media_type: String,
     pub bytes: Vec<u8>,
+}
+
+/// Every right on the repositories that a path names: that of the path itself, and the one to mount from.
+fn everything(path: &str) -> Vec<Grant> {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let own = path.strip_prefix("/v2/").and_then(|rest| {
+        let ends = ["/manifests/", "/blobs/", "/tags/"].iter().filter_map(|part| rest.find(part));
+        ends.min().map(|end| &rest[..end])
+    });
+    let from = query.split('&').find_map(|pair| pair.strip_prefix("from=")).map(http::unescape);
+    let names = own.map(str::to_owned).into_iter().chain(from);
+    let grants = names.map(|name| Grant::repository(&name, &["pull", "push", "delete"]));
+    grants.chain([Grant::catalog()]).collect()
 }
 
 fn free_port() -> u16 {
