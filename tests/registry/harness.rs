@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::distribution::authority::Authority;
 use crate::distribution::http::{Door, Tls};
+use crate::distribution::relay::Relay;
 use crate::distribution::token::{Rules, TokenServer};
 use crate::distribution::{Distribution, Mode, Options};
 use crate::support::digests::{self, Line};
@@ -186,6 +187,33 @@ fn the_log_counts_what_was_sent() {
     work.run(&format!("skopeo copy -q --src-tls-verify=false docker://{host}/team/image:v2 oci:back"));
     let log = registry.log();
     assert_eq!(log.fetched(), bytes + manifests[0].size + 2, "{log:?}"); // two bytes answer /v2/
+}
+
+#[test]
+fn a_wire_counts_and_is_cut_once() {
+    let Some(_work) = work(&["docker-registry"]) else { return };
+    let registry = Distribution::start(Mode::Plain);
+    let relay = Relay::to(registry.port());
+    let door = Door { port: relay.port(), tls: None };
+    let content = vec![b'x'; 1_000_000];
+    let upload = || {
+        let begun = door.request("POST", "/v2/app/blobs/uploads/", &[], b"");
+        // the registry sends clients back where they came from
+        assert!(begun.header("location").unwrap().starts_with(&format!("http://{}/", relay.host())), "{begun:?}");
+        let path = format!("{}&digest={}", begun.location(), barge::digest::Digest::of(&content));
+        relay.cut_after(if relay.cuts() == 0 { 300_000 } else { u32::MAX });
+        door.try_request("PUT", &path, &[], &content)
+    };
+    assert_eq!(upload(), Err(String::new()));
+    let log = registry.log_with(|log| log.requests.iter().any(|request| request.status == 500));
+    assert_eq!((relay.cuts(), log.of("PUT", "")[0].status), (1, 500), "{log:?}");
+    let (received, sent) = (log.received(), relay.sent());
+    assert!(received < 300_000 && sent > 300_000 && sent - received < 2_000, "{received} {sent}");
+
+    registry.forget_log();
+    assert_eq!(upload().unwrap().status, 201);
+    assert_eq!((relay.cuts(), relay.connections(), registry.log().received()), (1, 4, 1_000_000));
+    assert!(relay.sent() > sent + 1_000_000 && relay.received() > 500, "{} {}", relay.sent(), relay.received());
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! A real registry, Debian's `docker-registry`, and what passes between it and other programs.
 //!
-//! [`harness`] and [`tokens`] prove that the registries of `tests/support/distribution` are what they should be. A test
-//! whose programs are not installed fails in CI, and elsewhere says that it was skipped.
+//! [`harness`] and [`tokens`] prove that the registries of `tests/support/distribution` are what they should be;
+//! [`facts`] writes down how they answer. A test whose programs are not installed fails in CI, and elsewhere says that
+//! it was skipped.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // all of this is tests
 
 #[path = "../support/distribution/mod.rs"]
 mod distribution;
+mod facts;
 mod harness;
 #[path = "../support/mod.rs"]
 mod support;

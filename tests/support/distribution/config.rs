@@ -23,8 +23,8 @@ pub(super) struct Settings<'a> {
     pub access: &'a Access<'a>,
 }
 
-/// Debug lines say when a request begins, which the access log does not ([`super::log`]). The secret signs upload sessions: with one
-/// that stays, they survive a restart.
+/// Debug lines say when a request begins, which the access log does not ([`super::log`]). The secret signs upload
+/// sessions: with one that stays, they survive a restart.
 pub(super) fn text(settings: &Settings<'_>) -> String {
     let Settings { port, storage, no_delete, read_only, .. } = settings;
     let mut text = format!(

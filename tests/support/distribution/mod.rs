@@ -1,4 +1,6 @@
 //! Debian's `docker-registry` (distribution 2.8.2) on a port of its own on 127.0.0.1, for as long as a test lasts.
+//!
+//! What it answers in the cases that matter here is written down, and proven, in `tests/registry/facts.rs`.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 pub mod authority;
@@ -7,6 +9,7 @@ pub mod http;
 mod jwt;
 pub mod log;
 mod process;
+pub mod relay;
 pub mod token;
 
 use std::cell::{Cell, RefCell};
@@ -15,6 +18,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use self::authority::{Authority, run};
 use self::http::{Door, Response};
@@ -175,6 +180,19 @@ impl Distribution {
     pub fn log(&self) -> Log {
         let file = self.directory.path().join(process::LOG);
         log::read(&file, &self.storage, self.process.borrow().is_some(), self.forgotten.get())
+    }
+
+    /// The log once it has something: a request whose client hung up may not even have begun here.
+    pub fn log_with(&self, has: impl Fn(&Log) -> bool) -> Log {
+        let began = Instant::now();
+        loop {
+            let log = self.log();
+            if has(&log) {
+                return log;
+            }
+            assert!(began.elapsed() < Duration::from_secs(10), "it did not come: {log:?}");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Starts to count anew.
