@@ -268,9 +268,11 @@ fn waits_to_be_killed() {
 
 #[test]
 fn a_registry_ends_with_its_process() {
-    let Some(_work) = work(&["docker-registry"]) else { return };
+    let Some(work) = work(&["docker-registry"]) else { return };
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--ignored", "--nocapture", "harness::waits_to_be_killed"])
+        // it cannot remove what it leaves
+        .env("TMPDIR", work.path("tmp"))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
