@@ -3,6 +3,7 @@
 use barge::ops::Error;
 use barge::ops::copy::{CopySource, Naming, copy};
 use barge::ops::open::open;
+use barge::ops::push::{Destinations, NameMap, PushOptions, push};
 use barge::ops::target::{Target, destination};
 use barge::reference::Place;
 use barge::store::Location;
@@ -21,7 +22,8 @@ use super::write::{CarryArgs, WriteArgs, carry_out, names, refuse_mixed_output};
 #[command(after_help = "\
 Examples:
   barge copy bundle.tar dist
-  barge copy dist:app:v1 oci:other:ghcr.io/org/app:v2 backup.tar")]
+  barge copy dist:app:v1 oci:other:ghcr.io/org/app:v2 backup.tar
+  barge copy docker://quay.io/org/app:v1 docker://localhost:5000/org/app:v1")]
 pub(crate) struct CopyArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
@@ -43,13 +45,17 @@ pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Erro
     let opened = open(&args.source, &context)?;
     let source = CopySource::select(opened.label.clone(), &opened.store, opened.selector.as_ref())?;
     let mut destinations = Vec::new();
+    let mut published = Vec::new();
     for word in &args.destinations {
         let (place, name) = destination(word, &context)?;
         let naming = match name {
             Some(name) => Naming::As(names(&[name])?),
             None => Naming::Keep,
         };
-        destinations.push((place, naming));
+        match place {
+            Place::Registry(name) => published.push(name.with_default_tag()),
+            place => destinations.push((place, naming)),
+        }
     }
     let plan = |place: &Place, naming: &Naming| -> Result<_, Error> {
         let target = Target::at(place.clone(), &context, args.write.options(session))?;
@@ -62,6 +68,11 @@ pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Erro
         places.push(plan(place, naming)?.0.location());
     }
     refuse_mixed_output(session, &places.iter().collect::<Vec<_>>())?;
+    let push_options = PushOptions { carry: options.clone(), ..PushOptions::default() };
+    let pushing = match published.is_empty() {
+        true => None,
+        false => Some(push(&source, &Destinations::Names(published), &NameMap::default(), &push_options)?),
+    };
     let mut report = Report::default();
     for (place, naming) in &destinations {
         // planned anew: two destinations may be in one place
@@ -70,6 +81,15 @@ pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Erro
     }
     if places.contains(&Location::Stdio) {
         report.text.clear();
+    }
+    // what others see comes last
+    if let Some(pushing) = pushing {
+        let done = super::push::carry_out(&pushing, &push_options, session)?;
+        if !places.contains(&Location::Stdio) {
+            report.text.extend(done.text);
+        }
+        report.results.extend(done.results);
+        report.stats.extend(done.stats);
     }
     Ok(report)
 }

@@ -4,7 +4,7 @@ use barge::ops::Error;
 use barge::ops::look::{Listed, list};
 use barge::ops::lookup::select;
 use barge::ops::open::{Store, open, open_path};
-use barge::reference::Selector;
+use barge::reference::{ImageName, Selector, parse_host};
 use barge::store::Source as _;
 use barge::text::{escaped, human_size};
 use clap::Args;
@@ -22,6 +22,8 @@ use super::report::{Report, table};
 #[command(after_help = "\
 Examples:
   barge ls bundle.tar
+  barge ls docker://quay.io/org/app          the tags of a repository
+  barge ls docker://localhost:5000           the repositories of a registry
   barge ls --json dist | jq -r '.results[].digest'")]
 pub(crate) struct LsArgs {
     #[command(flatten)]
@@ -54,11 +56,59 @@ pub(super) fn places(words: &[String], session: &Session<'_>) -> Result<Vec<(Sto
     Ok(vec![(open_path(layout, &context)?, None, escaped(&layout.to_string_lossy()))])
 }
 
+/// What a registry lists.
+enum Listing {
+    /// The repositories of a host.
+    Catalog(String),
+    /// The tags of a repository.
+    Tags(ImageName),
+}
+
+/// Returns what a word asks a registry to list; none for an image, and for what is no registry.
+fn listing(word: &str) -> Result<Option<Listing>, Error> {
+    let Some(rest) = word.strip_prefix("docker://") else { return Ok(None) };
+    if !rest.trim_end_matches('/').contains('/') && parse_host(rest).is_ok() {
+        return Ok(Some(Listing::Catalog(parse_host(rest)?)));
+    }
+    let name = ImageName::parse(rest)?;
+    Ok((name.tag().is_none() && name.digest().is_none()).then_some(Listing::Tags(name)))
+}
+
+/// Lists what a registry has: names alone, as many as there are.
+fn list_registry(listing: &Listing, session: &Session<'_>, report: &mut Report) -> Result<(), Error> {
+    let (place, key, prefix, names) = match listing {
+        Listing::Catalog(host) => {
+            (format!("docker://{host}"), "repository", format!("{host}/"), session.registries.catalog(host)?)
+        }
+        Listing::Tags(name) => {
+            (format!("docker://{name}"), "tag", format!("{name}:"), session.registries.repository(name)?.tags()?)
+        }
+    };
+    for name in &names {
+        report.text.extend(format!("{prefix}{}\n", escaped(name)).into_bytes());
+        report.results.push(json!({"place": place, key: name, "name": format!("{prefix}{name}")}));
+    }
+    Ok(())
+}
+
 pub(crate) fn run(args: &LsArgs, session: &Session<'_>) -> Result<Report, Error> {
     let mut report = Report::default();
+    let mut local = Vec::new();
+    for word in &args.references {
+        match listing(word)? {
+            Some(listing) => list_registry(&listing, session, &mut report)?,
+            None => local.push(word.clone()),
+        }
+    }
+    if local.is_empty() && !args.references.is_empty() {
+        if report.results.is_empty() {
+            session.ui.say("nothing is there");
+        }
+        return Ok(report);
+    }
     let mut rows = Vec::new();
     let mut hidden = 0;
-    let places = places(&args.references, session)?;
+    let places = places(&local, session)?;
     for (store, selector, label) in &places {
         let mut images = list(store)?;
         if selector.is_some() {
@@ -82,7 +132,9 @@ pub(crate) fn run(args: &LsArgs, session: &Session<'_>) -> Result<Report, Error>
     if places.len() > 1 {
         header.insert(0, "PLACE");
     }
-    report.text = if rows.is_empty() { Vec::new() } else { table(&header, rows).into_bytes() };
+    if !rows.is_empty() {
+        report.text.extend(table(&header, rows).into_bytes());
+    }
     if report.results.is_empty() {
         session.ui.say("no images");
     }

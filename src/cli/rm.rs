@@ -10,8 +10,10 @@ use barge::ops::Error;
 use barge::ops::gc::{Effect, GcOptions, gc};
 use barge::ops::lookup::name_of;
 use barge::ops::open::open;
+use barge::ops::published::{find_published, unpublish};
 use barge::ops::rm::{Removed, remove};
 use barge::ops::target::{Target, Unreferenced};
+use barge::reference::{ImageName, Place, Reference, Word, parse_word};
 use barge::store::{Location, Source as _};
 use barge::text::{escaped, human_size};
 use barge::transfer::{Event, Observer as _};
@@ -31,7 +33,8 @@ use super::write::{WriteArgs, count, line, platforms};
 #[command(after_help = "\
 Examples:
   barge rm dist:app:v1
-  barge rm --platform linux/s390x,linux/ppc64le --gc dist:app:v2")]
+  barge rm --platform linux/s390x,linux/ppc64le --gc dist:app:v2
+  barge rm docker://localhost:5000/org/app:v1            where the registry allows it")]
 pub(crate) struct RmArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
@@ -52,7 +55,14 @@ pub(crate) fn run(args: &RmArgs, session: &Session<'_>) -> Result<Report, Error>
     let context = session.context();
     let platforms = platforms(&args.platform)?;
     let mut opened = Vec::new();
+    let mut published = Vec::new();
     for word in &args.references {
+        if let Word::Reference(Reference { place: Place::Registry(name), .. }) = parse_word(word)? {
+            refuse_parts(args, &name)?;
+            find_published(&session.registries, &name)?;
+            published.push(name);
+            continue;
+        }
         let one = open(word, &context)?;
         let Some(selector) = one.selector.clone() else {
             return Err(Error::Usage {
@@ -105,11 +115,43 @@ pub(crate) fn run(args: &RmArgs, session: &Session<'_>) -> Result<Report, Error>
             bytes += removed.1;
         }
     }
+    for name in &published {
+        take_down(name, session, &mut report)?;
+    }
     if args.gc {
         report.stats.insert("removed".to_owned(), json!(blobs));
         report.stats.insert("bytes".to_owned(), json!(bytes));
     }
     Ok(report)
+}
+
+/// A registry removes whole images, and content by itself.
+fn refuse_parts(args: &RmArgs, name: &ImageName) -> Result<(), Error> {
+    let (option, hint) = match (args.platform.is_empty(), args.gc) {
+        (false, _) => ("--platform", "pull it, remove the platforms in the layout, and push it again"),
+        (_, true) => ("--gc", "leave it out: a registry collects what nothing refers to by its own rules"),
+        _ => return Ok(()),
+    };
+    Err(Error::Usage { message: format!("cannot use {option} for docker://{name}"), hint: Some(hint.to_owned()) })
+}
+
+/// Takes an image out of a registry.
+fn take_down(name: &ImageName, session: &Session<'_>, report: &mut Report) -> Result<(), Error> {
+    let (digest, manifest) = if session.global.dry_run {
+        (find_published(&session.registries, name)?.1, None)
+    } else {
+        let gone = unpublish(&session.registries, name)?;
+        (gone.digest, Some(gone.manifest))
+    };
+    let would = if session.global.dry_run { "would be " } else { "" };
+    session.ui.say(&format!("docker://{name} {would}removed"));
+    if manifest == Some(true) && name.digest().is_none() {
+        session.ui.say("  with its manifest: this registry removes no tag alone, and no other tag needs it");
+    }
+    report.text.extend(line(&digest.to_string(), Some(&name.to_string())).into_bytes());
+    report.results.push(json!({"place": format!("docker://{name}"), "name": name.to_string(),
+        "from": digest.to_string(), "digest": null, "manifest": manifest, "dryRun": session.global.dry_run}));
+    Ok(())
 }
 
 fn tell(removed: &Removed, location: &Location, session: &Session<'_>, report: &mut Report) {

@@ -17,6 +17,7 @@ pub mod look;
 pub mod lookup;
 pub mod merge;
 pub mod open;
+pub mod published;
 pub mod pull;
 pub mod push;
 mod referred;

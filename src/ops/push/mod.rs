@@ -24,7 +24,7 @@ use crate::graph;
 use crate::plan::Plan;
 use crate::reference::{ImageName, tag_of};
 use crate::store::registry::{Confirmed, Delivery, Registries, RegistrySink, Survey, Taken, Tally};
-use crate::store::{Location, Sink as _, Source, StoreError};
+use crate::store::{Location, Sink as _};
 use crate::transfer::{self, Observer};
 
 /// What a push does.
@@ -303,32 +303,4 @@ fn digest_tag(root: &Descriptor) -> Option<String> {
     let name = root.annotation(REF_NAME)?;
     let tag = tag_of(name).unwrap_or(name);
     tag.starts_with("sha256-").then(|| tag.to_owned())
-}
-
-/// Gives an image of a registry further tags there: one manifest is written, and nothing is fetched or sent besides.
-///
-/// # Errors
-/// When the registry cannot be reached or says no, or a name is in another repository.
-pub fn retag(
-    registries: &Registries,
-    image: &ImageName,
-    tags: &[ImageName],
-    taken: Taken,
-) -> Result<Vec<Confirmed>, Error> {
-    let repository = registries.repository(image)?.with_image(image)?;
-    let root = repository.roots()?.into_iter().next();
-    let root = root.ok_or_else(|| StoreError::malformed("the manifest", repository.location(), "there is none"))?;
-    let mut plan = Plan::new();
-    plan.add(&repository, &root.content(), format!("manifest of {image}"));
-    let names = tags.iter().map(|name| (name.tag().map(str::to_owned), *root.digest())).collect();
-    let delivery = Delivery {
-        repository: registries.repository(image)?,
-        contents: vec![(root.content(), false)],
-        names,
-        sibling: None,
-        taken,
-    };
-    let Some(mut sink) = RegistrySink::new(vec![delivery]) else { return Ok(Vec::new()) };
-    transfer::run(&plan, &mut sink, &Cancel::default(), &transfer::Deaf)?;
-    Ok(sink.confirmed().to_vec())
 }

@@ -80,6 +80,20 @@ pub(super) enum To<'a> {
     Url(Url),
 }
 
+/// What is known of the way to a registry.
+#[derive(Default)]
+enum Reached {
+    #[default]
+    Unknown,
+    At(Origin),
+    /// It was tried, and is not tried again in this run.
+    Not {
+        class: Class,
+        reason: Reason,
+        hint: Option<String>,
+    },
+}
+
 /// A registry.
 pub(super) struct Registry {
     /// As users write it.
@@ -87,7 +101,7 @@ pub(super) struct Registry {
     host: String,
     http: Http,
     auth: Authenticator,
-    origin: Mutex<Option<Origin>>,
+    origin: Mutex<Reached>,
     credentials: Mutex<HashMap<String, Option<Found>>>,
     options: Arc<NetworkOptions>,
     cancel: Cancel,
@@ -161,9 +175,26 @@ impl Registry {
     /// checked, also without.
     pub(super) fn origin(&self) -> Result<Origin, StoreError> {
         let mut known = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(origin) = &*known {
-            return Ok(origin.clone());
+        match &*known {
+            Reached::At(origin) => return Ok(origin.clone()),
+            Reached::Not { class, reason, hint } => {
+                return Err(self.remote("reach", &self.place(None), *class, reason.clone(), hint.clone()));
+            }
+            Reached::Unknown => {}
         }
+        let found = self.find_origin();
+        match &found {
+            Ok(origin) => *known = Reached::At(origin.clone()),
+            // whoever waited for this would only find the same
+            Err(StoreError::Remote { class, reason, hint, .. }) => {
+                *known = Reached::Not { class: *class, reason: reason.clone(), hint: hint.clone() };
+            }
+            Err(_) => {}
+        }
+        found
+    }
+
+    fn find_origin(&self) -> Result<Origin, StoreError> {
         let of = |https| {
             Origin::of_host(&self.host, https).ok_or_else(|| StoreError::Remote {
                 action: "reach".to_owned(),
@@ -183,7 +214,6 @@ impl Registry {
         if answer.code() == 401 {
             self.auth.challenged(&answer);
         }
-        *known = Some(origin.clone());
         Ok(origin)
     }
 

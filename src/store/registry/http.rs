@@ -255,10 +255,13 @@ fn explain(origin: &Origin, error: &ureq::Error) -> ExchangeError {
     let unconnected = |error: &ureq::Error| match error {
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::ConnectProxyFailed(_) => true,
         ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => true,
-        ureq::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+        ureq::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused || is_unknown_host(error),
         _ => false,
     };
     let (reason, hint) = match error {
+        ureq::Error::Io(error) if is_unknown_host(error) => {
+            (format!("{} is not known: {error}", origin.host), Some("check the name, and the network"))
+        }
         ureq::Error::HostNotFound => ("there is no such host".to_owned(), Some("check the name, and the network")),
         ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
             let hint = "check the name and the port, and that a proxy is set (HTTPS_PROXY) where one is needed";
@@ -280,6 +283,11 @@ fn explain(origin: &Origin, error: &ureq::Error) -> ExchangeError {
         }
         _ => ExchangeError::Network { reason, hint, plain, unconnected: unconnected(error) },
     }
+}
+
+/// Returns whether a name could not be resolved: the standard library has no kind for that.
+fn is_unknown_host(error: &io::Error) -> bool {
+    error.to_string().starts_with("failed to lookup address information")
 }
 
 /// Returns whether the peer ended a connection in the middle.
