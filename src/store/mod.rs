@@ -385,7 +385,8 @@ pub trait Source: Sync {
 
 /// A place that content goes to: `begin`, then any number of `held` and `put` in parallel, then `commit`.
 ///
-/// A sink that is dropped before its commit leaves no name and no temporary file behind.
+/// A sink that is dropped before its commit leaves no name and no temporary file behind, but for the beginning of large
+/// content that a later run can continue.
 pub trait Sink: Sync {
     /// Returns where it is.
     fn location(&self) -> &Location;
@@ -419,7 +420,7 @@ pub trait Sink: Sync {
     fn commit(&mut self, coming: &Inventory) -> Result<Committed, StoreError>;
 
     /// Takes back what this run alone has made visible, because somebody asked to stop. Never fails: what cannot be taken
-    /// back stays for the next run.
+    /// back stays for the next run. So may what was fetched, when the same run would continue there.
     fn abandon(&mut self);
 
     /// Returns how many `put`s at once serve this place best; 1 when the order matters.

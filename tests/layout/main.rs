@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // all of this is tests
 
 mod read;
+mod remote;
+mod resume;
 mod together;
 mod write;
 

@@ -7,6 +7,8 @@
 //! | `clone.rs` | copies a file by sharing its blocks, where the file system can |
 //! | `files.rs` | reads `oci-layout` and `index.json` |
 //! | `lock.rs` | keeps writers apart from each other and from `gc` |
+//! | `partial.rs` | keeps the beginning of a blob that was being fetched when something broke, for the next run |
+//! | `put.rs` | brings content into `blobs/`, at once or in several runs |
 //! | `room.rs` | looks at the free space before anything is written |
 //! | `standing.rs` | tells a layout, an empty place and anything else apart |
 //! | `sweep.rs` | [`Sweeper`]: removes content while no writer can rely on it |
@@ -20,6 +22,8 @@ mod beneath;
 mod clone;
 mod files;
 mod lock;
+mod partial;
+mod put;
 mod room;
 mod standing;
 mod sweep;
@@ -31,6 +35,7 @@ use std::path::Path;
 use rustix::fs::FileType;
 
 use self::beneath::Directory;
+pub use self::partial::Partial;
 pub use self::sweep::{FileId, Lying, Sweeper};
 pub use self::write::{LayoutOptions, LayoutSink};
 use super::{Location, Source, StoreError};
@@ -49,8 +54,8 @@ pub struct Layout {
 pub struct BlobListing {
     /// Regular files with the name of a digest, and their size in bytes; sorted. What is in them was not checked.
     pub blobs: Vec<(Digest, u64)>,
-    /// Paths of everything else below the root, such as `blobs/sha256/README`; sorted. Temporary files of barge are not
-    /// among them.
+    /// Paths of everything else below the root, such as `blobs/sha256/README`; sorted. Temporary files of barge and partial
+    /// blobs are not among them.
     pub foreign: Vec<String>,
 }
 
@@ -111,7 +116,7 @@ impl Layout {
             Err(error) => return Err(error),
         };
         for name in directory.names()? {
-            if temporary::is_ours(temporary::BLOB, &name) {
+            if temporary::is_ours(temporary::BLOB, &name) || partial::digest_of(algorithm, &name).is_some() {
                 continue;
             }
             let digest = format!("{}:{name}", algorithm.name()).parse::<Digest>().ok();

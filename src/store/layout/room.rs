@@ -8,18 +8,20 @@ use std::path::Path;
 use rustix::fs::{FileType, StatVfs};
 
 use super::beneath::Directory;
+use super::partial;
 use crate::content::Content;
 use crate::store::StoreError;
 use crate::text::human_size;
 
-/// Fails when what is coming, and does not lie there by name and size, is more than the file system has room for. `above`
-/// is asked when nothing is at the path yet.
+/// Fails when what is coming, and does not lie there by name and size, is more than the file system has room for. What
+/// lies there of a blob that is yet to be continued takes no more room. `above` is asked when nothing is at the path yet.
 pub(super) fn check(path: &Path, above: &Path, coming: &[Content]) -> Result<(), StoreError> {
     let root = Directory::open(path)?;
     let mut needed: u64 = 0;
     for content in coming {
         if !root.as_ref().map_or(Ok(false), |root| is_there(root, content))? {
-            needed = needed.saturating_add(content.size);
+            let begun = root.as_ref().map_or(Ok(0), |root| partial::length_of(root, content))?;
+            needed = needed.saturating_add(content.size - begun);
         }
     }
     let room = match &root {

@@ -7,6 +7,7 @@ use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
 use super::beneath::Directory;
+use super::partial::{self, Partial};
 use super::{Layout, files, lock, temporary};
 use crate::blob::Cancel;
 use crate::digest::{Algorithm, Digest};
@@ -108,6 +109,30 @@ impl Sweeper {
             self.removed.push(digest.algorithm());
         }
         Ok(())
+    }
+
+    /// Lists the beginnings of blobs that interrupted runs left.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn partials(&self) -> Result<Vec<Partial>, StoreError> {
+        let mut found = Vec::new();
+        for algorithm in Algorithm::ALL {
+            if let Some(directory) = self.directory(algorithm)? {
+                found.extend(partial::list(&directory, algorithm)?);
+            }
+        }
+        found.sort_unstable_by_key(|partial| partial.digest);
+        Ok(found)
+    }
+
+    /// Removes the beginning of a blob, unless somebody has come to continue it; returns whether it went.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove_partial(&self, digest: &Digest) -> Result<bool, StoreError> {
+        let Some(directory) = self.directory(digest.algorithm())? else { return Ok(false) };
+        partial::remove(&directory, digest)
     }
 
     /// Removes the temporary files of dead processes.

@@ -3,6 +3,7 @@
 //! A file is written beside where it will stand, flushed, and renamed: nobody ever sees a part of it under its name, and
 //! what fails leaves nothing behind. While it is being written it is locked, so that a later run can tell the leftovers of a
 //! process that died from the work of one that lives, also across containers, where a process id means nothing.
+//! `partial.rs` has those that are worth keeping.
 
 use std::collections::hash_map::RandomState;
 use std::fs::File;
@@ -26,13 +27,13 @@ pub(super) const TOP: [&str; 2] = [".index.json.tmp-", ".oci-layout.tmp-"];
 const STALE: Duration = Duration::from_secs(60);
 const ATTEMPTS: usize = 16;
 
-/// A file without a name of its own yet. Dropped before it has one, it is gone.
+/// A file without a name of its own yet. Dropped before it has one, or is kept for a later run, it is gone.
 #[derive(Debug)]
 pub(super) struct Temporary<'a> {
     directory: &'a Directory,
     name: String,
     file: File,
-    renamed: bool,
+    settled: bool,
 }
 
 impl<'a> Temporary<'a> {
@@ -44,7 +45,7 @@ impl<'a> Temporary<'a> {
         for _ in 0..ATTEMPTS {
             let name = format!("{prefix}{}-{:016x}", std::process::id(), random());
             let temporary = match rustix::fs::openat(directory.handle(), &name, flags, Mode::RUSR | Mode::WUSR) {
-                Ok(file) => Self { directory, name, file: File::from(file), renamed: false },
+                Ok(file) => Self::of(directory, name, File::from(file)),
                 Err(error) => {
                     failed = error;
                     if matches!(error, Errno::EXIST | Errno::INTR) {
@@ -61,6 +62,16 @@ impl<'a> Temporary<'a> {
             }
         }
         Err(StoreError::io("create a file in", directory.path())(failed.into()))
+    }
+
+    /// Takes over a file that is locked, and that goes or gets its name like one that was made here.
+    pub(super) const fn of(directory: &'a Directory, name: String, file: File) -> Self {
+        Self { directory, name, file, settled: false }
+    }
+
+    /// Leaves the file under the name it has, unless it is empty: for a later run that continues it.
+    pub(super) fn keep(mut self) {
+        self.settled = self.file.metadata().is_ok_and(|metadata| metadata.len() > 0);
     }
 
     /// Returns the file, to be written.
@@ -103,14 +114,14 @@ impl<'a> Temporary<'a> {
         let handle = self.directory.handle();
         rustix::fs::renameat(handle, self.name.as_str(), handle, name)
             .map_err(|error| StoreError::io("write", self.directory.path_of(name))(error.into()))?;
-        self.renamed = true;
+        self.settled = true;
         Ok(())
     }
 }
 
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
-        if !self.renamed {
+        if !self.settled {
             // What led here is the error to tell; the next run clears the file if this fails too.
             let _ = rustix::fs::unlinkat(self.directory.handle(), self.name.as_str(), AtFlags::empty());
         }

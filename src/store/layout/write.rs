@@ -4,16 +4,28 @@
 //! |---|---|---|
 //! | `create_or_open` | what is there is read and checked | nothing |
 //! | `begin` | the directory is made and locked (shared), leftovers are cleared | an empty layout at most |
-//! | `put` | temporary file (a clone of the source where that is possible, then read back), flush, rename to the digest | a blob that nothing refers to |
+//! | `put` | temporary file (a clone of the source where that is possible, then read back; or a partial blob, continued), flush, rename to the digest | a blob that nothing refers to |
 //! | `commit` | directories flushed; lock `index.json`, read it again, edit, temporary file, flush, rename, flush | the names |
 //!
+//! What stays of a large blob that comes from where the rest of it can be asked for, when it does not arrive:
+//!
+//! | what happened | the partial blob | the run |
+//! |---|---|---|
+//! | the source failed, or the process or the machine died | stays | fails |
+//! | the user asked to stop | stays, and so does the layout with its whole blobs, even if this run began it | is abandoned |
+//! | it could not be written | goes: the disk may be full | fails |
+//! | the content is wrong, and came from one run | goes | fails |
+//! | the content is wrong, and an older run had a part in it | goes | fetches it once more, as a whole |
+//!
 //! A process that dies in between leaves whole blobs and perhaps temporary files. The next run finds the blobs with `held`,
-//! and clears the files. So does a run that fails: dropping a sink removes temporary files and keeps whole blobs.
-//! [`LayoutSink::abandon`] is for a user who changed their mind: it also takes back a layout that this run began.
+//! and clears the files. So does a run that fails: dropping a sink removes temporary files and keeps whole and partial blobs.
+//! [`LayoutSink::abandon`] is for a user who changed their mind: it also takes back a layout that this run began, unless
+//! something was fetched for it that the same command can continue.
 
 use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -21,15 +33,13 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
-use super::Layout;
 use super::beneath::Directory;
-use super::clone::clone_into;
 use super::files::{self, INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
 use super::lock::{self, IndexLock};
-use super::room;
 use super::standing::{Standing, examine, refuse_linked_index};
 use super::temporary::{self, BLOB, TOP, Temporary};
-use crate::blob::{BlobError, BlobReader, Cancel};
+use super::{Layout, partial, put, room};
+use crate::blob::{BlobReader, Cancel};
 use crate::content::{Content, Descriptor};
 use crate::digest::{Algorithm, Digest};
 use crate::document::LARGEST_INDEX_JSON;
@@ -67,6 +77,10 @@ pub struct LayoutSink {
     blobs: Vec<BlobDirectory>,
     made: Made,
     put: Mutex<Vec<Digest>>,
+    /// Whether something arrived that could be continued.
+    fetched: AtomicBool,
+    /// What is to come from its beginning, because a partial blob of it was of no use.
+    begun_again: Mutex<Vec<Digest>>,
     cancel: Cancel,
 }
 
@@ -119,6 +133,8 @@ impl LayoutSink {
             blobs: Vec::new(),
             made: Made::default(),
             put: Mutex::default(),
+            fetched: AtomicBool::new(false),
+            begun_again: Mutex::default(),
             cancel: Cancel::default(),
         })
     }
@@ -137,8 +153,9 @@ impl LayoutSink {
     }
 
     /// Ends without a commit because the user asked to stop. When this run began the layout, and nobody else uses it, all
-    /// that this run made is removed; in a layout that was there before, whole blobs stay. After an error call nothing:
-    /// the blobs that came are then kept for the next run.
+    /// that this run made is removed; in a layout that was there before, whole blobs stay. They stay as well when one came
+    /// that could be continued, or a partial one lies there: what was fetched for hours is not thrown away at a key press.
+    /// After an error call nothing: the blobs that came are then kept for the next run.
     ///
     /// # Errors
     /// When something that was made cannot be removed. The sink can then only be dropped or begun again.
@@ -147,8 +164,11 @@ impl LayoutSink {
         let made = std::mem::take(&mut self.made);
         let put = std::mem::take(&mut *self.put.lock().unwrap_or_else(PoisonError::into_inner));
         let layout = self.layout.take();
+        let has_partial = |held: &BlobDirectory| partial::is_in(&held.directory, held.algorithm);
+        let is_of_use = self.fetched.load(Ordering::Relaxed) || blobs.iter().any(has_partial);
         if let Some(Layout { root }) = &layout
             && made.oci_layout
+            && !is_of_use
             && lock::exclude(root)?
             && root.stat(INDEX)?.is_none()
         {
@@ -223,6 +243,7 @@ impl LayoutSink {
                 }
                 let directory = root.below(&path)?.ok_or_else(|| gone(&path))?;
                 temporary::remove_stale(&directory, BLOB);
+                partial::remove_old(&directory, algorithm, &coming.contents);
                 self.blobs.push(BlobDirectory { algorithm, directory });
             }
         }
@@ -334,21 +355,23 @@ impl Sink for LayoutSink {
         let digest = blob.content().digest;
         let held = self.blobs.iter().find(|held| held.algorithm == digest.algorithm());
         let held = held.ok_or_else(|| self.not_begun())?;
-        let mut temporary = Temporary::create(&held.directory, BLOB)?;
-        let path = || held.directory.path_of(&digest.hex());
-        let cloned = blob.file_unverified().is_some_and(|file| clone_into(file, temporary.file()));
-        let proved = if cloned {
-            let copy = temporary.file().try_clone().map_err(StoreError::io("read", path()))?;
-            blob.of_copy(copy).check()
-        } else {
-            blob.copy_to(temporary.file())
-        };
-        let proof = proved.map_err(|error| match error {
-            BlobError::Write(error) => PutError::To(StoreError::io("write", path())(error)),
-            other => PutError::From(other),
-        })?;
-        temporary.flush(&digest.hex(), self.options.durability)?;
-        temporary.name_blob(&proof)?;
+        let durability = self.options.durability;
+        let can_be_continued = blob.can_resume() && blob.content().size >= partial::LEAST;
+        match can_be_continued.then(|| partial::open(&held.directory, &digest)).flatten() {
+            None => put::whole(&held.directory, blob, durability)?,
+            Some((partial, length)) => {
+                let begun_again = || self.begun_again.lock().unwrap_or_else(PoisonError::into_inner);
+                // one that is too long is wrong
+                let is_used = length <= blob.content().size && !begun_again().contains(&digest);
+                let length = if is_used { length } else { 0 };
+                let put = put::continued(partial, length, &held.directory, blob, durability);
+                if let Err(PutError::Again { .. }) = put {
+                    begun_again().push(digest);
+                }
+                put?;
+                self.fetched.store(true, Ordering::Relaxed);
+            }
+        }
         if self.made.oci_layout {
             self.put.lock().unwrap_or_else(PoisonError::into_inner).push(digest);
         }
@@ -360,9 +383,15 @@ impl Sink for LayoutSink {
         self.sync_blobs(root)?;
         let (roots, gone): (&[Descriptor], &[Descriptor]) = (&coming.roots, &coming.gone);
         let committed = self.change_index(root, |current| names::edit(current, roots, gone))?;
+        for content in coming.contents.iter().filter(|content| content.size >= partial::LEAST) {
+            for held in self.blobs.iter().filter(|held| held.algorithm == content.digest.algorithm()) {
+                let _ = partial::remove(&held.directory, &content.digest); // a later run or `gc` will
+            }
+        }
         // from here on it is a layout like any other, and nothing is taken back
         self.made = Made::default();
         self.put = Mutex::default();
+        self.fetched = AtomicBool::new(false);
         Ok(committed)
     }
 
