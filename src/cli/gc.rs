@@ -16,7 +16,8 @@ use super::write::{WriteArgs, count};
 /// Remove the blobs of a layout that nothing refers to.
 ///
 /// It stops at the first thing it cannot read, before it removes anything, and never touches files that are no blobs.
-/// Blobs younger than --grace stay: programs that take no lock write blobs first and the name later.
+/// Blobs younger than --grace stay: programs that take no lock write blobs first and the name later. What interrupted
+/// runs left of blobs goes as well; until then the same command continues there.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -88,6 +89,16 @@ pub(crate) fn run(args: &GcArgs, session: &Session<'_>) -> Result<Report, Error>
         let young = count(collected.young.len() as u64, "blob");
         session.ui.say(&format!("{young} younger than --grace stay, {}", human_size(total(&collected.young))));
     }
+    let beginnings = |partial: &[_]| {
+        let of = count(partial.len() as u64, "blob");
+        format!("what interrupted runs left of {of}, {}", human_size(total(partial)))
+    };
+    if !collected.partial.is_empty() {
+        session.ui.say(&format!("{verb} {}", beginnings(&collected.partial)));
+    }
+    if !collected.young_partial.is_empty() {
+        session.ui.say(&format!("{} stays: it is younger than --grace", beginnings(&collected.young_partial)));
+    }
     if !collected.foreign.is_empty() {
         session
             .ui
@@ -96,7 +107,8 @@ pub(crate) fn run(args: &GcArgs, session: &Session<'_>) -> Result<Report, Error>
     let digests = |blobs: &[(barge::digest::Digest, u64)]| blobs.iter().map(|(d, _)| d.to_string()).collect::<Vec<_>>();
     report.results.push(
         json!({"place": place, "removed": digests(&collected.removed), "bytes": total(&collected.removed),
-        "young": digests(&collected.young), "kept": kept, "foreign": collected.foreign,
+        "young": digests(&collected.young), "partial": digests(&collected.partial),
+        "partialBytes": total(&collected.partial), "kept": kept, "foreign": collected.foreign,
         "dryRun": session.global.dry_run}),
     );
     Ok(report)

@@ -21,9 +21,10 @@ const ATTEMPTS: usize = 5;
 /// What is to be collected.
 #[derive(Clone, Debug)]
 pub struct GcOptions {
-    /// Blobs younger than this stay: a program that takes no lock may have written them for a name to come.
+    /// Blobs younger than this stay: a program that takes no lock may have written them for a name to come. So do beginnings
+    /// of blobs: whoever was interrupted may be about to try again.
     pub grace: Duration,
-    /// Only these, when it is said; else all.
+    /// Only these, when it is said, and no beginnings of blobs; else all.
     pub candidates: Option<HashSet<Digest>>,
     /// Names that count as gone, exactly as they stand in `index.json`: to know beforehand whether what they leave behind
     /// can be collected.
@@ -52,6 +53,10 @@ pub struct Collected {
     pub removed: Vec<(Digest, u64)>,
     /// Blobs that nothing refers to and that are too young, with their size in bytes; sorted.
     pub young: Vec<(Digest, u64)>,
+    /// Beginnings of blobs that interrupted runs left and that went, or would go, with their size in bytes; sorted.
+    pub partial: Vec<(Digest, u64)>,
+    /// Those that are too young, with their size in bytes; sorted.
+    pub young_partial: Vec<(Digest, u64)>,
     /// How many blobs stay because something refers to them, or they are no candidates.
     pub kept: usize,
     /// Files under `blobs/` that are no blobs: they were not touched.
@@ -82,6 +87,13 @@ pub fn gc(path: &Path, options: &GcOptions, cancel: &Cancel) -> Result<Collected
             gone.push((digest, size));
         }
         collected.removed = gone;
+        let mut gone = Vec::new();
+        for (digest, size) in std::mem::take(&mut collected.partial) {
+            if sweeper.remove_partial(&digest)? {
+                gone.push((digest, size));
+            }
+        }
+        collected.partial = gone;
         sweeper.remove_leftovers()?;
         sweeper.finish(options.durability)?;
         return Ok(collected);
@@ -132,6 +144,12 @@ fn decide(sweeper: &Sweeper, options: &GcOptions) -> Result<Collected, Error> {
             _ if is_young(&&digest) => collected.young.push((digest, size)),
             _ => collected.removed.push((digest, size)),
         }
+    }
+    let partials = if options.candidates.is_none() { sweeper.partials()? } else { Vec::new() };
+    for partial in partials {
+        let is_young = partial.age.is_none_or(|age| age < options.grace);
+        let list = if is_young { &mut collected.young_partial } else { &mut collected.partial };
+        list.push((partial.digest, partial.size));
     }
     collected.foreign.sort_unstable();
     Ok(collected)

@@ -113,6 +113,43 @@ fn only_the_leftovers_of_the_dead_go() {
 }
 
 #[test]
+fn what_interrupted_runs_left_of_blobs_goes_and_is_counted() {
+    let bench = Bench::new();
+    two_images().layout(&bench.path("layout"));
+    let digest = |digit: &str| format!("sha256:{}", digit.repeat(64));
+    let partial = |digit: &str| bench.path("layout/blobs/sha256").join(format!(".partial-{}", digit.repeat(64)));
+    fs::write(partial("1"), vec![0; 3 << 20]).unwrap();
+    fs::write(partial("2"), vec![0; 1 << 20]).unwrap();
+    bench.age("layout");
+    fs::write(partial("3"), "younger than --grace").unwrap();
+    fs::write(partial("4"), "being written").unwrap();
+    let _held = flocked(&partial("4"));
+    let there = || ["1", "2", "3", "4"].map(|digit| partial(digit).exists());
+    bench.verify("layout");
+    bench.ok("rm --gc layout:db:v3");
+    let left = "what interrupted runs left of 2 blobs, 4.0 MiB";
+    bench.ok("gc --dry-run layout").says(&format!("would remove {left}"));
+    assert_eq!(there(), [true; 4], "a dry run, or the removal of an image, took it");
+    let ran = bench.ok("gc --json layout");
+    let result = &ran.json()["results"][0];
+    assert_eq!(result["partial"], json!([digest("1"), digest("2")]));
+    assert_eq!(
+        (&result["partialBytes"], &result["bytes"], &result["foreign"]),
+        (&json!(4 << 20), &json!(0), &json!([]))
+    );
+    assert_eq!(there(), [false, false, true, true]);
+    bench.ok("gc layout").says("what interrupted runs left of 1 blob, 20 B stays");
+    bench.ok("gc --grace 0 layout");
+    assert_eq!(there(), [false, false, false, true]);
+}
+
+fn flocked(path: &std::path::Path) -> File {
+    let file = File::open(path).unwrap();
+    rustix::fs::flock(&file, FlockOperation::LockExclusive).unwrap();
+    file
+}
+
+#[test]
 fn the_first_thing_that_cannot_be_read_stops_it() {
     type Spoil = fn(&Bench, &Made);
     let cases: [(&str, i32, Spoil); 12] = [
