@@ -18,6 +18,12 @@ pub(super) fn try_exclusive(file: impl AsFd) -> Result<bool, Errno> {
     take(file, FlockOperation::NonBlockingLockExclusive)
 }
 
+/// Releases a lock at once. Closing the file alone does not while a program that was started meanwhile has it open too: a
+/// child has all files of its parent until it becomes the other program.
+pub(super) fn release(file: impl AsFd) {
+    let _ = take(file, FlockOperation::Unlock); // closing it will
+}
+
 /// Carries out an operation that does not wait; `false` when another process is in the way.
 pub(super) fn take(file: impl AsFd, operation: FlockOperation) -> Result<bool, Errno> {
     loop {

@@ -336,7 +336,7 @@ fn whoever_brings_the_content_another_way_removes_the_beginning() {
     let held = flock(&bench.partial(), FlockOperation::LockExclusive);
     bench.begun().commit(&bench.coming).unwrap();
     assert!(bench.partial().exists() && other.exists());
-    drop(held);
+    rustix::fs::flock(&held, FlockOperation::Unlock).unwrap();
     bench.begun().commit(&bench.coming).unwrap();
     assert!(!bench.partial().exists() && other.exists());
 }

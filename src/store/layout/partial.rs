@@ -108,7 +108,7 @@ pub(super) fn list(directory: &Directory, algorithm: Algorithm) -> Result<Vec<Pa
     let mut found = Vec::new();
     for name in directory.names()? {
         let Some(digest) = digest_of(algorithm, &name) else { continue };
-        let Some(file) = lock(directory, &name) else { continue };
+        let Some(Locked(file)) = &lock(directory, &name) else { continue };
         let metadata = file.metadata().map_err(StoreError::io("read", directory.path_of(&name)))?;
         let written = metadata.modified().ok();
         let age = written.and_then(|written| SystemTime::now().duration_since(written).ok());
@@ -143,10 +143,19 @@ pub(super) fn remove_old(directory: &Directory, algorithm: Algorithm, wanted: &[
 }
 
 /// Locks a partial blob that is there already; `None` when somebody writes to it, or it is none.
-fn lock(directory: &Directory, name: &str) -> Option<File> {
+fn lock(directory: &Directory, name: &str) -> Option<Locked> {
     let (file, _) = directory.file_itself(name).ok()??;
-    let locked = matches!(flock::try_exclusive(&file), Ok(true)) && has_name(directory, name, &file);
-    locked.then_some(file)
+    let locked = matches!(flock::try_exclusive(&file), Ok(true)).then(|| Locked(file))?;
+    has_name(directory, name, &locked.0).then_some(locked)
+}
+
+/// A file that is locked until this is dropped.
+struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        flock::release(&self.0);
+    }
 }
 
 fn has_name(directory: &Directory, name: &str, file: &File) -> bool {
@@ -156,4 +165,44 @@ fn has_name(directory: &Directory, name: &str, file: &File) -> bool {
 
 fn own_user() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn only_the_names_of_digests_are_those_of_partial_blobs() {
+        let hex = "0123456789abcdef".repeat(4);
+        let digest = digest_of(Algorithm::Sha256, &format!(".partial-{hex}")).unwrap();
+        assert_eq!((digest.hex(), name_of(&digest)), (hex.clone(), format!(".partial-{hex}")));
+        let others = [hex.clone(), format!(".tmp-{hex}"), format!(".partial-{hex}0"), ".partial-".to_owned()];
+        for name in others.into_iter().chain([format!(".partial-{}", hex.to_uppercase())]) {
+            assert!(digest_of(Algorithm::Sha256, &name).is_none(), "{name}");
+        }
+        assert!(digest_of(Algorithm::Sha512, &format!(".partial-{hex}")).is_none());
+    }
+
+    /// Between opening and locking a file, another process may have finished it: then it is a blob, and not written to.
+    #[test]
+    fn a_file_that_has_lost_its_name_is_not_written_to() {
+        let temp = tempfile::tempdir().unwrap();
+        let digest = Digest::of(b"content");
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let directory = Directory::open(temp.path()).unwrap().unwrap();
+                    for _ in 0..4000 {
+                        let Some((mut temporary, length)) = open(&directory, &digest) else { continue };
+                        assert_eq!(length, 0, "whoever wrote to it has removed it");
+                        temporary.file().write_all(b"x").unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(Directory::open(temp.path()).unwrap().unwrap().names().unwrap(), [""; 0]);
+    }
 }

@@ -72,6 +72,9 @@ impl<'a> Temporary<'a> {
     /// Leaves the file under the name it has, unless it is empty: for a later run that continues it.
     pub(super) fn keep(mut self) {
         self.settled = self.file.metadata().is_ok_and(|metadata| metadata.len() > 0);
+        if self.settled {
+            flock::release(&self.file);
+        }
     }
 
     /// Returns the file, to be written.
