@@ -24,7 +24,7 @@ use crate::store::{Location, Reason, StoreError};
 /// How often an answer may send us elsewhere.
 const MOST_HOPS: usize = 10;
 /// The first pause; each one after it is twice as long, up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A failure that another try may not meet.

@@ -65,7 +65,7 @@ impl Repository {
             to: To::Path(&path),
             headers: vec![(header::ACCEPT, accept(&DOCUMENTS.join(", ")))],
             body: None,
-            scopes: self.pulling(),
+            scopes: self.reading(),
             action,
             repository: Some(&self.path),
         };
@@ -149,7 +149,7 @@ impl Repository {
             to: To::Path(&path),
             headers: vec![(header::ACCEPT, accept(&DOCUMENTS.join(", ")))],
             body: None,
-            scopes: self.pulling(),
+            scopes: self.reading(),
             action,
             repository: Some(&self.path),
         })?;

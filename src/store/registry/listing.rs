@@ -42,7 +42,7 @@ impl Repository {
     /// When the registry cannot be reached, or does not have the repository.
     pub fn tags(&self) -> Result<Vec<String>, StoreError> {
         let path = format!("/v2/{}/tags/list?n={PAGE}", self.path);
-        let found = list(&self.registry, &path, &self.pulling(), Some(&self.path), "list the tags of", "tags")?;
+        let found = list(&self.registry, &path, &self.reading(), Some(&self.path), "list the tags of", "tags")?;
         let wrong = |tag: &String| {
             let reason = format!("{} is no tag", crate::text::quoted(tag));
             StoreError::malformed("its list of tags", &self.location, reason)

@@ -93,6 +93,8 @@ impl Repository {
             404 => Ok(false),
             // a registry without HEAD: nothing is known to be there
             400 | 405 | 501 => Ok(false),
+            // a content network to which the address that we were sent to is good for reading only
+            _ if answer.url.origin() != self.registry.origin()? => Ok(false),
             _ => Err(self.registry.complain(&action, &self.location, &answer.into_complaint())),
         }
     }
@@ -109,7 +111,7 @@ impl Repository {
             Kind::Manifest(media_type) => vec![(header::ACCEPT, accept(media_type.as_str()))],
             Kind::Blob | Kind::Config => Vec::new(),
         };
-        let scopes = self.pulling();
+        let scopes = self.reading();
         Ask {
             method: Method::GET,
             to: To::Path(path),

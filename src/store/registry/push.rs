@@ -12,6 +12,7 @@
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::client::Registry;
 use super::journal::Journal;
@@ -25,6 +26,9 @@ use crate::error::Class;
 use crate::media::{MediaType, Role};
 use crate::store::lanes::in_lanes;
 use crate::store::{Committed, Inventory, Location, PutError, Sink, StoreError};
+
+/// How long to wait before each look whether a name means what it should.
+const CONFIRM: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_secs(1)];
 
 /// What is to go to one repository.
 #[derive(Clone, Debug)]
@@ -139,7 +143,10 @@ pub struct RegistrySink {
 impl RegistrySink {
     /// Prepares to write to repositories of one registry; nothing is asked yet. `None` without a delivery.
     #[must_use]
-    pub fn new(deliveries: Vec<Delivery>) -> Option<Self> {
+    pub fn new(mut deliveries: Vec<Delivery>) -> Option<Self> {
+        for delivery in &mut deliveries {
+            delivery.repository = delivery.repository.clone().for_writing();
+        }
         let registry = Arc::clone(&deliveries.first()?.repository.registry);
         let location = match deliveries.as_slice() {
             [one] => one.repository.location.clone(),
@@ -334,6 +341,28 @@ impl RegistrySink {
         self.registry.remote("confirm", &Location::Registry(name), Class::Content, reason, hint)
     }
 
+    /// Asks whether a name means what it should. A registry of several machines may need a moment to agree.
+    fn confirm(&self, delivery: &Delivery, reference: &str, expected: &Digest) -> Result<(), StoreError> {
+        let repository = &delivery.repository;
+        let mut got = None;
+        for pause in CONFIRM {
+            if !self.registry.cancel().sleep(pause) {
+                return Err(StoreError::Cancelled);
+            }
+            got = repository.published(reference)?;
+            if got.as_ref() == Some(expected) {
+                return Ok(());
+            }
+        }
+        match got {
+            Some(got) => Err(self.stored_other(delivery, reference, &got, expected)),
+            None => {
+                let reason = "the registry took it and does not have it";
+                Err(self.registry.remote("confirm", &repository.location, Class::Content, reason, None))
+            }
+        }
+    }
+
     /// Gives one name, and asks for it.
     fn name(&self, at: usize, tag: Option<&str>, digest: &Digest) -> Result<Confirmed, StoreError> {
         let delivery = &self.deliveries[at];
@@ -353,14 +382,7 @@ impl RegistrySink {
             })?;
             repository.put_document(&reference, &media_type, &bytes)?;
             self.tally_mut().manifests += 1;
-            match repository.published(&reference)? {
-                Some(got) if got == *digest => {}
-                Some(got) => return Err(self.stored_other(delivery, &reference, &got, digest)),
-                None => {
-                    let reason = "the registry took it and does not have it";
-                    return Err(self.registry.remote("confirm", &repository.location, Class::Content, reason, None));
-                }
-            }
+            self.confirm(delivery, &reference, digest)?;
         }
         let unchanged = right && (tag.is_some() || !written());
         let repository = format!("{}/{}", self.registry.name(), repository.path);

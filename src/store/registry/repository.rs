@@ -13,6 +13,14 @@ use crate::store::{Location, StoreError};
 /// How much of what was read is kept, in bytes: planning and copying read every document, and a registry counts requests.
 const LARGEST_CACHE: usize = 32 * 1024 * 1024;
 
+/// What somebody is about to do with a repository: a token is asked for that allows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Read,
+    /// Some registries say to whoever may only read that a repository which is not there yet is forbidden.
+    Write,
+}
+
 /// A repository, and as a source the image of it that was asked for.
 #[derive(Clone)]
 pub struct Repository {
@@ -20,6 +28,7 @@ pub struct Repository {
     pub(super) path: String,
     pub(super) location: Location,
     pub(super) roots: Vec<Descriptor>,
+    purpose: Purpose,
     cache: Arc<Mutex<Cache>>,
 }
 
@@ -32,7 +41,14 @@ struct Cache {
 impl Repository {
     pub(super) fn new(registry: Arc<Registry>, path: &str) -> Self {
         let location = registry.place(Some(path));
-        Self { registry, path: path.to_owned(), location, roots: Vec::new(), cache: Arc::default() }
+        Self {
+            registry,
+            path: path.to_owned(),
+            location,
+            roots: Vec::new(),
+            purpose: Purpose::Read,
+            cache: Arc::default(),
+        }
     }
 
     /// Makes it a source of one image: reads the manifest that the name means now.
@@ -45,12 +61,19 @@ impl Repository {
         let root = self.resolve(&name)?;
         self.roots = vec![match name.tag() {
             // by its tag it is found by every loader; a digest is no name
-            Some(tag) if name.digest().is_none() => {
-                root.with_annotation(CONTAINERD_NAME, &name.to_string()).with_annotation(REF_NAME, tag)
+            Some(tag) => {
+                let full = format!("{}/{}:{tag}", name.registry(), name.repository());
+                root.with_annotation(CONTAINERD_NAME, &full).with_annotation(REF_NAME, tag)
             }
-            _ => root,
+            None => root,
         }];
         Ok(self)
+    }
+
+    /// Makes it one that is about to be written.
+    pub(super) fn for_writing(mut self) -> Self {
+        self.purpose = Purpose::Write;
+        self
     }
 
     /// Returns `host[:port]`, as users write it.
@@ -73,8 +96,12 @@ impl Repository {
         format!("/v2/{}/blobs/{digest}", self.path)
     }
 
-    pub(super) fn pulling(&self) -> BTreeSet<Scope> {
-        BTreeSet::from([Scope::pull(&self.path)])
+    /// Returns the rights to ask for when reading.
+    pub(super) fn reading(&self) -> BTreeSet<Scope> {
+        match self.purpose {
+            Purpose::Read => BTreeSet::from([Scope::pull(&self.path)]),
+            Purpose::Write => self.pushing(),
+        }
     }
 
     pub(super) fn pushing(&self) -> BTreeSet<Scope> {
