@@ -257,7 +257,7 @@ pub(crate) fn main() -> ExitCode {
     let cancel = listen_to_signals();
     let registries = match cli.command.network() {
         Some(network) => network.registries(&cli.global, &cancel, notice(&ui)),
-        None => Ok(Registries::forbidden(&cancel)),
+        None => Ok(Registries::forbidden("this command works on layouts and archives only", &cancel)),
     };
     let result = registries.and_then(|registries| {
         let layout = current_layout(&cli.global, std::env::var_os("BARGE_LAYOUT"));

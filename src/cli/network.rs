@@ -106,10 +106,10 @@ impl NetworkArgs {
         keyring: Keyring,
     ) -> Result<Registries, Error> {
         if global.no_network {
-            return Ok(Registries::forbidden(cancel));
+            return Ok(Registries::forbidden("--no-network forbids it", cancel));
         }
         let options = NetworkOptions {
-            forbidden: false,
+            forbidden: None,
             one_registry: self.creds.is_some(),
             tls: self.tls(),
             plain_http: self.plain_http,

@@ -56,8 +56,8 @@ pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 /// How registries are reached. The library reads no environment: the caller fills this in.
 #[derive(Debug)]
 pub struct NetworkOptions {
-    /// Whether nothing may be opened at all.
-    pub forbidden: bool,
+    /// Why nothing may be opened at all, when that is so.
+    pub forbidden: Option<&'static str>,
     /// Whether the credentials that were given are for one registry, and which is not said.
     pub one_registry: bool,
     /// Certificates.
@@ -83,7 +83,7 @@ pub struct NetworkOptions {
 impl Default for NetworkOptions {
     fn default() -> Self {
         Self {
-            forbidden: false,
+            forbidden: None,
             one_registry: false,
             tls: TlsOptions::default(),
             plain_http: false,
@@ -117,10 +117,10 @@ impl Registries {
         Self { options: Arc::new(options), cancel: cancel.clone(), notice, known: Arc::default() }
     }
 
-    /// Returns registries that are never reached.
+    /// Returns registries that are never reached, and why.
     #[must_use]
-    pub fn forbidden(cancel: &Cancel) -> Self {
-        Self::new(NetworkOptions { forbidden: true, ..NetworkOptions::default() }, cancel, Arc::new(|_| ()))
+    pub fn forbidden(reason: &'static str, cancel: &Cancel) -> Self {
+        Self::new(NetworkOptions { forbidden: Some(reason), ..NetworkOptions::default() }, cancel, Arc::new(|_| ()))
     }
 
     /// Returns the repository of a name. Nothing is asked yet.
@@ -132,12 +132,12 @@ impl Registries {
     }
 
     fn registry(&self, name: &str) -> Result<Arc<Registry>, StoreError> {
-        if self.options.forbidden {
+        if let Some(reason) = self.options.forbidden {
             return Err(StoreError::Remote {
                 action: "reach".to_owned(),
                 place: Location::Registry(name.to_owned()),
                 class: Class::Usage,
-                reason: "--no-network forbids it".into(),
+                reason: reason.into(),
                 hint: None,
             });
         }
