@@ -32,6 +32,11 @@ impl Answer {
         self.status.as_u16()
     }
 
+    /// Returns whether the same request may succeed later.
+    pub(super) fn is_passing(&self) -> bool {
+        is_passing(self.status)
+    }
+
     /// Returns a header as text; none when it is not there or no text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
@@ -102,8 +107,7 @@ impl Complaint {
 
     /// Returns whether the same request may succeed later.
     pub(super) fn is_passing(&self) -> bool {
-        matches!(self.status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504 | 520..=530)
-            || self.has_code("TOOMANYREQUESTS")
+        is_passing(self.status) || self.has_code("TOOMANYREQUESTS")
     }
 
     /// Returns what it means to a script.
@@ -133,6 +137,12 @@ impl Complaint {
         }
         text
     }
+}
+
+/// Returns whether a status tells of a failure in passing: of the server (RFC 9110, section 15.6), of who asks too often, or
+/// of the network in front of it (520 to 530).
+fn is_passing(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 500 | 502..=504 | 520..=530)
 }
 
 /// Returns the codes and the words of an error body, escaped.

@@ -233,7 +233,7 @@ impl Registry {
                     Err(self.remote(action, &place, Class::Unreachable, reason, hint).into())
                 }
                 Err(error) => Err(self.attempt_of(action, &place, error)),
-                Ok(answer) if matches!(answer.code(), 429 | 500..=599) => {
+                Ok(answer) if answer.is_passing() => {
                     Err(self.attempt_of_complaint(action, &place, answer.into_complaint()))
                 }
                 Ok(answer) => Ok(Some(answer)),
@@ -277,7 +277,7 @@ impl Registry {
             }
             answer = self.send_to(url, ask, body())?;
         }
-        if matches!(answer.code(), 408 | 429 | 500 | 502..=504 | 520..=530) {
+        if answer.is_passing() {
             return Err(self.attempt_of_complaint(ask.action, &place, answer.into_complaint()));
         }
         self.hear_warnings(&answer);
@@ -288,7 +288,7 @@ impl Registry {
     pub(super) fn attempt_stream(&self, ask: &Ask<'_>, body: Body<'_>) -> Result<Answer, Attempt> {
         let place = self.place(ask.repository);
         let answer = self.send(ask, body)?;
-        if matches!(answer.code(), 408 | 429 | 500 | 502..=504 | 520..=530) {
+        if answer.is_passing() {
             return Err(self.attempt_of_complaint(ask.action, &place, answer.into_complaint()));
         }
         self.hear_warnings(&answer);
