@@ -311,6 +311,13 @@ impl RegistrySink {
                 }
             }
         }
+        // what others get first comes from them; that it may come here is found out all the same
+        for at in wanted.iter().flat_map(|content| self.lacking(&content.digest)) {
+            if knocked.insert(at) {
+                let repository = &self.deliveries[at].repository;
+                repository.end_upload(&repository.begin_upload()?);
+            }
+        }
         Ok(())
     }
 

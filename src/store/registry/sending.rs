@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use super::answer::Complaint;
 use super::client::{Attempt, Passing};
 use super::journal::{Entry, WORTH};
 use super::pull::PROGRESS;
@@ -36,11 +37,17 @@ pub(super) struct Upload {
     uncertain: bool,
     /// How many bytes had arrived when it was last asked.
     arrived: u64,
+    /// How many of them were there before this try.
+    began_at: u64,
+    /// Whether what had arrived turned out to be of no use.
+    restarted: bool,
     failures: u32,
     unauthorized: bool,
     redirects: u32,
     /// The size of pieces; none while it is sent in one.
     piece: Option<u64>,
+    /// Whether the registry does not take it in one.
+    pieces_only: bool,
     /// Whether the registry takes no pieces.
     whole_only: bool,
     /// Whether an earlier run was looked for.
@@ -94,26 +101,33 @@ impl RegistrySink {
         uploads.get(digest).is_some_and(|upload| upload.at == at && upload.session.is_some())
     }
 
-    /// Keeps an upload that was begun before the content is at hand.
+    /// Keeps an upload that was begun before the content is at hand. There is one for each blob: others are given up.
     pub(super) fn keep_session(&self, digest: &Digest, at: usize, session: Session) {
         let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
         let upload = uploads.entry(*digest).or_default();
         if upload.session.is_none() {
             *upload = Upload { at, session: Some(session), ..Upload::default() };
+            return;
         }
+        drop(uploads);
+        self.deliveries[at].repository.end_upload(&session);
     }
 
     /// Sends a blob to one repository that lacks it, and lets its siblings have it from there.
     pub(super) fn send(&self, content: &Content, mut blob: BlobReader<'_>) -> Result<(), PutError> {
-        let Some(at) = self.lacking(&content.digest).first().copied() else {
-            // a sibling gave it in the meantime; the content is right all the same
-            return Ok(());
-        };
         let known = self.uploads.lock().unwrap_or_else(PoisonError::into_inner).remove(&content.digest);
-        let mut upload = match known {
-            Some(upload) if upload.at == at => upload,
-            _ => Upload { at, ..Upload::default() },
+        let at = self.lacking(&content.digest).first().copied();
+        let known = match known {
+            Some(upload) if Some(upload.at) == at => Some(upload),
+            Some(Upload { at, session: Some(session), .. }) => {
+                self.deliveries[at].repository.end_upload(&session);
+                None
+            }
+            _ => None,
         };
+        // without a place, a sibling gave it in the meantime
+        let Some(at) = at else { return Ok(()) };
+        let mut upload = known.unwrap_or_else(|| Upload { at, ..Upload::default() });
         let repository = &self.deliveries[at].repository;
         let mut tap = Tap { blob: &mut blob, error: None };
         let sent = self.send_to(repository, content, &mut upload, &mut tap);
@@ -149,10 +163,16 @@ impl RegistrySink {
                 }
                 return PutError::From(error);
             }
-            (Setback::Final(error), None) => return PutError::To(error),
+            (Setback::Final(error), None) => {
+                if upload.session.is_none() {
+                    self.journal.forget(&self.entry(repository, &content.digest));
+                }
+                return PutError::To(error);
+            }
             (Setback::Content, None) => return PutError::From(BlobError::Read(io::ErrorKind::UnexpectedEof.into())),
             (Setback::Again, None) => Duration::ZERO,
             (Setback::Passing(passing), None) => {
+                upload.unauthorized = false;
                 let action = format!("send {} to", content.digest);
                 match self.registry.pause(&mut upload.failures, &action, &repository.location, passing) {
                     Ok(pause) => pause,
@@ -181,7 +201,7 @@ impl RegistrySink {
             self.journal.note(&self.entry(repository, &content.digest), &session.url);
         }
         upload.session = Some(session.clone());
-        upload.uncertain = true;
+        (upload.uncertain, upload.began_at) = (true, offset);
         let skipped = io::copy(&mut tap.by_ref().take(offset), &mut io::sink());
         if skipped.is_err() {
             return Err(Setback::Content);
@@ -194,10 +214,10 @@ impl RegistrySink {
             (None, None) => (offset > 0).then_some(u64::MAX),
         };
         let result = match piece {
-            Some(piece) => self.send_pieces(repository, content, upload, tap, offset, piece),
+            Some(piece) => self.send_pieces(repository, content, upload, tap, piece),
             None => {
                 let sent = repository.send_last(&session, &content.digest, content.size, tap)?;
-                self.ended(repository, content, upload, sent, true)
+                self.ended(repository, content, upload, sent, None)
             }
         };
         if result.is_ok() {
@@ -224,7 +244,8 @@ impl RegistrySink {
             let earlier = self.journal.take(&self.entry(repository, &content.digest));
             if let Some(url) = earlier.filter(|_| !upload.uncertain) {
                 let earlier = Session { url, min_chunk: 0 };
-                let status = repository.upload_status(&earlier)?;
+                // where it leads nowhere, it is as if there were none
+                let status = repository.attempt_upload_status(&earlier).ok().flatten();
                 if let Some((arrived, session)) = status.filter(|(arrived, _)| (1..=content.size).contains(arrived)) {
                     if let Some(unused) = upload.session.take() {
                         repository.end_upload(&unused);
@@ -237,7 +258,8 @@ impl RegistrySink {
         match upload.session.take() {
             Some(session) if !upload.uncertain => Ok((session, 0)),
             Some(session) if !upload.whole_only => match repository.upload_status(&session)? {
-                Some((arrived, session)) if arrived <= content.size => {
+                // of nothing it may say the same as of one byte
+                Some((arrived, session)) if (1..=content.size).contains(&arrived) => {
                     // a way that breaks now and then is walked to its end, as long as it leads on
                     if arrived >= upload.arrived + PROGRESS {
                         upload.failures = 0;
@@ -245,7 +267,11 @@ impl RegistrySink {
                     upload.arrived = arrived;
                     Ok((session, arrived))
                 }
-                _ => self.afresh(repository, upload),
+                Some((_, session)) => {
+                    repository.end_upload(&session);
+                    self.afresh(repository, upload)
+                }
+                None => self.afresh(repository, upload),
             },
             _ => self.afresh(repository, upload),
         }
@@ -263,9 +289,9 @@ impl RegistrySink {
         content: &Content,
         upload: &mut Upload,
         tap: &mut Tap<'_, '_>,
-        mut offset: u64,
         piece: u64,
     ) -> Result<(), Setback> {
+        let mut offset = upload.began_at;
         while offset < content.size {
             let Some(session) = upload.session.clone() else { return Err(Setback::Again) };
             let length = piece.min(content.size - offset);
@@ -280,7 +306,7 @@ impl RegistrySink {
                     upload.arrived = offset;
                     (upload.failures, upload.unauthorized) = (0, false);
                 }
-                other => return self.ended(repository, content, upload, other, false),
+                other => return self.ended(repository, content, upload, other, Some(piece)),
             }
         }
         // only what is right as a whole gets its name
@@ -289,17 +315,17 @@ impl RegistrySink {
         }
         let Some(session) = upload.session.clone() else { return Err(Setback::Again) };
         let sent = repository.send_last(&session, &content.digest, 0, &mut io::empty())?;
-        self.ended(repository, content, upload, sent, false)
+        self.ended(repository, content, upload, sent, Some(piece))
     }
 
-    /// Decides what an answer means that is not simply the next step.
+    /// Decides what an answer means that is not simply the next step; it was sent in pieces of that size, or in one.
     fn ended(
         &self,
         repository: &Repository,
         content: &Content,
         upload: &mut Upload,
         sent: Sent,
-        in_one: bool,
+        piece: Option<u64>,
     ) -> Result<(), Setback> {
         let place = &repository.location;
         let action = format!("send {} to", content.digest);
@@ -329,40 +355,77 @@ impl RegistrySink {
                         .remote(&action, place, Class::Failed, "it redirects in circles", None)
                         .into());
                 }
-                upload.session = Some(Session { url: url.without_query("digest"), min_chunk: 0 });
-                upload.uncertain = false;
+                let min_chunk = upload.session.as_ref().map_or(0, |session| session.min_chunk);
+                upload.session = Some(Session { url: url.without_query("digest"), min_chunk });
+                // a request that was sent elsewhere has brought nothing; those before it may have
+                upload.uncertain = upload.arrived > 0;
+                Err(Setback::Again)
+            }
+            // a session that was made just now is no older than the registry's knowledge of pieces
+            Sent::Vanished if piece.is_some() && upload.arrived == 0 && !upload.pieces_only => {
+                (upload.session, upload.uncertain, upload.whole_only) = (None, false, true);
                 Err(Setback::Again)
             }
             Sent::Vanished => {
                 (upload.session, upload.uncertain) = (None, false);
                 Err(Setback::Passing(passing(format!("{}: the upload is not known any more", self.registry.name()))))
             }
-            Sent::OutOfPlace => {
+            Sent::OutOfPlace(session) => {
+                upload.session = session.or(upload.session.take());
                 Err(Setback::Passing(passing(format!("{}: the upload is at another place", self.registry.name()))))
             }
             Sent::Refused(complaint) => {
-                let status = complaint.status.as_u16();
-                let by_size = status == 413;
-                let of_content = ["DIGEST_INVALID", "SIZE_INVALID", "NAME_INVALID", "NAME_UNKNOWN", "DENIED"];
-                let decided = of_content.iter().any(|code| complaint.has_code(code));
-                let other_way = matches!(status, 400 | 404 | 405 | 411 | 501) && !decided;
-                (upload.session, upload.uncertain) = (None, false);
-                match upload.piece {
-                    // too much at once: in pieces, and those smaller as long as that is so
-                    None if by_size && in_one && !upload.whole_only => {
-                        upload.piece = Some(PIECE.min(content.size / 2).max(SMALLEST_PIECE));
-                    }
-                    Some(piece) if by_size && piece > SMALLEST_PIECE => {
-                        upload.piece = Some((piece.min(content.size) / 2).max(SMALLEST_PIECE));
-                    }
-                    // no bodies in the last request: everything in one piece before it
-                    None if other_way && in_one && !upload.whole_only => upload.piece = Some(content.size.max(1)),
-                    // no pieces: everything in the last request
-                    _ if other_way && !in_one => (upload.whole_only, upload.piece) = (true, None),
-                    _ => return Err(self.registry.complain(&action, place, &complaint).into()),
+                upload.uncertain = false;
+                if let Some(session) = upload.session.take() {
+                    repository.end_upload(&session);
                 }
-                Err(Setback::Again)
+                if self.may_go_otherwise(upload, content, &complaint, piece) {
+                    return Err(Setback::Again);
+                }
+                Err(self.registry.complain(&action, place, &complaint).into())
             }
+        }
+    }
+
+    /// Chooses another way to send what was refused in this one. Returns whether there is one that was not tried.
+    fn may_go_otherwise(
+        &self,
+        upload: &mut Upload,
+        content: &Content,
+        complaint: &Complaint,
+        piece: Option<u64>,
+    ) -> bool {
+        let status = complaint.status.as_u16();
+        let has = |codes: &[&str]| codes.iter().any(|code| complaint.has_code(code));
+        if matches!(status, 401 | 403) || has(&["NAME_INVALID", "NAME_UNKNOWN", "DENIED", "UNAUTHORIZED"]) {
+            return false;
+        }
+        // too much at once: in pieces, and those smaller as long as that is so
+        if status == 413 {
+            let at_once = piece.unwrap_or(u64::MAX).min(content.size);
+            upload.piece = Some(PIECE.min(at_once / 2).max(SMALLEST_PIECE));
+            return at_once > SMALLEST_PIECE && !upload.whole_only;
+        }
+        // what an earlier try or run had left there may be something else
+        if upload.began_at > 0 && !upload.restarted {
+            upload.restarted = true;
+            return true;
+        }
+        if !matches!(status, 400 | 404 | 405 | 411 | 501) || has(&["DIGEST_INVALID", "SIZE_INVALID"]) {
+            return false;
+        }
+        match piece {
+            // no bodies in the last request: everything in one piece before it
+            None if !upload.whole_only => {
+                (upload.pieces_only, upload.piece) = (true, Some(content.size.max(1)));
+                true
+            }
+            // no pieces: everything in the last request
+            Some(_) if !upload.pieces_only => {
+                (upload.whole_only, upload.piece) = (true, None);
+                true
+            }
+            _ => false,
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::store::StoreError;
 
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const MIN_CHUNK: &str = "oci-chunk-min-length";
+const STATUS: &str = "ask for the state of an upload to";
 
 /// An upload that a repository has begun.
 #[derive(Clone, Debug)]
@@ -49,8 +50,8 @@ pub(super) enum Sent {
     Elsewhere(Url),
     /// The upload is not known any more.
     Vanished,
-    /// They are not what the upload goes on with.
-    OutOfPlace,
+    /// They are not what the upload goes on with, or not all of them were taken.
+    OutOfPlace(Option<Session>),
     /// Any other answer.
     Refused(Complaint),
 }
@@ -93,17 +94,19 @@ impl Repository {
 
     /// Returns how many bytes of an upload have arrived, and where it goes on; `None` when it is not known any more.
     pub(super) fn upload_status(&self, session: &Session) -> Result<Option<(u64, Session)>, StoreError> {
-        let action = "ask for the state of an upload to";
-        let ask = self.writing(Method::GET, To::Url(session.url.clone()), action);
-        let answer = self.registry.ask(&ask)?;
+        self.registry.persist(STATUS, &self.location, || self.attempt_upload_status(session))
+    }
+
+    /// As [`Self::upload_status`], once.
+    pub(super) fn attempt_upload_status(&self, session: &Session) -> Result<Option<(u64, Session)>, Attempt> {
+        let ask = self.writing(Method::GET, To::Url(session.url.clone()), STATUS);
+        let answer = self.registry.attempt(&ask)?;
         if !matches!(answer.code(), 200 | 202 | 204) {
             return Ok(None);
         }
-        let next = self.session(&answer).unwrap_or_else(|| session.clone());
-        // "0-0" is said of nothing as well as of one byte: less is assumed, and the registry corrects it
-        let arrived =
-            answer.header("range").and_then(end_of_range).map_or(0, |last| if last == 0 { 0 } else { last + 1 });
-        Ok(Some((arrived, Session { min_chunk: next.min_chunk.max(session.min_chunk), ..next })))
+        // "0-0" is said of nothing as well as of one byte: less is assumed
+        let arrived = arrived(&answer).unwrap_or(0);
+        Ok(Some((arrived, self.next_session(&answer, session))))
     }
 
     /// Gives up an upload; that it fails is no matter.
@@ -126,8 +129,11 @@ impl Repository {
         let answer = self.registry.attempt_stream(&ask, Body::Stream { reader, length })?;
         match answer.code() {
             201 | 202 | 204 => {
-                let next = self.session(&answer).unwrap_or_else(|| session.clone());
-                Ok(Sent::Taken(Session { min_chunk: next.min_chunk.max(session.min_chunk), ..next }))
+                let next = self.next_session(&answer, session);
+                Ok(match arrived(&answer) {
+                    Some(arrived) if arrived < offset + length => Sent::OutOfPlace(Some(next)),
+                    _ => Sent::Taken(next),
+                })
             }
             _ => Ok(self.not_taken(answer, &ask.scopes)),
         }
@@ -165,7 +171,7 @@ impl Repository {
                 Some(url) if !answer.url.origin().https || url.origin().https => Sent::Elsewhere(url),
                 _ => Sent::Refused(answer.into_complaint()),
             },
-            416 => Sent::OutOfPlace,
+            416 => Sent::OutOfPlace(self.session(&answer)),
             _ => {
                 let complaint = answer.into_complaint();
                 if complaint.status.as_u16() == 404 && !complaint.has_code("NAME_UNKNOWN") {
@@ -182,6 +188,12 @@ impl Repository {
         Some(Session { url: answer.location()?, min_chunk })
     }
 
+    /// Returns where an upload goes on after an answer that may say so.
+    fn next_session(&self, answer: &Answer, session: &Session) -> Session {
+        let next = self.session(answer).unwrap_or_else(|| session.clone());
+        Session { min_chunk: next.min_chunk.max(session.min_chunk), ..next }
+    }
+
     fn writing<'a>(&'a self, method: Method, to: To<'a>, action: &'a str) -> Ask<'a> {
         let headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
         Ask { method, to, headers, body: None, scopes: self.pushing(), action, repository: Some(&self.path) }
@@ -196,6 +208,11 @@ impl Repository {
 /// Returns a passing failure that is none of the network.
 pub(super) fn passing(reason: impl Into<String>) -> Passing {
     Passing { reason: reason.into(), hint: None, after: None }
+}
+
+/// Returns how many bytes a registry says that it has; `None` when it does not say, or says of nothing what is said of one.
+fn arrived(answer: &Answer) -> Option<u64> {
+    answer.header("range").and_then(end_of_range).filter(|last| *last > 0).map(|last| last.saturating_add(1))
 }
 
 /// Returns the last byte of `0-LAST`, with or without `bytes=` before it.
