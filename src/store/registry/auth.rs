@@ -205,11 +205,12 @@ fn usable_realm(own: &Origin, realm: &str) -> Result<Url, AuthError> {
     };
     let Some(url) = Url::parse(realm) else { return refused("that is no address of a token server") };
     let origin = url.origin();
-    if origin == *own || (own.is_loopback() && origin.is_loopback()) {
+    let inside = own.is_loopback() && origin.is_loopback();
+    if origin == *own || (inside && (origin.https || !own.https)) {
         return Ok(url);
     }
     if !origin.https {
-        return refused("it is reached without encryption");
+        return refused("it is reached without TLS, and a password would go there");
     }
     if origin.host != own.host && (origin.is_loopback() || origin.address().is_some()) {
         return refused("it is an address and no name");
@@ -223,7 +224,11 @@ mod tests {
 
     #[test]
     fn a_password_goes_only_where_it_may() {
-        let own = |host: &str| Origin::of_host(host, true).unwrap();
+        // a registry on this machine may do without TLS
+        let own = |host: &str| {
+            let (host, https) = host.strip_prefix("http://").map_or((host, true), |host| (host, false));
+            Origin::of_host(host, https).unwrap()
+        };
         for (registry, realm, usable) in [
             ("ghcr.io", "https://ghcr.io/token", true),
             ("registry-1.docker.io", "https://auth.docker.io/token", true),
@@ -234,8 +239,10 @@ mod tests {
             ("ghcr.io", "https://localhost/token", false),
             ("ghcr.io", "https://127.0.0.1:5001/token", false),
             ("10.0.0.1:5000", "https://10.0.0.1:5001/token", true),
-            ("127.0.0.1:5000", "http://127.0.0.1:5001/token", true),
-            ("127.0.0.1:5000", "http://auth.example/token", false),
+            ("127.0.0.1:5000", "https://127.0.0.1:5001/token", true),
+            ("127.0.0.1:5000", "http://127.0.0.1:5001/token", false),
+            ("http://127.0.0.1:5000", "http://127.0.0.1:5001/token", true),
+            ("http://127.0.0.1:5000", "http://auth.example/token", false),
             ("ghcr.io", "https://user:password@auth.example/token", false),
             ("ghcr.io", "/token", false),
         ] {

@@ -80,13 +80,10 @@ pub(super) enum To<'a> {
     Url(Url),
 }
 
-/// What is known of the way to a registry.
-#[derive(Default)]
+/// What came of the first question to a registry.
 enum Reached {
-    #[default]
-    Unknown,
     At(Origin),
-    /// It was tried, and is not tried again in this run.
+    /// It was tried as often as it may be: who comes next does not wait for the same failure again.
     Not {
         class: Class,
         reason: Reason,
@@ -101,7 +98,7 @@ pub(super) struct Registry {
     host: String,
     http: Http,
     auth: Authenticator,
-    origin: Mutex<Reached>,
+    reached: Mutex<Option<Reached>>,
     credentials: Mutex<HashMap<String, Option<Found>>>,
     options: Arc<NetworkOptions>,
     cancel: Cancel,
@@ -121,7 +118,7 @@ impl Registry {
             host: host.to_owned(),
             http,
             auth: Authenticator::default(),
-            origin: Mutex::default(),
+            reached: Mutex::default(),
             credentials: Mutex::default(),
             options,
             cancel,
@@ -174,27 +171,26 @@ impl Registry {
     /// Returns where the registry is reached, found out once: by https; on this machine, or where certificates need not be
     /// checked, also without.
     pub(super) fn origin(&self) -> Result<Origin, StoreError> {
-        let mut known = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
         match &*known {
-            Reached::At(origin) => return Ok(origin.clone()),
-            Reached::Not { class, reason, hint } => {
+            Some(Reached::At(origin)) => return Ok(origin.clone()),
+            Some(Reached::Not { class, reason, hint }) => {
                 return Err(self.remote("reach", &self.place(None), *class, reason.clone(), hint.clone()));
             }
-            Reached::Unknown => {}
+            None => {}
         }
-        let found = self.find_origin();
+        let found = self.find();
         match &found {
-            Ok(origin) => *known = Reached::At(origin.clone()),
-            // whoever waited for this would only find the same
+            Ok(origin) => *known = Some(Reached::At(origin.clone())),
             Err(StoreError::Remote { class, reason, hint, .. }) => {
-                *known = Reached::Not { class: *class, reason: reason.clone(), hint: hint.clone() };
+                *known = Some(Reached::Not { class: *class, reason: reason.clone(), hint: hint.clone() });
             }
             Err(_) => {}
         }
         found
     }
 
-    fn find_origin(&self) -> Result<Origin, StoreError> {
+    fn find(&self) -> Result<Origin, StoreError> {
         let of = |https| {
             Origin::of_host(&self.host, https).ok_or_else(|| StoreError::Remote {
                 action: "reach".to_owned(),
@@ -211,8 +207,17 @@ impl Registry {
             answer = self.knock(&origin)?;
         }
         let answer = answer.ok_or_else(|| self.lost("reach", &self.place(None)))?;
-        if answer.code() == 401 {
-            self.auth.challenged(&answer);
+        match answer.code() {
+            401 => {
+                self.auth.challenged(&answer);
+            }
+            // the Go and nginx servers say so in words, others only with this status
+            400 if !origin.https => {
+                let reason = answer.into_complaint().reason();
+                let hint = "if the registry speaks TLS, leave out --plain-http".to_owned();
+                return Err(self.remote("reach", &self.place(None), Class::Unreachable, reason, Some(hint)));
+            }
+            _ => {}
         }
         Ok(origin)
     }
@@ -228,10 +233,12 @@ impl Registry {
                 Err(ExchangeError::Network { plain: true, .. }) if origin.https && self.may_be_plain(origin) => {
                     Ok(None)
                 }
-                // nobody is there: most often the name is wrong, and a person is told at once
-                Err(ExchangeError::Network { reason, hint, unconnected: true, .. }) => {
-                    Err(self.remote(action, &place, Class::Unreachable, reason, hint).into())
-                }
+                // nobody is there, or it speaks no TLS: most often the name or an option is wrong, and a person is told at
+                // once
+                Err(
+                    ExchangeError::Network { reason, hint, unconnected: true, .. }
+                    | ExchangeError::Network { reason, hint, plain: true, .. },
+                ) => Err(self.remote(action, &place, Class::Unreachable, reason, hint).into()),
                 Err(error) => Err(self.attempt_of(action, &place, error)),
                 Ok(answer) if answer.is_passing() => {
                     Err(self.attempt_of_complaint(action, &place, answer.into_complaint()))
@@ -478,7 +485,10 @@ impl Registry {
                 let reason = format!("its token server says no: {}", complaint.reason());
                 Attempt::Final(self.remote(action, place, Class::Refused, reason, hint))
             }
-            AuthError::Unusable(reason) => Attempt::Final(self.remote(action, place, Class::Refused, reason, None)),
+            AuthError::Unusable(reason) => {
+                let hint = Some(format!("this is for those to mend who run {}", self.name));
+                Attempt::Final(self.remote(action, place, Class::Refused, reason, hint))
+            }
         }
     }
 

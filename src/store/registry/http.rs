@@ -255,14 +255,12 @@ fn explain(origin: &Origin, error: &ureq::Error) -> ExchangeError {
     let unconnected = |error: &ureq::Error| match error {
         ureq::Error::HostNotFound | ureq::Error::ConnectionFailed | ureq::Error::ConnectProxyFailed(_) => true,
         ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => true,
-        ureq::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused || is_unknown_host(error),
+        ureq::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused || is_unresolved(error),
         _ => false,
     };
     let (reason, hint) = match error {
-        ureq::Error::Io(error) if is_unknown_host(error) => {
-            (format!("{} is not known: {error}", origin.host), Some("check the name, and the network"))
-        }
-        ureq::Error::HostNotFound => ("there is no such host".to_owned(), Some("check the name, and the network")),
+        ureq::Error::HostNotFound => (NO_HOST.to_owned(), Some(CHECK_NAME)),
+        ureq::Error::Io(error) if is_unresolved(error) => (format!("{NO_HOST} ({error})"), Some(CHECK_NAME)),
         ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
             let hint = "check the name and the port, and that a proxy is set (HTTPS_PROXY) where one is needed";
             (format!("no connection within {} seconds", CONNECT.as_secs()), Some(hint))
@@ -285,8 +283,12 @@ fn explain(origin: &Origin, error: &ureq::Error) -> ExchangeError {
     }
 }
 
-/// Returns whether a name could not be resolved: the standard library has no kind for that.
-fn is_unknown_host(error: &io::Error) -> bool {
+const NO_HOST: &str = "no host of that name is found";
+const CHECK_NAME: &str = "check the name, and the network; a proxy (HTTPS_PROXY) may be needed";
+
+/// Returns whether a name has no address. The standard library has no kind for it, but these words (library/std,
+/// sys/net/connection/socket/unix.rs, `cvt_gai`).
+fn is_unresolved(error: &io::Error) -> bool {
     error.to_string().starts_with("failed to lookup address information")
 }
 
