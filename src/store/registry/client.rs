@@ -3,7 +3,7 @@
 //! Whatever may be asked twice is asked again when the failure was a passing one: the network, 429, 5xx. What the registry
 //! decided (401 with a fresh token, 403, 404, 400 ...) is an answer, and is returned.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -104,8 +104,8 @@ pub(super) struct Registry {
     cancel: Cancel,
     notice: Notice,
     said: Mutex<BTreeSet<String>>,
-    /// What its repositories are known to have.
-    there: Mutex<HashSet<(String, Digest)>>,
+    /// Which of its repositories are known to have some content, in the order in which that became known.
+    there: Mutex<HashMap<Digest, Vec<String>>>,
 }
 
 impl Registry {
@@ -152,12 +152,21 @@ impl Registry {
     /// Takes note that a repository has some content.
     pub(super) fn has(&self, repository: &str, digest: &Digest) {
         let mut there = self.there.lock().unwrap_or_else(PoisonError::into_inner);
-        there.insert((repository.to_owned(), *digest));
+        let holders = there.entry(*digest).or_default();
+        if !holders.iter().any(|holder| holder == repository) {
+            holders.push(repository.to_owned());
+        }
     }
 
     /// Returns whether a repository is known to have some content.
     pub(super) fn is_there(&self, repository: &str, digest: &Digest) -> bool {
-        self.there.lock().unwrap_or_else(PoisonError::into_inner).contains(&(repository.to_owned(), *digest))
+        let there = self.there.lock().unwrap_or_else(PoisonError::into_inner);
+        there.get(digest).is_some_and(|holders| holders.iter().any(|holder| holder == repository))
+    }
+
+    /// Returns a repository that is known to have some content: of this step of a run, or of one before.
+    pub(super) fn holder(&self, digest: &Digest) -> Option<String> {
+        self.there.lock().unwrap_or_else(PoisonError::into_inner).get(digest)?.first().cloned()
     }
 
     /// Returns the place of a repository, or of the registry, for messages.

@@ -229,7 +229,7 @@ impl RegistrySink {
                 (Kind::Manifest(_), false) => survey.manifests += 1,
                 (_, true) => add(&mut survey.existing),
                 (_, false) => {
-                    let mountable = self.holders(&content.digest).next().is_some()
+                    let mountable = self.registry.holder(&content.digest).is_some()
                         || self.deliveries[*at].sibling.is_some()
                         || !given.insert(content.digest);
                     add(if mountable { &mut survey.mount } else { &mut survey.upload });
@@ -268,12 +268,6 @@ impl RegistrySink {
         self.registry.is_there(&self.deliveries[at].repository.path, digest)
     }
 
-    /// Returns the repositories of this run that have some content.
-    fn holders(&self, digest: &Digest) -> impl Iterator<Item = &str> {
-        let wanted = self.wanted_by.get(digest).into_iter().flatten();
-        wanted.filter(|at| self.is_there(**at, digest)).map(|at| self.deliveries[*at].repository.path.as_str())
-    }
-
     /// Returns the deliveries that lack some content.
     pub(super) fn lacking(&self, digest: &Digest) -> Vec<usize> {
         let wanted = self.wanted_by.get(digest).into_iter().flatten();
@@ -284,9 +278,9 @@ impl RegistrySink {
     pub(super) fn mount_what_can_be(&self, content: &Content) -> Result<bool, StoreError> {
         for at in self.lacking(&content.digest) {
             let delivery = &self.deliveries[at];
-            let holder = self.holders(&content.digest).next().or(delivery.sibling.as_deref());
+            let holder = self.registry.holder(&content.digest).or_else(|| delivery.sibling.clone());
             let Some(from) = holder.filter(|from| *from != delivery.repository.path) else { continue };
-            match delivery.repository.mount(&content.digest, from)? {
+            match delivery.repository.mount(&content.digest, &from)? {
                 Mount::Done => {
                     self.has(at, &content.digest);
                     let mut tally = self.tally_mut();
