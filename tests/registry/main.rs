@@ -6,10 +6,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // all of this is tests
 
+mod bench;
 #[path = "../support/distribution/mod.rs"]
 mod distribution;
 mod facts;
 mod harness;
+#[allow(dead_code)] // the other programs' tests use more of it
+#[path = "../interop/images.rs"]
+mod images;
+mod pushes;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;
