@@ -81,6 +81,11 @@ impl Authenticator {
         token || before != Some(challenge)
     }
 
+    /// Returns whether the registry wants tokens of a server, which knows users.
+    pub(super) fn gives_tokens(&self) -> bool {
+        matches!(*self.challenge.lock().unwrap_or_else(PoisonError::into_inner), Some(Challenge::Bearer { .. }))
+    }
+
     /// Forgets a token that was refused.
     pub(super) fn forget(&self, scopes: &BTreeSet<Scope>) {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).remove(scopes);

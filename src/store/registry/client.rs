@@ -13,7 +13,7 @@ use ureq::http::header::{self, HeaderName, HeaderValue};
 use super::address::{Origin, Url};
 use super::answer::{Answer, Complaint, LONGEST_WAIT};
 use super::auth::{AuthError, Authenticator, Scope};
-use super::credentials::Found;
+use super::credentials::{Credential, Found};
 use super::http::{Body, ExchangeError, Http, Request};
 use super::{NetworkOptions, Notice};
 use crate::blob::Cancel;
@@ -462,10 +462,27 @@ impl Registry {
         StoreError::Remote { action: action.to_owned(), place: place.clone(), class, reason: reason.into(), hint }
     }
 
-    /// Says where the credentials came from that are not enough.
+    /// Says what to do about a 401 of the registry.
     fn log_in_hint(&self) -> String {
         let known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
-        match known.values().flatten().next() {
+        let found = known.values().flatten().next();
+        // whoever got a token was recognised: the registry finds that it does not allow enough
+        match found.map(|found| &found.credential).filter(|_| self.auth.gives_tokens()) {
+            Some(Credential::Password { username, .. }) => format!(
+                "{} may not do that there: log in as another user with `barge login {}`, or ask its owner",
+                crate::text::escaped(username),
+                self.name
+            ),
+            Some(Credential::IdentityToken(_)) => {
+                format!("this user may not do that there: log in with `barge login {}`, or ask its owner", self.name)
+            }
+            Some(Credential::RegistryToken(_)) | None => self.unaccepted_hint(found),
+        }
+    }
+
+    /// Says where the credentials came from that are not right.
+    fn unaccepted_hint(&self, found: Option<&Found>) -> String {
+        match found {
             Some(found) => format!(
                 "what {} has for it is not accepted: log in again with `barge login {}`",
                 found.keeper, self.name
@@ -490,7 +507,8 @@ impl Registry {
             AuthError::Exchange(error) => self.attempt_of(action, place, error),
             AuthError::Answer(complaint) if complaint.is_passing() => Attempt::Passing((*complaint).into()),
             AuthError::Answer(complaint) => {
-                let hint = Some(self.log_in_hint());
+                let known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
+                let hint = Some(self.unaccepted_hint(known.values().flatten().next()));
                 let reason = format!("its token server says no: {}", complaint.reason());
                 Attempt::Final(self.remote(action, place, Class::Refused, reason, hint))
             }
