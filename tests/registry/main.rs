@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // all of this is tests
 
+mod access;
 mod bench;
 #[path = "../support/distribution/mod.rs"]
 mod distribution;
