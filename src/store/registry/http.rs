@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use ureq::http::header::{HeaderName, HeaderValue};
 use ureq::http::{Method, Request as HttpRequest};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
 use ureq::{Agent, SendBody};
 
 use super::address::{Origin, Url};
 use super::answer::Answer;
 use super::limit::RateLimit;
 use super::proxy::{self, Proxies};
-use super::tls::{self, TlsOptions};
+use super::tls::{self, TlsConnector, TlsOptions};
 use crate::blob::CHUNK;
 use crate::store::StoreError;
 
@@ -99,7 +101,16 @@ impl Http {
         }
         // what identifies us goes to the registry itself and to nobody else
         let is_own = Origin::of_host(&self.own, origin.https).as_ref() == Some(origin);
-        let mut config = Agent::config_builder()
+        let proxy = self.proxies.proxy_for(origin.https, &origin.host, origin.port)?;
+        let proxied = proxy.is_some();
+        let setup = match (origin.https, is_own) {
+            (true, true) => Some(tls::for_registry(&self.registry, &self.tls)?),
+            (true, false) => Some(tls::for_others(&self.tls)?),
+            // a proxy may be asked with TLS for what needs none
+            (false, _) if proxied => Some(tls::for_others(&self.tls)?),
+            (false, _) => None,
+        };
+        let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -115,12 +126,13 @@ impl Http {
             .max_idle_connections_per_host(16)
             .accept_encoding("identity") // the bytes are hashed as they come
             .user_agent(concat!("barge/", env!("CARGO_PKG_VERSION")))
-            .proxy(self.proxies.proxy_for(origin.https, &origin.host, origin.port)?);
-        if origin.https {
-            let tls = if is_own { tls::for_registry(&self.registry, &self.tls)? } else { tls::for_others(&self.tls)? };
-            config = config.tls_config(tls);
-        }
-        let agent = config.build().new_agent();
+            .proxy(proxy)
+            .build();
+        let connector =
+            ().chain(ConnectProxyConnector::default())
+                .chain(TcpConnector::default())
+                .chain(TlsConnector::new(setup, proxied));
+        let agent = Agent::with_parts(config, connector, DefaultResolver::default());
         agents.insert(origin.clone(), agent.clone());
         Ok(agent)
     }

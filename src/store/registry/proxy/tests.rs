@@ -4,9 +4,12 @@ use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::super::tls::tests::authority::{Authority, LOCALHOST, NOW};
-use super::super::tls::tests::peer::{Peer, answer, certified, request, tls};
-use super::super::tls::{TlsOptions, for_others};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
+
+use super::super::tls::tests::authority::{Authority, CLIENT, LOCALHOST, NOW};
+use super::super::tls::tests::peer::{Peer, answer, certified, curious, request, tls};
+use super::super::tls::{TlsConnector, TlsOptions, TlsSetup, for_others, for_registry};
 use super::*;
 use crate::store::causes;
 
@@ -157,15 +160,18 @@ fn passwords_are_decoded_for_the_proxy_and_hidden_from_everybody_else() {
 }
 
 /// Asks for a page through a proxy.
-fn get(proxy: &str, url: &str, options: &TlsOptions) -> Result<String, ureq::Error> {
+fn get(proxy: &str, url: &str, setup: TlsSetup) -> Result<String, ureq::Error> {
     let https = url.starts_with("https");
     let proxies = Proxies { all: Some(proxy.to_owned()), ..Proxies::default() };
-    let agent = ureq::Agent::config_builder()
-        .tls_config(for_others(options).unwrap())
+    let config = ureq::Agent::config_builder()
         .proxy(proxies.proxy_for(https, "registry.example", 5000).unwrap())
         .timeout_global(Some(Duration::from_secs(10)))
-        .build()
-        .new_agent();
+        .build();
+    let connector =
+        ().chain(ConnectProxyConnector::default())
+            .chain(TcpConnector::default())
+            .chain(TlsConnector::new(Some(setup), true));
+    let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
     agent.get(url).call()?.body_mut().read_to_string()
 }
 
@@ -196,13 +202,52 @@ fn both_kinds_of_hosts_are_reached_through_a_tunnel_of_both_kinds_of_proxies() {
         let scheme = |secure| if secure { "https" } else { "http" };
         let proxy = format!("{}://user:p%20w@127.0.0.1:{}", scheme(secure_proxy), peer.port);
         let url = format!("{}://registry.example:5000/v2/", scheme(secure_host));
-        assert_eq!(get(&proxy, &url, &options).unwrap(), "through", "{proxy} {url}");
+        assert_eq!(get(&proxy, &url, for_others(&options).unwrap()).unwrap(), "through", "{proxy} {url}");
         let seen = seen.lock().unwrap();
         assert!(seen[0].starts_with("CONNECT registry.example:5000 HTTP/1.1\r\n"), "{seen:?}");
         assert!(seen[0].contains("\r\nProxy-Authorization: Basic dXNlcjpwIHc=\r\n"), "{seen:?}");
         assert!(seen[1].starts_with("GET /v2/ HTTP/1.1\r\n"), "{seen:?}");
         assert!(!seen[1].to_ascii_lowercase().contains("proxy-"), "the host gets the proxy's password: {seen:?}");
     }
+}
+
+#[test]
+fn what_is_for_the_registry_is_not_for_the_proxy_before_it() {
+    let Some(authority) = Authority::new() else { return };
+    authority.sign("proxy", LOCALHOST, NOW);
+    authority.sign("registry", "subjectAltName=DNS:registry.example", NOW);
+    authority.sign("client", CLIENT, NOW);
+    for (name, from) in [("a.cert", "client.crt"), ("a.key", "client.key"), ("a.crt", "ca.crt")] {
+        authority.write(&format!("certs.d/registry.example:5000/{name}"), &authority.read(from));
+    }
+    let own = TlsOptions { certificate_directories: vec![authority.path("certs.d")], ..TlsOptions::default() };
+    let all = TlsOptions { ca_files: vec![authority.path("ca.crt")], ..own.clone() };
+    let (front, back) = (Arc::new(curious(&authority, "proxy")), Arc::new(certified(&authority, "registry", true)));
+    let shown: Arc<Mutex<Vec<bool>>> = Arc::default();
+    let shows = Arc::clone(&shown);
+    let peer = Peer::start(move |stream| {
+        let mut stream = tls(&front, stream);
+        if request(&mut stream).is_empty() {
+            return; // the proxy is not trusted
+        }
+        shows.lock().unwrap().push(stream.conn.peer_certificates().is_some());
+        stream.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+        let mut inner = tls(&back, stream);
+        request(&mut inner);
+        shows.lock().unwrap().push(inner.conn.peer_certificates().is_some());
+        answer(&mut inner, "through");
+    });
+    let proxy = format!("https://127.0.0.1:{}", peer.port);
+    let url = "https://registry.example:5000/v2/";
+    let setup = |options| for_registry("registry.example:5000", options).unwrap();
+    assert_eq!(get(&proxy, url, setup(&all)).unwrap(), "through");
+    assert_eq!(*shown.lock().unwrap(), [false, true], "to the proxy, to the registry");
+
+    // nor is the proxy trusted because an authority of the registry's directory signed it
+    let error = get(&proxy, url, setup(&own)).unwrap_err();
+    let (reason, _) = super::super::tls::explain(&error).unwrap();
+    assert!(reason.contains("does not know"), "{reason}");
+    assert_eq!(shown.lock().unwrap().len(), 2);
 }
 
 trait Stream: std::io::Read + std::io::Write {}
@@ -223,7 +268,8 @@ fn a_proxy_that_gives_no_tunnel_is_blamed_and_not_the_registry() {
             }
         });
         let proxy = format!("http://127.0.0.1:{}", peer.port);
-        let error = get(&proxy, "http://registry.example:5000/v2/", &TlsOptions::default()).unwrap_err();
+        let error =
+            get(&proxy, "http://registry.example:5000/v2/", for_others(&TlsOptions::default()).unwrap()).unwrap_err();
         let (reason, _) = explain(&error).unwrap_or_else(|| panic!("no word about {error:?}"));
         assert!(reason.contains(expected), "{status}: {reason}");
     }

@@ -4,10 +4,11 @@ use std::error::Error;
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::{InvalidDnsNameError, UnixTime};
 use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
 use super::system;
+use super::verifiers::is_authority_as_server;
 use crate::text::quoted;
 
 /// How deep errors stand in each other at most.
@@ -15,32 +16,31 @@ const DEEPEST: usize = 8;
 
 /// Returns what failed in TLS, and what to do about it. `None` when it was something else.
 pub(in crate::store::registry) fn explain(error: &ureq::Error) -> Option<(String, String)> {
-    let (reason, hint) = match tls_error(error) {
-        Some(rustls::Error::InvalidCertificate(error)) => certificate(error),
-        Some(rustls::Error::AlertReceived(alert)) => refused(*alert),
-        Some(error) if is_no_tls(error) => (
+    if find::<InvalidDnsNameError>(error).is_some() {
+        return Some((
+            "this host name cannot stand in a certificate".to_owned(),
+            "check how the name of the registry is written".to_owned(),
+        ));
+    }
+    let (reason, hint) = match find::<rustls::Error>(error)? {
+        rustls::Error::InvalidCertificate(error) => certificate(error),
+        rustls::Error::AlertReceived(alert) => refused(*alert),
+        error if is_no_tls(error) => (
             "the server does not speak TLS: its answer is something else".to_owned(),
             "if it is a registry without TLS, say so with --plain-http".to_owned(),
         ),
-        Some(rustls::Error::PeerIncompatible(_)) => incompatible(),
-        Some(error) => (
+        rustls::Error::PeerIncompatible(_) => incompatible(),
+        error => (
             format!("TLS failed: {}", quoted(&error.to_string())),
             "try again; if it stays so, the server or a proxy before it does not keep to TLS".to_owned(),
         ),
-        None => match error {
-            ureq::Error::Tls(_) => (
-                "this host name cannot stand in a certificate".to_owned(),
-                "check how the name of the registry is written".to_owned(),
-            ),
-            _ => return None,
-        },
     };
     Some((reason, hint))
 }
 
 /// Returns whether the peer answered the beginning of TLS with something that is no TLS, as a server for plain HTTP does.
 pub(in crate::store::registry) fn is_plain_http(error: &ureq::Error) -> bool {
-    tls_error(error).is_some_and(is_no_tls)
+    find::<rustls::Error>(error).is_some_and(is_no_tls)
 }
 
 fn is_no_tls(error: &rustls::Error) -> bool {
@@ -50,15 +50,14 @@ fn is_no_tls(error: &rustls::Error) -> bool {
     )
 }
 
-/// Finds the failure of TLS in an error. The client's own error gives no source, so each kind is opened by hand.
-fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
+/// Finds an error of some kind in another. The client's own error gives no source, so each kind is opened by hand.
+fn find<E: Error + 'static>(error: &ureq::Error) -> Option<&E> {
     let mut next: &(dyn Error + 'static) = error;
     for _ in 0..DEEPEST {
-        if let Some(found) = next.downcast_ref::<rustls::Error>() {
+        if let Some(found) = next.downcast_ref::<E>() {
             return Some(found);
         }
         next = match (next.downcast_ref::<ureq::Error>(), next.downcast_ref::<io::Error>()) {
-            (Some(ureq::Error::Rustls(found)), _) => return Some(found),
             (Some(ureq::Error::Io(below)), _) => below,
             (Some(ureq::Error::Other(below)), _) => &**below,
             (_, Some(below)) => below.get_ref()?,
@@ -103,11 +102,10 @@ fn certificate(error: &CertificateError) -> (String, String) {
             "the certificate is not signed by the authority that it names".to_owned(),
             "check that the file given as authority is the one that signed the registry's certificate",
         ),
-        // told apart by its name alone: the type is of a crate below the one we know
-        CertificateError::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => (
-            "the certificate is that of an authority (CA:TRUE), and cannot be a server's as well".to_owned(),
-            "make the server's again with `openssl req -x509 -addext basicConstraints=critical,CA:FALSE ...`, \
-             or sign one for it with this one",
+        error if is_authority_as_server(error) => (
+            "the certificate is that of an authority (CA:TRUE), and nobody named it as a server's".to_owned(),
+            "if it is the right one, name this very certificate with --ca-file FILE, or put it at \
+             /etc/containers/certs.d/HOST/ca.crt",
         ),
         other => (format!("the certificate cannot be used: {}", quoted(&other.to_string())), RENEW),
     };

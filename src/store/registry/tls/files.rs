@@ -6,12 +6,11 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use rustls::crypto::ring;
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, RootCertStore};
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, parse_pem};
 
 use crate::error::Class;
 use crate::store::{Location, Reason, StoreError};
@@ -47,6 +46,11 @@ impl Fault {
     pub(super) fn key_alone(path: &Path) -> Self {
         let hint = "name the certificate that it belongs to with --client-cert";
         Self::unusable(path, "a client key needs a client certificate", Some(hint.to_owned()))
+    }
+
+    /// The complaint about the library of ciphers, which has some of every version.
+    pub(super) fn library(error: rustls::Error) -> Self {
+        Self { path: "ring".into(), kind: Kind::Io("set up TLS with", io::Error::other(error)) }
     }
 
     /// Says for which registry the file was read.
@@ -151,9 +155,9 @@ fn list(directory: &Path) -> Result<Found, Fault> {
 }
 
 /// Reads the certificates of authorities. In a bundle, what TLS can make nothing of is left out as long as something stays.
-pub(super) fn authorities(path: &Path) -> Result<Vec<Certificate<'static>>, Fault> {
+pub(super) fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let mut found = certificates(path, &read(path)?)?;
-    found.retain(|found| RootCertStore::empty().add(CertificateDer::from(found.der())).is_ok());
+    found.retain(|found| RootCertStore::empty().add(found.clone()).is_ok());
     if found.is_empty() {
         return Err(Fault::unusable(path, "what stands between its PEM lines is no certificate", None));
     }
@@ -161,21 +165,15 @@ pub(super) fn authorities(path: &Path) -> Result<Vec<Certificate<'static>>, Faul
 }
 
 /// Reads a client certificate and its key, from the same file when there is no other.
-pub(super) fn client(certificate: &Path, key: Option<&Path>) -> Result<ClientCert, Fault> {
+pub(super) fn client(certificate: &Path, key: Option<&Path>, provider: &CryptoProvider) -> Result<CertifiedKey, Fault> {
     let raw = read(certificate)?;
     let chain = certificates(certificate, &raw)?;
     let (key, raw) = match key {
         Some(key) => (key, read(key)?),
         None => (certificate, raw),
     };
-    let private = private_key(key, &raw)?;
-    // the client would panic on a key that does not fit: it is tried here first
-    let der: Vec<_> = chain.iter().map(|one| CertificateDer::from(one.der()).into_owned()).collect();
-    let tried = PrivateKeyDer::from_pem_slice(&raw)
-        .map_err(|_| rustls::Error::General(String::new()))
-        .and_then(|private| CertifiedKey::from_der(der, private, &ring::default_provider()));
-    match tried {
-        Ok(_) => Ok(ClientCert::new_with_certs(&chain, private)),
+    match CertifiedKey::from_der(chain, private_key(key, &raw)?, provider) {
+        Ok(pair) => Ok(pair),
         Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
             let certificate = escaped(&certificate.to_string_lossy());
             Err(Fault::unusable(key, format!("the key is not that of the first certificate in {certificate}"), None))
@@ -193,32 +191,27 @@ pub(super) fn client(certificate: &Path, key: Option<&Path>) -> Result<ClientCer
     }
 }
 
-fn certificates(path: &Path, raw: &[u8]) -> Result<Vec<Certificate<'static>>, Fault> {
-    let mut found = Vec::new();
-    for item in parse_pem(raw) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| damaged(path, &error))? {
-            found.push(certificate);
-        }
-    }
+fn certificates(path: &Path, raw: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(raw).collect();
+    let found = found.map_err(|error| damaged(path, &error))?;
     if found.is_empty() {
         return Err(nothing(path, raw, "certificate", "CERTIFICATE", "x509"));
     }
     Ok(found)
 }
 
-fn private_key(path: &Path, raw: &[u8]) -> Result<PrivateKey<'static>, Fault> {
+fn private_key(path: &Path, raw: &[u8]) -> Result<PrivateKeyDer<'static>, Fault> {
     // a password is nothing that a program without a terminal could ask for
     if contains(raw, b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || contains(raw, b"Proc-Type: 4,ENCRYPTED") {
         let word = shell_word(&path.to_string_lossy());
         let hint = format!("write it without a password: openssl pkey -in {word} -out PLAIN.key");
         return Err(Fault::unusable(path, "its private key is encrypted", Some(hint)));
     }
-    for item in parse_pem(raw) {
-        if let PemItem::PrivateKey(key) = item.map_err(|error| damaged(path, &error))? {
-            return Ok(key);
-        }
+    match PrivateKeyDer::from_pem_slice(raw) {
+        Ok(key) => Ok(key),
+        Err(pem::Error::NoItemsFound) => Err(nothing(path, raw, "private key", "PRIVATE KEY", "pkey")),
+        Err(error) => Err(damaged(path, &error)),
     }
-    Err(nothing(path, raw, "private key", "PRIVATE KEY", "pkey"))
 }
 
 /// The complaint about a file without what it was read for: `program` is that of OpenSSL which makes PEM of DER.
@@ -245,9 +238,9 @@ fn nothing(path: &Path, raw: &[u8], what: &str, label: &str, program: &str) -> F
 }
 
 /// The complaint about broken PEM. It shows nothing of the file: that may be a key.
-fn damaged(path: &Path, error: &ureq::Error) -> Fault {
+fn damaged(path: &Path, error: &pem::Error) -> Fault {
     let reason = match error {
-        ureq::Error::Pem(pem::Error::MissingSectionEnd { .. }) => "its PEM is cut short: a line -----END is missing",
+        pem::Error::MissingSectionEnd { .. } => "its PEM is cut short: a line -----END is missing",
         _ => "its PEM is damaged",
     };
     Fault::unusable(path, reason, None)

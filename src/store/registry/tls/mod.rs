@@ -4,18 +4,27 @@
 //! (containers-certs.d(5), containers/image v5; docker reads the same). A client certificate and that directory are bound
 //! to the registry: a host that the registry sends us to gets neither.
 
+mod connector;
 mod explain;
 mod files;
 #[cfg(test)]
 pub(super) mod tests;
+mod verifiers;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use ureq::tls::{Certificate, ClientCert, RootCerts, TlsConfig};
+use rustls::client::WebPkiServerVerifier;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::CertificateDer;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore};
 
+pub(super) use self::connector::TlsConnector;
 pub(super) use self::explain::{explain, is_plain_http};
 use self::files::Fault;
+use self::verifiers::{Anybody, NamedOrSigned};
 use crate::store::{Location, StoreError};
 
 /// Whether the other side must prove who it is.
@@ -44,56 +53,105 @@ pub struct TlsOptions {
     pub certificate_directories: Vec<PathBuf>,
 }
 
-/// Returns the configuration for connections to a registry, `HOST[:PORT]` as users write it.
+/// What the connections to a host trust, and what they show of us.
+#[derive(Clone)]
+pub(super) struct TlsSetup {
+    host: Arc<ClientConfig>,
+    /// For a proxy on the way there, which is somebody else.
+    proxy: Arc<ClientConfig>,
+}
+
+/// Shows nothing: keys are in it.
+impl fmt::Debug for TlsSetup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsSetup").finish_non_exhaustive()
+    }
+}
+
+/// Returns what connections to a registry trust and show, `HOST[:PORT]` as users write it.
 ///
 /// # Errors
 /// When a file cannot be read or is not what it should be, or a certificate and its key are not both there.
-pub(super) fn for_registry(host: &str, options: &TlsOptions) -> Result<TlsConfig, StoreError> {
+pub(super) fn for_registry(host: &str, options: &TlsOptions) -> Result<TlsSetup, StoreError> {
     let place = Location::Registry(host.to_owned());
-    registry_config(host, options).map_err(|fault| fault.at(&place))
+    registry_setup(host, options).map_err(|fault| fault.at(&place))
 }
 
-/// Returns the configuration for hosts that a registry sends us to: a token server, a content network.
+/// Returns what connections to hosts trust that a registry sends us to: a token server, a content network.
 ///
 /// # Errors
 /// As [`for_registry`], for the files that the user named as authorities.
-pub(super) fn for_others(options: &TlsOptions) -> Result<TlsConfig, StoreError> {
-    let config = authorities(&options.ca_files).map(|roots| config(options.verify, roots, None));
-    config.map_err(Fault::without_place)
+pub(super) fn for_others(options: &TlsOptions) -> Result<TlsSetup, StoreError> {
+    let host = others(options).map_err(Fault::without_place)?;
+    Ok(TlsSetup { proxy: Arc::clone(&host), host })
 }
 
-fn registry_config(host: &str, options: &TlsOptions) -> Result<TlsConfig, Fault> {
+fn registry_setup(host: &str, options: &TlsOptions) -> Result<TlsSetup, Fault> {
     let found = files::for_host(host, &options.certificate_directories)?;
-    let roots = authorities(options.ca_files.iter().chain(&found.authorities))?;
+    let named = authorities(options.ca_files.iter().chain(&found.authorities))?;
+    let provider = ring::default_provider();
     let client = match (&options.client_cert, &options.client_key) {
-        (Some(certificate), key) => Some(files::client(certificate, key.as_deref())?),
+        (Some(certificate), key) => Some(files::client(certificate, key.as_deref(), &provider)?),
         (None, Some(key)) => return Err(Fault::key_alone(key)),
-        (None, None) => found.pair()?.map(|(certificate, key)| files::client(&certificate, Some(&key))).transpose()?,
+        (None, None) => {
+            let pair = found.pair()?;
+            pair.map(|(certificate, key)| files::client(&certificate, Some(&key), &provider)).transpose()?
+        }
     };
-    Ok(config(options.verify, roots, client))
+    Ok(TlsSetup { host: config(options.verify, named, client, provider)?, proxy: others(options)? })
 }
 
-fn config(verify: Verify, roots: RootCerts, client: Option<ClientCert>) -> TlsConfig {
-    TlsConfig::builder().root_certs(roots).client_cert(client).disable_verification(verify == Verify::Skip).build()
+fn others(options: &TlsOptions) -> Result<Arc<ClientConfig>, Fault> {
+    config(options.verify, authorities(&options.ca_files)?, None, ring::default_provider())
 }
 
-fn authorities(files: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<RootCerts, Fault> {
-    let mut more = Vec::new();
+fn authorities(files: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    let mut named = Vec::new();
     for file in files {
-        more.extend(files::authorities(file.as_ref())?);
+        named.extend(files::authorities(file.as_ref())?);
     }
-    if more.is_empty() {
-        return Ok(RootCerts::Specific(Arc::clone(system())));
-    }
-    Ok(RootCerts::Specific(Arc::new(system().iter().cloned().chain(more).collect())))
+    Ok(named)
+}
+
+/// Puts together what was read. `named` are the certificates that the user trusts besides those of the system.
+fn config(
+    verify: Verify,
+    named: Vec<CertificateDer<'static>>,
+    client: Option<CertifiedKey>,
+    provider: CryptoProvider,
+) -> Result<Arc<ClientConfig>, Fault> {
+    let provider = Arc::new(provider);
+    let mut roots = system().clone();
+    roots.add_parsable_certificates(named.iter().cloned());
+    let roots = Arc::new(roots);
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(Fault::library)?;
+    let signed = WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), provider).build();
+    let builder = match (verify, signed) {
+        // the user said so
+        (Verify::Skip, _) => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody)),
+        // why this trusts nobody else: see there
+        (Verify::Always, Ok(signed)) if !named.is_empty() => {
+            let verifier = NamedOrSigned { signed, named };
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+        }
+        (Verify::Always, _) => builder.with_root_certificates(roots),
+    };
+    let config = match client {
+        Some(pair) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair))),
+        None => builder.with_no_client_auth(),
+    };
+    Ok(Arc::new(config))
 }
 
 /// The authorities of the system, read once. What is broken in it is left out, as every other program does: one bad file
 /// must not keep a machine from all registries. (`SSL_CERT_FILE` and `SSL_CERT_DIR` are heeded by the crate that reads.)
-fn system() -> &'static Arc<Vec<Certificate<'static>>> {
-    static SYSTEM: OnceLock<Arc<Vec<Certificate<'static>>>> = OnceLock::new();
+fn system() -> &'static RootCertStore {
+    static SYSTEM: OnceLock<RootCertStore> = OnceLock::new();
     SYSTEM.get_or_init(|| {
-        let found = rustls_native_certs::load_native_certs().certs;
-        Arc::new(found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect())
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        roots
     })
 }

@@ -86,6 +86,19 @@ impl Authority {
         ));
     }
 
+    /// As [`Self::self_signed`], with lines of extensions and a time.
+    pub(in crate::store::registry) fn self_signed_for(&self, name: &str, extensions: &str, [start, end]: [&str; 2]) {
+        self.write("extensions", extensions.as_bytes());
+        self.openssl(&format!(
+            "req -new -config ca.cnf -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
+             -keyout {name}.key -out {name}.csr"
+        ));
+        self.openssl(&format!(
+            "ca -batch -notext -config ca.cnf -selfsign -keyfile {name}.key -extfile extensions -startdate {start} \
+             -enddate {end} -in {name}.csr -out {name}.crt"
+        ));
+    }
+
     /// Makes `NAME.crt` and `NAME.key`, signed by the authority, with a line of extensions.
     pub(in crate::store::registry) fn sign(&self, name: &str, extension: &str, [start, end]: [&str; 2]) {
         self.write("extensions", extension.as_bytes());

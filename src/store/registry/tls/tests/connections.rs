@@ -5,25 +5,23 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use ureq::tls::TlsConfig;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector as _, TcpConnector};
 
-use super::super::{TlsOptions, Verify, explain, for_others, for_registry, is_plain_http};
+use super::super::{TlsConnector, TlsOptions, TlsSetup, Verify, explain, for_others, for_registry, is_plain_http};
 use super::authority::{Authority, CLIENT, FUTURE, LOCALHOST, NOW, PAST};
 use super::peer::{Peer, certified};
 
 /// Asks a server on this machine for a page, and returns it.
-pub(super) fn get(config: TlsConfig, url: &str) -> Result<String, ureq::Error> {
-    let agent = ureq::Agent::config_builder()
-        .tls_config(config)
-        .proxy(None)
-        .timeout_global(Some(Duration::from_secs(10)))
-        .build()
-        .new_agent();
+pub(super) fn get(setup: TlsSetup, url: &str) -> Result<String, ureq::Error> {
+    let config = ureq::Agent::config_builder().proxy(None).timeout_global(Some(Duration::from_secs(10))).build();
+    let connector = ().chain(TcpConnector::default()).chain(TlsConnector::new(Some(setup), false));
+    let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
     agent.get(url).call()?.body_mut().read_to_string()
 }
 
 /// Asks a server of that configuration, which stands as `localhost:PORT`.
-fn try_with(server: ServerConfig, options: &TlsOptions) -> Result<String, ureq::Error> {
+pub(super) fn try_with(server: ServerConfig, options: &TlsOptions) -> Result<String, ureq::Error> {
     let peer = Peer::https(server);
     let host = format!("localhost:{}", peer.port);
     get(for_registry(&host, options).unwrap(), &format!("https://{host}/v2/"))
@@ -142,20 +140,6 @@ fn a_certificate_for_clients_is_none_for_a_server() {
 }
 
 #[test]
-fn a_certificate_that_signed_itself_is_trusted_when_the_user_names_it() {
-    let Some(authority) = Authority::new() else { return };
-    authority.self_signed("alone", LOCALHOST);
-    let options = TlsOptions { ca_files: vec![authority.path("alone.crt")], ..TlsOptions::default() };
-    assert_eq!(try_with(certified(&authority, "alone", false), &options).unwrap(), "hello");
-
-    // what `openssl req -x509` makes unless it is told otherwise
-    authority.self_signed("both", &format!("{LOCALHOST} -addext basicConstraints=critical,CA:TRUE"));
-    let options = TlsOptions { ca_files: vec![authority.path("both.crt")], ..TlsOptions::default() };
-    let (reason, hint) = reason_and_hint(try_with(certified(&authority, "both", false), &options));
-    assert!(reason.contains("CA:TRUE") && hint.contains("CA:FALSE"), "{reason}");
-}
-
-#[test]
 fn a_client_certificate_is_shown_to_the_registry_and_to_nobody_else() {
     let Some(authority) = Authority::new() else { return };
     authority.sign("server", LOCALHOST, NOW);
@@ -184,7 +168,7 @@ fn a_client_certificate_is_shown_to_the_registry_and_to_nobody_else() {
 
     for config in [for_others(&apart), for_registry(&host, &trusting(&authority))] {
         let config = config.unwrap();
-        assert!(config.client_cert().is_none());
+        assert!(!config.host.client_auth_cert_resolver.has_certs());
         let (reason, hint) = reason_and_hint(get(config, &url));
         assert_eq!(reason, "the server wants a client certificate");
         assert!(hint.contains("--client-cert FILE and --client-key FILE"), "{hint}");
@@ -243,7 +227,7 @@ fn an_alert_after_the_handshake_is_found_in_the_body_s_error_too() {
     let alert = || rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
     let inner = std::io::Error::other(ureq::Error::Io(std::io::Error::other(alert())));
     for error in [
-        ureq::Error::Rustls(alert()),
+        ureq::Error::Io(std::io::Error::other(alert())),
         ureq::Error::Io(std::io::Error::other(std::io::Error::other(alert()))),
         ureq::Error::Other(Box::new(inner)),
     ] {
@@ -254,7 +238,15 @@ fn an_alert_after_the_handshake_is_found_in_the_body_s_error_too() {
 #[test]
 fn a_server_of_an_old_version_is_named_as_such() {
     for alert in [rustls::AlertDescription::ProtocolVersion, rustls::AlertDescription::InsufficientSecurity] {
-        let (reason, hint) = explain(&ureq::Error::Rustls(rustls::Error::AlertReceived(alert))).unwrap();
+        let error = std::io::Error::other(rustls::Error::AlertReceived(alert));
+        let (reason, hint) = explain(&ureq::Error::Io(error)).unwrap();
         assert!(reason.contains("no version or cipher of TLS in common") && hint.contains("TLS 1.2"), "{reason}");
     }
+}
+
+#[test]
+fn a_host_that_no_certificate_can_name_is_said() {
+    let error = rustls::pki_types::ServerName::try_from("no host").unwrap_err();
+    let (reason, _) = explain(&ureq::Error::Io(std::io::Error::other(error))).unwrap();
+    assert_eq!(reason, "this host name cannot stand in a certificate");
 }

@@ -95,7 +95,7 @@ fn keys_of_every_common_kind_are_taken() {
         assert!(String::from_utf8(authority.read(&key)).unwrap().contains(label), "{name}");
         authority.openssl(&format!("req -x509 -config ca.cnf -key {key} -subj /CN=x -addext {CLIENT} -out {name}.crt"));
         let config = for_registry("localhost", &pair(authority.path(&format!("{name}.crt")), authority.path(&key)));
-        assert!(config.unwrap().client_cert().is_some(), "{name}");
+        assert!(config.unwrap().host.client_auth_cert_resolver.has_certs(), "{name}");
     }
 }
 
@@ -158,7 +158,7 @@ fn half_a_pair_in_a_registry_s_directory_says_which_half_is_missing() {
         // who names another certificate does not depend on them
         let named = pair(authority.path("client.crt"), authority.path("client.key"));
         let options = TlsOptions { certificate_directories: vec![authority.path("certs.d")], ..named };
-        assert!(for_registry(host, &options).unwrap().client_cert().is_some());
+        assert!(for_registry(host, &options).unwrap().host.client_auth_cert_resolver.has_certs());
     }
     // of several, the first by name, with its own key
     for (name, from) in
@@ -167,7 +167,8 @@ fn half_a_pair_in_a_registry_s_directory_says_which_half_is_missing() {
         authority.write(&format!("certs.d/three/{name}"), &authority.read(from));
     }
     let config = for_registry("three", &options).unwrap();
-    let shown = config.client_cert().unwrap().certs()[0].der().to_vec();
+    let schemes = [rustls::SignatureScheme::ECDSA_NISTP256_SHA256];
+    let shown = config.host.client_auth_cert_resolver.resolve(&[], &schemes).unwrap().cert[0].to_vec();
     authority.openssl("x509 -in client.crt -outform DER -out client.der");
     assert_eq!(shown, authority.read("client.der"));
     assert!(!format!("{config:?}").contains("PRIVATE"), "{config:?}");

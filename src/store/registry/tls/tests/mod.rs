@@ -4,4 +4,5 @@ pub(in crate::store::registry) mod authority;
 mod connections;
 mod damage;
 mod foreign;
+mod named;
 pub(in crate::store::registry) mod peer;

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientCertVerifierBuilder, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use super::authority::Authority;
@@ -79,19 +80,30 @@ impl Drop for Peer {
 
 /// Returns the server's configuration with a certificate of an authority; clients need one of the authority if so wished.
 pub(in crate::store::registry) fn certified(authority: &Authority, name: &str, clients: bool) -> ServerConfig {
+    let verifier = if clients { verifier(authority).build().unwrap() } else { WebPkiClientVerifier::no_client_auth() };
+    of_verifier(authority, name, verifier)
+}
+
+/// The same, where clients are asked for a certificate and need none.
+pub(in crate::store::registry) fn curious(authority: &Authority, name: &str) -> ServerConfig {
+    of_verifier(authority, name, verifier(authority).allow_unauthenticated().build().unwrap())
+}
+
+fn verifier(authority: &Authority) -> ClientCertVerifierBuilder {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority.path("ca.crt")).unwrap()).unwrap();
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()))
+}
+
+fn of_verifier(authority: &Authority, name: &str, verifier: Arc<dyn ClientCertVerifier>) -> ServerConfig {
     let chain = CertificateDer::pem_file_iter(authority.path(&format!("{name}.crt"))).unwrap();
     let key = PrivateKeyDer::from_pem_file(authority.path(&format!("{name}.key"))).unwrap();
-    let provider = Arc::new(ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
-    let builder = if clients {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(authority.path("ca.crt")).unwrap()).unwrap();
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
-        builder.unwrap().with_client_cert_verifier(verifier)
-    } else {
-        builder.unwrap().with_no_client_auth()
-    };
-    builder.with_single_cert(chain.map(Result::unwrap).collect(), key).unwrap()
+    ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain.map(Result::unwrap).collect(), key)
+        .unwrap()
 }
 
 /// Speaks TLS on a stream, which may be one itself.
