@@ -16,6 +16,7 @@ mod harness;
 #[path = "../interop/images.rs"]
 mod images;
 mod pushes;
+mod self_signed;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;

@@ -37,6 +37,22 @@ impl Authority {
         authority
     }
 
+    /// A server's certificate that signed itself, by the line that everybody copies: what clients must trust is the very
+    /// one that the server shows.
+    pub fn self_signed(names: &str) -> Self {
+        let authority = Self { directory: tempfile::tempdir().unwrap() };
+        let mut command = openssl(authority.directory.path());
+        command.args(
+            "req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.crt".split(' '),
+        );
+        command.args(["-days", DAYS, "-addext", &format!("subjectAltName={names}")]);
+        run(&mut command);
+        symlink("server.crt", authority.path("ca.crt")).unwrap();
+        fs::create_dir(authority.path("certs")).unwrap();
+        symlink(authority.certificate(), authority.path("certs/ca.crt")).unwrap();
+        authority
+    }
+
     /// The certificate that clients must trust.
     pub fn certificate(&self) -> PathBuf {
         self.path("ca.crt")
