@@ -58,7 +58,7 @@ pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Erro
         }
     }
     let plan = |place: &Place, naming: &Naming| -> Result<_, Error> {
-        let target = Target::at(place.clone(), &context, args.write.options(session))?;
+        let target = Target::at(place.clone(), &context, args.write.options_from([&opened.store], session))?;
         let copying = copy(std::slice::from_ref(&source), naming, &options)?;
         Ok((target, copying))
     };

@@ -78,9 +78,9 @@ enum TypeArg {
 
 pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Error> {
     let options = options(args)?;
-    let write = args.write.options(session);
     let context = session.context();
     let opened = args.sources.iter().map(|word| open(word, &context)).collect::<Result<Vec<_>, _>>()?;
+    let write = args.write.options_from(opened.iter().map(|opened| &opened.store), session);
     let mut sources = Vec::new();
     for opened in &opened {
         let roots = select_for_merge(&opened.store, opened.selector.as_ref())?;

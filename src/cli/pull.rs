@@ -6,6 +6,7 @@ use barge::ops::Error;
 use barge::ops::copy::{CopySource, Naming, copy};
 use barge::ops::target::Target;
 use barge::reference::{ImageName, parse_remote};
+use barge::store::registry::LANES;
 use barge::store::{Location, StoreError};
 use barge::text::escaped;
 use clap::Args;
@@ -63,7 +64,9 @@ pub(crate) fn run(args: &PullArgs, session: &Session<'_>) -> Result<Report, Erro
         return Err(Error::Usage { message: "cannot pull: the list is empty".to_owned(), hint: None });
     }
     let options = args.carry.options()?;
-    let target = Target::open(args.output.as_deref(), &context, args.write.options(session))?;
+    let mut write = args.write.options(session);
+    write.jobs = session.global.jobs.unwrap_or(write.jobs.max(LANES));
+    let target = Target::open(args.output.as_deref(), &context, write)?;
     refuse_mixed_output(session, &[&target.location()])?;
     let repositories = barge::ops::pull::resolve(&session.registries, &names, &options, &session.cancel)?;
     let sources: Vec<CopySource<'_>> = repositories

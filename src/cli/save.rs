@@ -66,7 +66,13 @@ enum CompressArg {
 pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Error> {
     let context = session.context();
     let carry = args.carry.options()?;
-    let mut write = args.write.options(session);
+    let opened = if args.references.is_empty() {
+        super::ls::places(&[], session)?
+    } else {
+        let open = |word: &String| open(word, &context).map(|opened| (opened.store, opened.selector, opened.label));
+        args.references.iter().map(open).collect::<Result<Vec<_>, _>>()?
+    };
+    let mut write = args.write.options_from(opened.iter().map(|(store, ..)| store), session);
     write.format = match args.format {
         FormatArg::Oci => ArchiveFormat::Oci,
         FormatArg::Docker => ArchiveFormat::Docker,
@@ -76,12 +82,6 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
         CompressArg::None => Compression::None,
         CompressArg::Gzip => Compression::Gzip,
         CompressArg::Zstd => Compression::Zstd,
-    };
-    let opened = if args.references.is_empty() {
-        super::ls::places(&[], session)?
-    } else {
-        let open = |word: &String| open(word, &context).map(|opened| (opened.store, opened.selector, opened.label));
-        args.references.iter().map(open).collect::<Result<Vec<_>, _>>()?
     };
     let mut sources = Vec::new();
     for (store, selector, label) in &opened {

@@ -7,9 +7,11 @@ use barge::ops::Error;
 use barge::ops::carry::{Carried, CarryOptions, IndexPolicy, Referrers};
 use barge::ops::copy::Copying;
 use barge::ops::lookup::name_of;
+use barge::ops::open::Store;
 use barge::ops::target::{ArchiveFormat, Target, WriteOptions};
 use barge::platform::PlatformFilter;
 use barge::reference::ImageName;
+use barge::store::registry::LANES;
 use barge::store::{Durability, Location};
 use barge::text::{escaped, human_size};
 use barge::transfer::Summary;
@@ -47,6 +49,21 @@ impl WriteArgs {
             durability: self.durability(),
             lock_timeout: self.lock_timeout(),
         }
+    }
+
+    /// As [`Self::options`], for content that comes from there: from a registry it is the way that takes the time, and more
+    /// pieces come at once.
+    pub(crate) fn options_from<'a>(
+        &self,
+        stores: impl IntoIterator<Item = &'a Store>,
+        session: &Session<'_>,
+    ) -> WriteOptions {
+        let mut options = self.options(session);
+        let far = stores.into_iter().any(|store| matches!(store, Store::Registry(_)));
+        if far && session.global.jobs.is_none() {
+            options.jobs = options.jobs.max(LANES);
+        }
+        options
     }
 }
 
