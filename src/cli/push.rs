@@ -123,14 +123,25 @@ pub(super) fn carry_out(pushing: &Pushing<'_>, options: &PushOptions, session: &
     }
     report.stats = stats(&done.tally);
     let failed = done.pushed.iter().filter(|pushed| pushed.result.is_err()).count();
+    tell_failures(pushing, session, failed, done.pushed.len(), &mut report);
+    Ok(report)
+}
+
+/// Says which images could not go, and how many of all names that makes, with those that failed on their way.
+fn tell_failures(pushing: &Pushing<'_>, session: &Session<'_>, failed: usize, tried: usize, report: &mut Report) {
+    for broken in &pushing.broken {
+        session.ui.complain(&broken.error);
+        report.results.push(json!({"name": broken.called, "digest": broken.digest.to_string(), "confirmed": null,
+            "error": super::report::error_as_json(&broken.error)}));
+    }
+    let (failed, all) = (failed + pushing.broken.len(), tried + pushing.broken.len());
     if failed > 0 {
         report.failure = Some(Failure {
             class: Class::Partial,
-            message: format!("{failed} of {} could not be pushed", count(done.pushed.len() as u64, "name")),
+            message: format!("{failed} of {} could not be pushed", count(all as u64, "name")),
             hint: Some("run the same command again: what has arrived is not sent again".to_owned()),
         });
     }
-    Ok(report)
 }
 
 fn dry_run(
@@ -159,6 +170,7 @@ fn dry_run(
                 "confirmed": null, "dryRun": true}));
         }
     }
+    tell_failures(pushing, session, 0, report.results.len(), report);
     Ok(())
 }
 

@@ -12,8 +12,8 @@ use std::thread;
 
 pub use self::route::{Destinations, NameMap, Routed, route};
 use super::Error;
-use super::attached::attached;
-use super::carry::{Carried, CarryOptions};
+use super::attached::{attached, called};
+use super::carry::{Carried, CarryOptions, carry};
 use super::copy::{CopySource, Copying, Extent, Naming, copy};
 use super::lookup::is_attached;
 use crate::blob::Cancel;
@@ -47,8 +47,21 @@ pub struct Pushing<'a> {
     pub images: Vec<Carried>,
     /// Every image, and where it goes.
     pub routed: Vec<Routed>,
+    /// The images that cannot go, when the others are to go all the same.
+    pub broken: Vec<Broken>,
     /// The repository that the content comes from, when that is one.
     origin: Option<(String, String)>,
+}
+
+/// An image that is wrong where it lies.
+#[derive(Debug)]
+pub struct Broken {
+    /// How it is called there.
+    pub called: String,
+    /// What it is.
+    pub digest: Digest,
+    /// Why it cannot go.
+    pub error: Error,
 }
 
 /// What became of one name.
@@ -81,17 +94,38 @@ pub fn push<'a>(
     map: &NameMap,
     options: &PushOptions,
 ) -> Result<Pushing<'a>, Error> {
-    let images = match source.extent {
+    let mut images = match source.extent {
         Extent::Chosen => source.clone(),
         Extent::Whole => images_of(source)?,
     };
+    let broken = if options.keep_going { put_aside(&mut images, options)? } else { Vec::new() };
     let Copying { plan, images } = copy(std::slice::from_ref(&images), &Naming::Keep, &options.carry)?;
     let routed = route(&images, destinations, map, source.source.location())?;
     let origin = match source.source.location() {
         Location::Registry(name) => repository_of(name),
         _ => None,
     };
-    Ok(Pushing { plan, images, routed, origin })
+    Ok(Pushing { plan, images, routed, broken, origin })
+}
+
+/// Takes out the images that cannot be planned for.
+///
+/// # Errors
+/// When that is all of them: the first reason.
+fn put_aside(images: &mut CopySource<'_>, options: &PushOptions) -> Result<Vec<Broken>, Error> {
+    let mut broken = Vec::new();
+    let source = images.source;
+    images.roots.retain(|root| match carry(&mut Plan::new(), source, std::slice::from_ref(root), &options.carry) {
+        Ok(_) => true,
+        Err(error) => {
+            broken.push(Broken { called: called(root), digest: *root.digest(), error });
+            false
+        }
+    });
+    match broken.len() {
+        all if images.roots.is_empty() && all > 0 => Err(broken.swap_remove(0).error),
+        _ => Ok(broken),
+    }
 }
 
 /// Returns the images of a whole place: what belongs to them comes along with them, and to where they go.
