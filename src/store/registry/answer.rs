@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use ureq::http::{HeaderMap, StatusCode};
+use ureq::http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::address::Url;
 use crate::error::Class;
@@ -21,6 +21,8 @@ pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(300);
 pub(super) struct Answer {
     pub(super) method: &'static str,
     pub(super) url: Url,
+    /// What was shown to get it.
+    pub(super) authorization: Option<HeaderValue>,
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: ureq::BodyReader<'static>,

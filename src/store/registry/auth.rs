@@ -2,7 +2,7 @@
 //! docker's token authentication, distribution v3.0.0, docs/content/spec/auth/token.md and oauth.md).
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -11,7 +11,7 @@ use ureq::http::Method;
 use ureq::http::header::{self, HeaderValue};
 
 use super::address::{Origin, Url, percent_encoded};
-use super::answer::Answer;
+use super::answer::{Answer, Complaint};
 use super::challenge::Challenge;
 use super::credentials::{Credential, Secret};
 use super::http::{Body, ExchangeError, Http, Request};
@@ -53,7 +53,9 @@ pub(super) enum AuthError {
     /// The exchange with the token server failed.
     Exchange(ExchangeError),
     /// The token server said no, or something that is no token.
-    Answer(Box<super::answer::Complaint>),
+    Answer(Box<Complaint>),
+    /// The registry has refused what there is to show, and is not shown it again.
+    Refused,
     /// The registry sends us to a place where no credential may go, or it cannot be understood.
     Unusable(String),
 }
@@ -63,22 +65,43 @@ struct Token {
     until: Instant,
 }
 
+/// What token servers have given, and to whom they gave nothing.
+#[derive(Default)]
+struct Tokens {
+    held: HashMap<BTreeSet<Scope>, Token>,
+    refused: Vec<(Credential, Complaint)>,
+}
+
 /// What one registry wants to see, and has given.
 #[derive(Default)]
 pub(super) struct Authenticator {
     challenge: Mutex<Option<Challenge>>,
     // held while a token is fetched: lanes that need the same one wait for it
-    tokens: Mutex<HashMap<BTreeSet<Scope>, Token>>,
+    tokens: Mutex<Tokens>,
+    /// Whether what was shown in the way of Basic was accepted.
+    tried: Mutex<HashMap<String, bool>>,
+}
+
+/// The first use of a password: as long as it is not known what becomes of it, nobody else shows it. Whoever types a wrong
+/// one would else use up, with one command, all the tries before an account is locked.
+pub(super) struct Trial<'a> {
+    tried: MutexGuard<'a, HashMap<String, bool>>,
+    shown: String,
+}
+
+impl Trial<'_> {
+    /// Takes note of what the registry answered.
+    pub(super) fn answered(mut self, answer: &Answer) {
+        self.tried.insert(std::mem::take(&mut self.shown), answer.code() != 401);
+    }
 }
 
 impl Authenticator {
-    /// Takes note of what a 401 asks for. Returns whether that is something else than the last time, or a token, of which
-    /// there may be a fresh one.
-    pub(super) fn challenged(&self, answer: &Answer) -> bool {
-        let Some(challenge) = Challenge::strongest(&answer.headers) else { return false };
-        let token = matches!(challenge, Challenge::Bearer { .. });
-        let before = self.challenge.lock().unwrap_or_else(PoisonError::into_inner).replace(challenge.clone());
-        token || before != Some(challenge)
+    /// Takes note of what a 401 asks for.
+    pub(super) fn challenged(&self, answer: &Answer) -> Option<Challenge> {
+        let challenge = Challenge::strongest(&answer.headers)?;
+        self.challenge.lock().unwrap_or_else(PoisonError::into_inner).replace(challenge.clone());
+        Some(challenge)
     }
 
     /// Returns whether the registry wants tokens of a server, which knows users.
@@ -86,9 +109,42 @@ impl Authenticator {
         matches!(*self.challenge.lock().unwrap_or_else(PoisonError::into_inner), Some(Challenge::Bearer { .. }))
     }
 
-    /// Forgets a token that was refused.
-    pub(super) fn forget(&self, scopes: &BTreeSet<Scope>) {
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).remove(scopes);
+    /// Takes note of a 401. Returns whether there is something to show that was not shown, such as a fresh token.
+    pub(super) fn refused(&self, answer: &Answer, credential: Option<&Credential>, scopes: &BTreeSet<Scope>) -> bool {
+        let shown = answer.authorization.as_ref();
+        let shown_token = shown.is_some_and(|value| value.as_bytes().starts_with(b"Bearer "));
+        match (self.challenged(answer), credential) {
+            (None, _) => false,
+            (_, Some(Credential::RegistryToken(_))) => !shown_token,
+            (Some(Challenge::Basic), Some(Credential::Password { .. })) => shown.is_none() || shown_token,
+            (Some(Challenge::Basic), _) => false,
+            (Some(Challenge::Bearer { .. }), _) => {
+                let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+                // another lane may have a new one already
+                let is_it = |token: &Token| sensitive("Bearer", token.value.expose()).ok().as_ref() == shown;
+                if tokens.held.get(scopes).is_some_and(is_it) {
+                    tokens.held.remove(scopes);
+                }
+                true
+            }
+        }
+    }
+
+    /// Returns what to tell of the answer to a request that shows a password for the first time; nothing for one that was
+    /// accepted before, or for a token.
+    ///
+    /// # Errors
+    /// When it was refused before, and is not to be shown again.
+    pub(super) fn trial(&self, authorization: &HeaderValue) -> Result<Option<Trial<'_>>, AuthError> {
+        let Some(shown) = authorization.to_str().ok().filter(|text| text.starts_with("Basic ")) else {
+            return Ok(None);
+        };
+        let tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        match tried.get(shown) {
+            Some(true) => Ok(None),
+            Some(false) => Err(AuthError::Refused),
+            None => Ok(Some(Trial { tried, shown: shown.to_owned() })),
+        }
     }
 
     /// Returns what to send: nothing as long as nothing was asked for.
@@ -114,12 +170,22 @@ impl Authenticator {
                     wanted.extend(scope.iter().flat_map(|scope| scope.split(' ')).map(|one| Scope(one.to_owned())));
                 }
                 let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-                if let Some(token) = tokens.get(scopes).filter(|token| Instant::now() < token.until) {
+                if let Some(token) = tokens.held.get(scopes).filter(|token| Instant::now() < token.until) {
                     return sensitive("Bearer", token.value.expose()).map(Some);
                 }
-                let token = fetch(http, own, &realm, service.as_deref(), credential, &wanted)?;
+                let same = |(refused, _): &&(Credential, Complaint)| Some(refused) == credential;
+                if let Some((_, complaint)) = tokens.refused.iter().find(same) {
+                    return Err(AuthError::Answer(Box::new(complaint.clone())));
+                }
+                let fetched = fetch(http, own, &realm, service.as_deref(), credential, &wanted);
+                if let (Err(AuthError::Answer(complaint)), Some(credential)) = (&fetched, credential)
+                    && complaint.status.as_u16() == 401
+                {
+                    tokens.refused.push((credential.clone(), (**complaint).clone()));
+                }
+                let token = fetched?;
                 let value = sensitive("Bearer", token.value.expose())?;
-                tokens.insert(scopes.clone(), token);
+                tokens.held.insert(scopes.clone(), token);
                 Ok(Some(value))
             }
         }

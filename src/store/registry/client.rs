@@ -26,6 +26,8 @@ const MOST_HOPS: usize = 10;
 /// The first pause; each one after it is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How many different warnings of one registry are shown.
+const MOST_WARNINGS: usize = 10;
 
 /// A failure that another try may not meet.
 #[derive(Debug)]
@@ -273,7 +275,7 @@ impl Registry {
         let body = || ask.body.map_or(Body::None, Body::Bytes);
         let mut answer = self.send(ask, body())?;
         // a token has come to its end, or this place asks for something else: once more with a new one
-        if answer.code() == 401 && self.refused(&answer, &ask.scopes) {
+        if answer.code() == 401 && self.refused(&answer, ask)? {
             answer = self.send(ask, body())?;
         }
         let mut hops = 0;
@@ -312,10 +314,13 @@ impl Registry {
     }
 
     /// Takes note that what was sent was not authorized. Returns whether there is something else to send: the same password
-    /// is not sent twice.
-    pub(super) fn refused(&self, answer: &Answer, scopes: &BTreeSet<Scope>) -> bool {
-        self.auth.forget(scopes);
-        self.auth.challenged(answer)
+    /// is not sent twice. What another host asks for is for that host to have, and not from us.
+    pub(super) fn refused(&self, answer: &Answer, ask: &Ask<'_>) -> Result<bool, StoreError> {
+        if answer.url.origin() != self.origin()? {
+            return Ok(false);
+        }
+        let credential = self.credential(ask.repository.unwrap_or_default())?;
+        Ok(self.auth.refused(answer, credential.as_ref().map(|found| &found.credential), &ask.scopes))
     }
 
     fn send(&self, ask: &Ask<'_>, body: Body<'_>) -> Result<Answer, Attempt> {
@@ -334,6 +339,7 @@ impl Registry {
         let own = self.origin()?;
         let place = self.place(ask.repository);
         let mut headers = ask.headers.clone();
+        let mut trial = None;
         // whatever proves who we are is for the registry itself, and goes to no host that it names
         if url.origin() == own {
             let credential = self.credential(ask.repository.unwrap_or_default())?;
@@ -343,11 +349,19 @@ impl Registry {
                 credential.as_ref().map(|found| &found.credential),
                 &ask.scopes,
             );
-            let authorization = authorization.map_err(|error| self.attempt_of_auth(ask.action, &place, error))?;
+            let refused = |error| self.attempt_of_auth(ask.action, &place, error);
+            let authorization = authorization.map_err(refused)?;
+            if let Some(value) = &authorization {
+                trial = self.auth.trial(value).map_err(refused)?;
+            }
             headers.extend(authorization.map(|value| (header::AUTHORIZATION, value)));
         }
         let request = Request { method: ask.method.clone(), url, headers, body };
-        self.http.exchange(request).map_err(|error| self.attempt_of(ask.action, &place, error))
+        let answer = self.http.exchange(request).map_err(|error| self.attempt_of(ask.action, &place, error))?;
+        if let Some(trial) = trial {
+            trial.answered(&answer);
+        }
+        Ok(answer)
     }
 
     /// Returns what the user has for a repository.
@@ -424,10 +438,13 @@ impl Registry {
     /// Shows what a registry wants its users to read (distribution-spec v1.1.1, spec.md, "Warnings"), once.
     fn hear_warnings(&self, answer: &Answer) {
         for value in answer.headers.get_all(header::WARNING).iter().take(8) {
-            let Some(text) = value.to_str().ok().and_then(|text| text.strip_prefix("299 - ")) else { continue };
+            let text = String::from_utf8_lossy(value.as_bytes());
+            let Some(text) = text.strip_prefix("299 - ") else { continue };
             let text: String = text.trim_matches('"').chars().take(400).collect();
             let text = format!("{} says: {}", self.name, crate::text::escaped(&text));
-            if self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(text.clone()) {
+            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+            if said.len() < MOST_WARNINGS && said.insert(text.clone()) {
+                drop(said);
                 self.notice(&text);
             }
         }
@@ -515,6 +532,10 @@ impl Registry {
             AuthError::Unusable(reason) => {
                 let hint = Some(format!("this is for those to mend who run {}", self.name));
                 Attempt::Final(self.remote(action, place, Class::Refused, reason, hint))
+            }
+            AuthError::Refused => {
+                let reason = "it has refused this user and password, which are not shown again";
+                Attempt::Final(self.remote(action, place, Class::Refused, reason, Some(self.log_in_hint())))
             }
         }
     }

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ureq::http::header::{HeaderName, HeaderValue};
+use ureq::http::header::{self, HeaderName, HeaderValue};
 use ureq::http::{Method, Request as HttpRequest};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
@@ -142,7 +142,11 @@ impl Http {
         let Request { method, url, headers, body } = request;
         let agent = self.agent(&url.origin()).map_err(ExchangeError::Machine)?;
         let mut builder = HttpRequest::builder().method(method.clone()).uri(url.uri().clone());
+        let mut authorization = None;
         for (name, value) in headers {
+            if name == header::AUTHORIZATION {
+                authorization = Some(value.clone());
+            }
             builder = builder.header(name, value);
         }
         let length = match &body {
@@ -180,7 +184,7 @@ impl Http {
                 let (parts, body) = response.into_parts();
                 let method = known_method(&method);
                 let (status, headers) = (parts.status, parts.headers);
-                Ok(Answer { method, url, status, headers, body: body.into_reader() })
+                Ok(Answer { method, url, authorization, status, headers, body: body.into_reader() })
             }
             Err(_) if exact.failed => Err(ExchangeError::Body),
             Err(error) => Err(explain(&url.origin(), &error)),

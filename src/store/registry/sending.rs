@@ -341,6 +341,7 @@ impl RegistrySink {
             }
             Sent::Unauthorized if !upload.unauthorized => {
                 upload.unauthorized = true; // the next try has another token
+                upload.uncertain = upload.arrived > 0; // and nothing of this one was taken
                 Err(Setback::Again)
             }
             Sent::Unauthorized => {

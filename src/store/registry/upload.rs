@@ -1,6 +1,5 @@
 //! How a blob gets into a repository: the requests of an upload (distribution-spec v1.1.1, spec.md, "Pushing blobs").
 
-use std::collections::BTreeSet;
 use std::io::Read;
 
 use ureq::http::Method;
@@ -135,7 +134,7 @@ impl Repository {
                     _ => Sent::Taken(next),
                 })
             }
-            _ => Ok(self.not_taken(answer, &ask.scopes)),
+            _ => self.not_taken(answer, &ask),
         }
     }
 
@@ -160,13 +159,13 @@ impl Repository {
             200 | 201 | 204 => {
                 Ok(Sent::Whole(answer.header("docker-content-digest").and_then(|text| text.parse().ok())))
             }
-            _ => Ok(self.not_taken(answer, &ask.scopes)),
+            _ => self.not_taken(answer, &ask),
         }
     }
 
-    fn not_taken(&self, answer: Answer, scopes: &BTreeSet<Scope>) -> Sent {
-        match answer.code() {
-            401 if self.registry.refused(&answer, scopes) => Sent::Unauthorized,
+    fn not_taken(&self, answer: Answer, ask: &Ask<'_>) -> Result<Sent, Attempt> {
+        Ok(match answer.code() {
+            401 if self.registry.refused(&answer, ask)? => Sent::Unauthorized,
             307 | 308 => match answer.location() {
                 Some(url) if !answer.url.origin().https || url.origin().https => Sent::Elsewhere(url),
                 _ => Sent::Refused(answer.into_complaint()),
@@ -180,7 +179,7 @@ impl Repository {
                     Sent::Refused(complaint)
                 }
             }
-        }
+        })
     }
 
     fn session(&self, answer: &Answer) -> Option<Session> {
