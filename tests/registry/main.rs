@@ -8,6 +8,7 @@
 
 mod access;
 mod bench;
+mod cut;
 #[path = "../support/distribution/mod.rs"]
 mod distribution;
 mod facts;
