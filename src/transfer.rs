@@ -111,7 +111,7 @@ impl From<StoreError> for TransferError {
 ///
 /// # Errors
 /// The first failure. No name has changed then, and the sink has been told to [`Sink::abandon`] when it was a request to
-/// stop.
+/// stop, unless content came from a registry: that took its time, and is kept for the next run.
 pub fn run(
     plan: &Plan<'_>,
     sink: &mut dyn Sink,
@@ -120,7 +120,8 @@ pub fn run(
 ) -> Result<Summary, TransferError> {
     let result = carry_out(plan, sink, cancel, observer);
     observer.hear(Event::Ended);
-    if let Err(TransferError { error: StoreError::Cancelled, .. }) = result {
+    let is_asked_to_stop = matches!(result, Err(TransferError { error: StoreError::Cancelled, .. }));
+    if is_asked_to_stop && !plan.is_remote() {
         sink.abandon();
     }
     result
