@@ -16,6 +16,7 @@ mod harness;
 #[allow(dead_code)] // the other programs' tests use more of it
 #[path = "../interop/images.rs"]
 mod images;
+mod pulls;
 mod pushes;
 mod self_signed;
 #[path = "../support/mod.rs"]
