@@ -6,8 +6,8 @@ use barge::blob::BlobError;
 use barge::content::{Content, Kind};
 use barge::ops::Error;
 use barge::ops::look::{Part, inspect};
-use barge::reference::Selector;
-use barge::store::{Source as _, StoreError};
+use barge::reference::{ImageName, Place, Reference, Selector, Word, parse_word};
+use barge::store::{Source, StoreError};
 use clap::{Args, ValueEnum};
 
 use super::Session;
@@ -22,7 +22,8 @@ use super::write::platforms;
 #[command(after_help = "\
 Examples:
   barge cat config --platform linux/arm64 dist:app:v1 | jq .config
-  barge cat blob dist@sha256:4a83...5560 | tar tz")]
+  barge cat blob dist@sha256:4a83...5560 | tar tz
+  barge cat blob docker://quay.io/org/app@sha256:4a83...5560 | tar tz")]
 pub(crate) struct CatArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
@@ -50,6 +51,11 @@ pub(crate) fn run(args: &CatArgs, session: &Session<'_>) -> Result<Report, Error
             message: "cannot print exact bytes as JSON".to_owned(),
             hint: Some("leave out --json, or use `barge inspect --json`".to_owned()),
         });
+    }
+    if let (What::Blob, Word::Reference(Reference { place: Place::Registry(name), .. })) =
+        (args.what, parse_word(&args.reference)?)
+    {
+        return remote_blob(&name, session);
     }
     let words = [args.reference.clone()];
     let (store, selector, label) = super::ls::places(&words, session)?.swap_remove(0);
@@ -84,15 +90,35 @@ fn blob(
         let message = format!("cannot find the blob {wanted} in {}", store.location());
         return Err(Error::Absent { message, cause, hint: None });
     };
-    let content = Content { digest: *digest, size: *size, kind: Kind::Blob };
-    let reader = store.open(&content)?.cancelled_by(&session.cancel);
+    print(store, &Content { digest: *digest, size: *size, kind: Kind::Blob }, session)
+}
+
+/// Prints a blob of a repository, which no manifest there needs to refer to.
+fn remote_blob(name: &ImageName, session: &Session<'_>) -> Result<Report, Error> {
+    let Some(digest) = name.digest() else {
+        return Err(Error::Usage {
+            message: format!("cannot tell which blob of docker://{name} is meant"),
+            hint: Some("write docker://HOST/REPOSITORY@sha256:...; `barge tree` shows the digests".to_owned()),
+        });
+    };
+    let repository = session.registries.repository(name)?;
+    let Some(content) = repository.blob(digest)? else {
+        let message = format!("cannot find the blob {digest} in {}", repository.location());
+        return Err(Error::Absent { message, cause: None, hint: None });
+    };
+    print(&repository, &content, session)?;
+    Ok(Report::default())
+}
+
+fn print(source: &dyn Source, content: &Content, session: &Session<'_>) -> Result<(), Error> {
+    let reader = source.open(content)?.cancelled_by(&session.cancel);
     let mut out = std::io::stdout().lock();
     match reader.copy_to(&mut out) {
         Ok(_) => out.flush().map_err(StoreError::io("write", "standard output"))?,
         // a reader that has seen enough closes the pipe
         Err(BlobError::Write(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
         Err(BlobError::Write(error)) => return Err(StoreError::io("write", "standard output")(error).into()),
-        Err(error) => return Err(StoreError::reading(error, &content, store.location()).into()),
+        Err(error) => return Err(StoreError::reading(error, content, source.location()).into()),
     }
     Ok(())
 }

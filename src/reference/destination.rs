@@ -63,6 +63,11 @@ fn without_scheme(word: &str) -> Result<&str, ReferenceError> {
     }
     let refuse =
         |reason, hint: &str| Err(ReferenceError::Word { text: word.to_owned(), reason, hint: Some(hint.to_owned()) });
+    if let Some(rest) = word.strip_prefix("https://").or_else(|| word.strip_prefix("http://")) {
+        let rest = rest.trim_end_matches('/');
+        let hint = format!("write {rest}; a registry without TLS that is not on this machine needs --plain-http");
+        return refuse("registries are written without http:// or https://", &hint);
+    }
     if word.contains("://") {
         return refuse("it is no registry", "write HOST/REPOSITORY:TAG, or docker://HOST/REPOSITORY:TAG");
     }
@@ -139,7 +144,9 @@ pub fn parse_destination(word: &str) -> Result<Destination, ReferenceError> {
     }
     let prefix = Prefix { host: parse_host(host)?, path: path.map(str::to_owned) };
     // the prefix must be one that names can stand below
-    prefix.place("x/y", None)?;
+    if path.is_some() {
+        ImageName::parse(&prefix.to_string())?;
+    }
     Ok(Destination::Prefix(prefix))
 }
 
@@ -169,8 +176,9 @@ mod tests {
             ("org/app", Err("neither a registry nor a tag")),
             ("oci:dist", Err("no registry")),
             ("./dist", Err("looks like a path")),
-            ("https://ghcr.io/x:v1", Err("no registry")),
-            ("ghcr.io/Org", Err("upper-case")),
+            ("https://ghcr.io/x:v1", Err("without http:// or https://")),
+            ("ftp://ghcr.io/x:v1", Err("no registry")),
+            ("ghcr.io/Org", Err("\"ghcr.io/Org\" as an image name: a repository has no upper-case")),
             ("", Err("")),
         ] {
             let got = parse_destination(word).map(|it| match it {

@@ -187,7 +187,7 @@ impl Http {
                 Ok(Answer { method, url, authorization, status, headers, body: body.into_reader() })
             }
             Err(_) if exact.failed => Err(ExchangeError::Body),
-            Err(error) => Err(explain(&url.origin(), &error)),
+            Err(error) => Err(explain(&url.origin(), agent.config().proxy(), &error)),
         }
     }
 
@@ -255,7 +255,7 @@ impl Read for Exact<'_> {
 }
 
 /// Says what an error of the HTTP library means to a person, and whether another try could help.
-fn explain(origin: &Origin, error: &ureq::Error) -> ExchangeError {
+fn explain(origin: &Origin, proxy: Option<&ureq::Proxy>, error: &ureq::Error) -> ExchangeError {
     let plain = tls::is_plain_http(error);
     if let Some((reason, hint)) = proxy::explain(error) {
         let reason = format!("{origin}: {reason}");
@@ -274,6 +274,11 @@ fn explain(origin: &Origin, error: &ureq::Error) -> ExchangeError {
         ureq::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused || is_unresolved(error),
         _ => false,
     };
+    if let Some(proxy) = proxy.filter(|_| unconnected(error)) {
+        let reason = format!("{origin}: its proxy {}:{} cannot be reached: {error}", proxy.host(), proxy.port());
+        let hint = "check HTTPS_PROXY and HTTP_PROXY; if the registry needs no proxy, name its host in NO_PROXY";
+        return ExchangeError::Network { reason, hint: Some(hint.to_owned()), plain: false, unconnected: true };
+    }
     let (reason, hint) = match error {
         ureq::Error::HostNotFound => (NO_HOST.to_owned(), Some(CHECK_NAME)),
         ureq::Error::Io(error) if is_unresolved(error) => (format!("{NO_HOST} ({error})"), Some(CHECK_NAME)),

@@ -99,6 +99,27 @@ impl Repository {
         }
     }
 
+    /// Looks for a blob by its digest. `None` when it is not there.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached, or does not say how large it is.
+    pub fn blob(&self, digest: &Digest) -> Result<Option<Content>, StoreError> {
+        let action = format!("look for {digest} in");
+        let path = self.blob_path(digest);
+        let unsized_blob = Content { digest: *digest, size: 0, kind: Kind::Blob };
+        let ask = Ask { method: Method::HEAD, ..self.asking(&unsized_blob, &path, &action) };
+        let answer = self.registry.ask(&ask)?;
+        match answer.code() {
+            200 => {
+                let size = answer.header("content-length").and_then(|text| text.parse().ok());
+                let size = size.ok_or_else(|| StoreError::malformed(path, &self.location, "its size is not said"))?;
+                Ok(Some(Content { size, ..unsized_blob }))
+            }
+            404 => Ok(None),
+            _ => Err(self.registry.complain(&action, &self.location, &answer.into_complaint())),
+        }
+    }
+
     fn path_of(&self, content: &Content) -> String {
         match content.kind {
             Kind::Manifest(_) => self.manifest_path(&content.digest.to_string()),
