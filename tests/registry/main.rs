@@ -9,19 +9,25 @@
 mod access;
 mod bench;
 mod cut;
+#[allow(dead_code)] // the other programs' tests use more of it
+#[path = "../interop/daemons.rs"]
+mod daemons;
 #[path = "../support/distribution/mod.rs"]
 mod distribution;
 mod facts;
+mod foreign;
 mod harness;
 #[allow(dead_code)] // the other programs' tests use more of it
 #[path = "../interop/images.rs"]
 mod images;
 mod pulls;
 mod pushes;
+mod reach;
 mod self_signed;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;
+mod with_daemons;
 #[allow(dead_code)] // the other programs' tests use more of it
 #[path = "../interop/work.rs"]
 mod work;

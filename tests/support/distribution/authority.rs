@@ -30,7 +30,7 @@ impl Authority {
             .unwrap();
         let extensions = ["basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign"];
         authority.make("ca", "/CN=authority of a test", &extensions, false);
-        let extensions = ["subjectAltName=IP:127.0.0.1,DNS:localhost", "extendedKeyUsage=serverAuth"];
+        let extensions = ["subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry.test", "extendedKeyUsage=serverAuth"];
         authority.make("server", "/CN=registry of a test", &extensions, true);
         fs::create_dir(authority.path("certs")).unwrap();
         symlink(authority.certificate(), authority.path("certs/ca.crt")).unwrap();
@@ -58,7 +58,7 @@ impl Authority {
         self.path("ca.crt")
     }
 
-    /// What the registry shows: for 127.0.0.1 and localhost.
+    /// What the registry shows: for 127.0.0.1, localhost, and registry.test, which only a proxy of a test finds.
     pub fn server(&self) -> Pair {
         self.pair("server")
     }
