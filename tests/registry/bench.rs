@@ -222,18 +222,18 @@ impl Drop for Started {
     }
 }
 
-/// Bytes that no compression makes smaller, the same on every run.
+/// Bytes that are the same on every run, and in no two blocks or for two seeds.
 pub(crate) fn noise(seed: u64, size: usize) -> Vec<u8> {
-    let mut state = seed;
-    let words = std::iter::from_fn(|| {
-        // SplitMix64
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = state;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Some(word ^ (word >> 31))
-    });
-    words.flat_map(u64::to_le_bytes).take(size).collect()
+    let block: Vec<u8> =
+        (0..8192_u64).flat_map(|at| (at + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
+    let mut bytes = Vec::with_capacity(size + block.len());
+    while bytes.len() < size {
+        let at = bytes.len();
+        bytes.extend_from_slice(&block);
+        bytes[at..at + 8].copy_from_slice(&(at as u64 ^ seed << 40).to_le_bytes());
+    }
+    bytes.truncate(size);
+    bytes
 }
 
 /// Waits until something is so.

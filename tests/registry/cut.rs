@@ -238,12 +238,13 @@ fn a_pull_that_ends_in_the_middle_does_not_fetch_again_what_it_has() {
 fn a_pull_goes_on_when_the_registry_comes_back() {
     let Some(bench) = Bench::new(&[]) else { return };
     let registry = Distribution::start(Mode::Plain);
-    let layers = bench.layers("dist", APP, 41, &[16 * MIB; 2]);
+    let layers = bench.layers("dist", APP, 41, &[32 * MIB; 2]);
     bench.ok(&format!("push dist {}", registry.host()));
     registry.forget_log();
-    let started = bench.start(&format!("pull -o back.tar {}/app:v1 {SLOWLY}", registry.host()));
-    // the answers have begun, and are longer than what buffers on the way take
-    sleep(700);
+    // what has come this way shows that it is in the middle
+    let relay = Relay::to(registry.port());
+    let started = bench.start(&format!("pull -o back.tar {}/app:v1 --limit-rate 40M", relay.host()));
+    wait_for("the beginning", || relay.received() > 8 * MIB as u64);
     registry.stop();
     sleep(200);
     registry.restart();

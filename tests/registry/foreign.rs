@@ -49,6 +49,10 @@ fn podman_pulls_it_and_runs_it() {
     let inspected = bench.work.json(&format!("podman image inspect {name}"));
     let digests = crate::images::strings(&inspected[0]["RepoDigests"]);
     assert!(digests.contains(&format!("{}/team/app@{digest}", registry.host())), "{digests:?}");
+    if cfg!(target_arch = "x86_64") {
+        let run = "podman run --rm --network none --ulimit nofile=1000:1000 --ulimit nproc=1000:1000";
+        assert_eq!(bench.work.run(&format!("{run} {name}")), "hello from linux/amd64");
+    }
     let mounted = bench.work.run(&format!("podman image mount {id}"));
     let release = std::fs::read(format!("{mounted}/etc/os-release")).unwrap();
     bench.work.run(&format!("podman image unmount {id}"));

@@ -1,7 +1,9 @@
 //! A real registry, Debian's `docker-registry`, and what passes between it and other programs.
 //!
 //! [`harness`] and [`tokens`] prove that the registries of `tests/support/distribution` are what they should be;
-//! [`facts`] writes down how they answer. A test whose programs are not installed fails in CI, and elsewhere says that
+//! [`facts`] writes down how they answer. The others run barge: [`pushes`], [`pulls`], who is let in ([`access`]), what is
+//! killed or cut in the middle ([`cut`]), the way there ([`reach`]), and what other programs make of it ([`foreign`],
+//! [`with_daemons`]). A test whose programs are not installed fails in CI, and elsewhere says that
 //! it was skipped.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // all of this is tests

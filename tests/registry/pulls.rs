@@ -51,7 +51,7 @@ fn what_skopeo_pushed_arrives_with_its_digests() {
             let raw = bench.work.bytes(&format!("skopeo inspect --raw --tls-verify=false docker://{name}"));
             assert_eq!((&there.bytes, &there.digest), (&raw, &crate::images::sha256(&raw)));
             assert_eq!((printed, &image.digest), (format!("{} {name}", there.digest).as_str(), &there.digest));
-            assert_eq!(image.names, [name.clone()]);
+            assert_eq!(image.names, std::slice::from_ref(&name));
             bench.ok(&format!("diff {place}:{name} docker://{name}"));
         }
         if place == "back" {

@@ -293,3 +293,37 @@ fn a_wrong_blob_stops_the_push_before_any_name() {
     assert!(said.contains(&layers[2]), "{said}");
     assert_eq!((registry.tags("app"), registry.blob("app", &layers[2])), (vec![], None));
 }
+
+#[test]
+fn two_pushes_at_once_both_arrive() {
+    let Some(bench) = Bench::new(&[]) else { return };
+    let [app, other] = two_images(&bench, "dist");
+    let registry = Distribution::start(Mode::Plain);
+    let started: Vec<_> = (0..3).map(|_| bench.start(&format!("push dist {}", registry.host()))).collect();
+    for started in started {
+        let ran = started.end();
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+    bench.same("dist", &app, &registry, "team/app:latest");
+    bench.same("dist", &other, &registry, "team/other:v2");
+}
+
+#[test]
+fn an_image_of_a_registry_goes_on_from_there() {
+    let Some(bench) = Bench::new(&[]) else { return };
+    let [app, _] = two_images(&bench, "dist");
+    let registries = [Distribution::start(Mode::Plain), Distribution::start(Mode::Plain)];
+    let [one, two] = registries.each_ref().map(Distribution::host);
+    bench.ok(&format!("push dist:{APP} {one}/team/app:v1"));
+    registries[0].forget_log();
+    let source = format!("docker://{one}/team/app:v1");
+    // in the same registry nothing crosses the network but documents
+    let stats = bench.ok(&format!("push --json {source} {one}/other/app:v2")).json()["stats"].clone();
+    assert_eq!((&stats["uploaded"], &stats["mounted"]), (&0.into(), &15.into()), "{stats}");
+    let log = registries[0].log();
+    assert_eq!((log.received(), log.mounts().len()), (0, 15), "{log:?}");
+    bench.same("dist", &app, &registries[0], "other/app:v2");
+    bench.ok(&format!("push {source} {two}/x/app:v1 {two}/x/app:v2"));
+    bench.same("dist", &app, &registries[1], "x/app:v2");
+    assert_eq!(bench.ok(&format!("push {source}")).stderr.lines().count(), 1);
+}
