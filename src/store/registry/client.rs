@@ -114,7 +114,7 @@ impl Registry {
     pub(super) fn new(name: &str, options: Arc<NetworkOptions>, cancel: Cancel, notice: Notice) -> Self {
         // the name of Docker Hub is not where its registry is
         let host = if name == "docker.io" { "registry-1.docker.io" } else { name };
-        let http = Http::new(name, host, &options.tls, &options.proxies, options.limit.clone());
+        let http = Http::new(name, host, &options.tls, &options.proxies, options.limit.clone(), &cancel);
         Self {
             name: name.to_owned(),
             host: host.to_owned(),
@@ -409,7 +409,7 @@ impl Registry {
     /// Counts a failure, and returns how long to wait before the next try; tells the user when that is for a while.
     ///
     /// # Errors
-    /// That failure, when it was tried often enough.
+    /// That failure, when it was tried often enough; [`StoreError::Cancelled`] when it came of a request to stop.
     pub(super) fn pause(
         &self,
         failures: &mut u32,
@@ -417,6 +417,9 @@ impl Registry {
         place: &Location,
         passing: Passing,
     ) -> Result<Duration, StoreError> {
+        if self.cancel.is_cancelled() {
+            return Err(StoreError::Cancelled);
+        }
         *failures += 1;
         let Passing { reason, hint, after } = passing;
         let too_long = after.is_some_and(|after| after > LONGEST_WAIT);

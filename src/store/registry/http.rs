@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use ureq::http::header::{self, HeaderName, HeaderValue};
 use ureq::http::{Method, Request as HttpRequest};
-use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _, TcpConnector};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _};
 use ureq::{Agent, SendBody};
 
 use super::address::{Origin, Url};
@@ -19,7 +18,8 @@ use super::answer::Answer;
 use super::limit::RateLimit;
 use super::proxy::{self, Proxies};
 use super::tls::{self, TlsConnector, TlsOptions};
-use crate::blob::CHUNK;
+use super::wire::{Addresses, WireConnector};
+use crate::blob::{CHUNK, Cancel};
 use crate::store::StoreError;
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -78,6 +78,7 @@ pub(super) struct Http {
     tls: TlsOptions,
     proxies: Proxies,
     limit: Option<Arc<RateLimit>>,
+    cancel: Cancel,
     agents: Mutex<HashMap<Origin, Agent>>,
 }
 
@@ -89,9 +90,11 @@ impl Http {
         tls: &TlsOptions,
         proxies: &Proxies,
         limit: Option<Arc<RateLimit>>,
+        cancel: &Cancel,
     ) -> Self {
+        let (registry, own, cancel) = (registry.to_owned(), own.to_owned(), cancel.clone());
         let (tls, proxies) = (tls.clone(), proxies.clone());
-        Self { registry: registry.to_owned(), own: own.to_owned(), tls, proxies, limit, agents: Mutex::default() }
+        Self { registry, own, tls, proxies, limit, cancel, agents: Mutex::default() }
     }
 
     fn agent(&self, origin: &Origin) -> Result<Agent, StoreError> {
@@ -128,11 +131,12 @@ impl Http {
             .user_agent(concat!("barge/", env!("CARGO_PKG_VERSION")))
             .proxy(proxy)
             .build();
+        let addresses = Addresses::new(&self.cancel);
         let connector =
             ().chain(ConnectProxyConnector::default())
-                .chain(TcpConnector::default())
+                .chain(WireConnector::new(addresses.clone()))
                 .chain(TlsConnector::new(setup, proxied));
-        let agent = Agent::with_parts(config, connector, DefaultResolver::default());
+        let agent = Agent::with_parts(config, connector, addresses);
         agents.insert(origin.clone(), agent.clone());
         Ok(agent)
     }
@@ -187,7 +191,9 @@ impl Http {
                 Ok(Answer { method, url, authorization, status, headers, body: body.into_reader() })
             }
             Err(_) if exact.failed => Err(ExchangeError::Body),
-            Err(error) => Err(explain(&url.origin(), agent.config().proxy(), &error)),
+            // whatever breaks then breaks because of that
+            Err(_) if self.cancel.is_cancelled() => Err(ExchangeError::Machine(StoreError::Cancelled)),
+            Err(error) => Err(explain(&url.origin(), agent.config().proxy(), &error, idle)),
         }
     }
 
@@ -255,7 +261,7 @@ impl Read for Exact<'_> {
 }
 
 /// Says what an error of the HTTP library means to a person, and whether another try could help.
-fn explain(origin: &Origin, proxy: Option<&ureq::Proxy>, error: &ureq::Error) -> ExchangeError {
+fn explain(origin: &Origin, proxy: Option<&ureq::Proxy>, error: &ureq::Error, idle: Duration) -> ExchangeError {
     let plain = tls::is_plain_http(error);
     if let Some((reason, hint)) = proxy::explain(error) {
         let reason = format!("{origin}: {reason}");
@@ -286,7 +292,10 @@ fn explain(origin: &Origin, proxy: Option<&ureq::Proxy>, error: &ureq::Error) ->
             let hint = "check the name and the port, and that a proxy is set (HTTPS_PROXY) where one is needed";
             (format!("no connection within {} seconds", CONNECT.as_secs()), Some(hint))
         }
-        ureq::Error::Timeout(_) => (format!("nothing came for {} seconds", IDLE.as_secs()), None),
+        ureq::Error::Timeout(ureq::Timeout::PerWrite) => {
+            (format!("nothing was taken for {} seconds", IDLE.as_secs()), None)
+        }
+        ureq::Error::Timeout(_) => (format!("nothing came for {} seconds", idle.as_secs()), None),
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             ("the connection was refused".to_owned(), Some("check the host and the port, and that the registry runs"))
         }

@@ -3,7 +3,7 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `address` | origins and URLs: what a credential is bound to |
-//! | `tls`, `proxy`, `limit` | how a connection is made, and how fast it may be |
+//! | `wire`, `tls`, `proxy`, `limit` | how a connection is made, how it hears a request to stop, how fast it may be |
 //! | `http` | one exchange: bodies exact, everything bounded in time |
 //! | `answer` | what an answer says, and what that means to a script |
 //! | `challenge`, `credentials`, `auth` | what a registry wants to see, what the user has, tokens |
@@ -31,6 +31,7 @@ mod repository;
 mod sending;
 pub mod tls;
 mod upload;
+mod wire;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
