@@ -4,6 +4,7 @@
 //! above or turn the reading direction around. Everything of that kind is shown, never obeyed.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// Returns whether a character must not reach a terminal as it is: C0, DEL, C1, line and paragraph separators, and the
 /// characters that change the reading direction or cannot be seen.
@@ -72,6 +73,19 @@ pub fn human_size(bytes: u64) -> String {
         unit += 1;
     }
     format!("{value:.1} {}", UNITS[unit])
+}
+
+/// Returns a time for people: seconds, minutes and seconds, hours and minutes, or days and hours.
+#[must_use]
+pub fn human_time(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{minutes}m{:02}s", seconds % 60),
+        3600..86400 => format!("{hours}h{:02}m", minutes % 60),
+        _ => format!("{days}d{:02}h", hours % 24),
+    }
 }
 
 /// Returns which of some names a mistyped one most likely means: the one with the fewest changes of a character, if these
@@ -147,6 +161,14 @@ mod tests {
             (u64::MAX, "16777216.0 TiB"),
         ] {
             assert_eq!(human_size(bytes), text);
+        }
+    }
+    #[test]
+    fn times_have_two_parts_at_most() {
+        for (seconds, text) in
+            [(0, "0s"), (59, "59s"), (60, "1m00s"), (3599, "59m59s"), (3600, "1h00m"), (90_061, "1d01h")]
+        {
+            assert_eq!(human_time(Duration::from_secs(seconds)), text);
         }
     }
 }

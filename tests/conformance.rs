@@ -17,7 +17,7 @@ use barge::plan::Plan;
 use barge::store::archive::{Archive, ArchiveOptions, ArchiveSink, Place, ReadOptions, Shape};
 use barge::store::layout::{Layout, LayoutOptions, LayoutSink};
 use barge::store::memory::Memory;
-use barge::store::{Committed, Durability, Inventory, PutError, Sink, Source, StoreError};
+use barge::store::{Committed, Durability, Inventory, Outcome, PutError, Sink, Source, StoreError};
 use barge::transfer::{self, Deaf};
 
 /// A backend under test: opened for writing, then for reading.
@@ -56,7 +56,7 @@ impl Sink for Borrowed<'_> {
     fn held(&self, content: &Content) -> Result<Option<BlobReader<'_>>, StoreError> {
         self.0.held(content)
     }
-    fn put(&self, blob: BlobReader<'_>) -> Result<(), PutError> {
+    fn put(&self, blob: BlobReader<'_>) -> Result<Outcome, PutError> {
         self.0.put(blob)
     }
     fn commit(&mut self, coming: &Inventory) -> Result<Committed, StoreError> {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::json;
 
-use super::{Committed, Inventory, Location, PutError, Reason, Sink, Source, StoreError, names};
+use super::{Committed, Inventory, Location, Outcome, PutError, Reason, Sink, Source, StoreError, names};
 use crate::blob::BlobReader;
 use crate::content::{Content, Descriptor, Kind};
 use crate::digest::Digest;
@@ -71,12 +71,12 @@ impl Sink for Memory {
         Ok(bytes.map(|bytes| BlobReader::new(content.clone(), std::io::Cursor::new(bytes))))
     }
 
-    fn put(&self, blob: BlobReader<'_>) -> Result<(), PutError> {
+    fn put(&self, blob: BlobReader<'_>) -> Result<Outcome, PutError> {
         let mut bytes = Vec::new();
         let proof = blob.copy_to(&mut bytes).map_err(PutError::From)?;
         let mut blobs = self.blobs.lock().unwrap_or_else(PoisonError::into_inner);
         blobs.insert(proof.content().digest, bytes.into());
-        Ok(())
+        Ok(Outcome::Written)
     }
 
     fn commit(&mut self, coming: &Inventory) -> Result<Committed, StoreError> {

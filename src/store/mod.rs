@@ -9,6 +9,7 @@ pub mod lanes;
 pub mod layout;
 pub mod memory;
 pub mod names;
+mod outcome;
 pub mod registry;
 
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use self::outcome::Outcome;
 use crate::blob::{BlobError, BlobReader, Mismatch};
 use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
@@ -399,6 +401,11 @@ pub trait Sink: Sync {
     /// When the place cannot be written, or cannot hold what is coming.
     fn begin(&mut self, coming: &Inventory) -> Result<Vec<Vec<Content>>, StoreError>;
 
+    /// Returns what of the content that was coming needs no work, now that it was begun, and why.
+    fn settled(&self) -> Vec<(Content, Outcome)> {
+        Vec::new()
+    }
+
     /// Opens what already lies at the target under this digest, so that it can be checked: a name alone is not trusted.
     /// `None` when nothing is there.
     ///
@@ -407,11 +414,11 @@ pub trait Sink: Sync {
     fn held(&self, content: &Content) -> Result<Option<BlobReader<'_>>, StoreError>;
 
     /// Takes content: it has its name only when the reader's end was reached and right. Idempotent; replaces what is
-    /// there. Once this returns, a commit may rely on it.
+    /// there. Once this returns, a commit may rely on it. Says what became of it, for people.
     ///
     /// # Errors
     /// [`PutError::From`] when the reader failed, [`PutError::To`] when the sink did.
-    fn put(&self, blob: BlobReader<'_>) -> Result<(), PutError>;
+    fn put(&self, blob: BlobReader<'_>) -> Result<Outcome, PutError>;
 
     /// Gives the roots their names: the one visible step.
     ///

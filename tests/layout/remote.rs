@@ -141,7 +141,7 @@ impl Bench {
     }
 
     pub(crate) fn put(&self, remote: &Remote<'_>) -> Result<(), PutError> {
-        self.begun().put(remote.open(&self.content))
+        self.begun().put(remote.open(&self.content)).map(drop)
     }
 
     /// The partial blob, as its name is promised to be.

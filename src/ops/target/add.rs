@@ -15,7 +15,7 @@ use crate::store::archive::{self, Archive, ArchiveLock, ArchiveSink};
 use crate::store::lanes::in_lanes;
 use crate::store::{Source, StoreError, names};
 use crate::text::quoted;
-use crate::transfer::{self, Event, Observer, Summary};
+use crate::transfer::{self, Event, Observer, Outcome, Piece, Summary};
 
 /// Writes an archive anew with all that it holds and what is coming, unless it holds that already.
 pub(super) fn add_to<'a>(
@@ -86,10 +86,14 @@ fn all_held(
     let bytes = total(contents.iter().map(|content| content.size));
     let pieces = contents.len() as u64;
     observer.hear(Event::Begun { pieces, bytes });
-    let meter = |bytes| observer.hear(Event::Advanced { bytes });
+    let abouts = &plan.inventory().about;
     let checked = in_lanes(contents, options.jobs.get(), cancel, |content, cancel| {
-        let reader = held.open(content)?.cancelled_by(cancel).metered_by(&meter);
+        let about = abouts.get(&content.digest).map_or("", String::as_str);
+        let piece = Piece::start(observer, content, about, held.location());
+        let count = |bytes| piece.count(bytes);
+        let reader = held.open(content)?.cancelled_by(cancel).metered_by(&count);
         reader.check().map_err(|error| StoreError::reading(error, content, held.location()))?;
+        piece.finish(Outcome::Present);
         Ok(())
     });
     observer.hear(Event::Ended);

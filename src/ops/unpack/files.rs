@@ -19,7 +19,7 @@ use crate::tar::entry::EntryKind;
 use crate::tar::header::Attributes;
 use crate::tar::stream::Stream;
 use crate::text::quoted;
-use crate::transfer::{Event, Observer};
+use crate::transfer::{Event, Observer, Outcome, Piece};
 
 /// What stands under a name in an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,13 +101,15 @@ pub fn list_files(
     let layers = layers(source, image)?;
     let bytes = crate::content::total(layers.iter().map(|layer| layer.descriptor.size()));
     observer.hear(Event::Begun { pieces: layers.len() as u64, bytes });
-    let meter = |bytes| observer.hear(Event::Advanced { bytes });
     let mut outline = Outline::new();
     let mut facts: HashMap<usize, FileFacts> = HashMap::new();
     let mut entries = 0;
     let mut allowance = Allowance { limit: options.size, left: options.size };
     for (at, layer) in layers.iter().enumerate() {
-        let reader = source.open(&layer.descriptor.content())?.cancelled_by(cancel).metered_by(&meter);
+        let content = layer.descriptor.content();
+        let piece = Piece::start(observer, &content, &layer.about, source.location());
+        let count = |bytes| piece.count(bytes);
+        let reader = source.open(&content)?.cancelled_by(cancel).metered_by(&count);
         let read = chunks::read(reader, source.location(), &layer.diff_id, &mut allowance, cancel, |chunks| {
             let mut stream = Stream::new(chunks);
             while let Some(entry) = stream.next().map_err(|error| Fault::tar(error, Default::default))? {
@@ -130,9 +132,11 @@ pub fn list_files(
             Ok(())
         });
         if let Err(fault) = read {
+            drop(piece);
             observer.hear(Event::Ended);
             return Err(layer.error(fault, source.location()));
         }
+        piece.finish(Outcome::Checked);
     }
     observer.hear(Event::Ended);
     // a directory that no layer has an entry for is as unpack makes it

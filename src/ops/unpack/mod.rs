@@ -46,7 +46,7 @@ use crate::media::Role;
 use crate::platform::Platform;
 use crate::store::{Durability, Location, Source, StoreError};
 use crate::text::human_size;
-use crate::transfer::{Event, Observer, Outcome};
+use crate::transfer::{Event, Observer, Outcome, Piece};
 
 /// How many bytes an image may unpack to, unless it is said: tars and all, 100 GiB.
 pub const DEFAULT_SIZE: u64 = 100 << 30;
@@ -181,15 +181,16 @@ fn fill(
     cancel: &Cancel,
     observer: &dyn Observer,
 ) -> Result<Unpacked, Error> {
-    let meter = |bytes| observer.hear(Event::Advanced { bytes });
     let mut applier = Applier::new(Tree::new(staging.root()?, staging.path()), options, cancel);
     let mut allowance = Allowance { limit: options.size, left: options.size };
     for layer in layers {
         let content = layer.descriptor.content();
-        let reader = source.open(&content)?.cancelled_by(cancel).metered_by(&meter);
+        let piece = Piece::start(observer, &content, &layer.about, source.location());
+        let count = |bytes| piece.count(bytes);
+        let reader = source.open(&content)?.cancelled_by(cancel).metered_by(&count);
         chunks::read(reader, source.location(), &layer.diff_id, &mut allowance, cancel, |chunks| applier.layer(chunks))
             .map_err(|fault| layer.error(fault, source.location()))?;
-        observer.hear(Event::Finished { content: &content, about: &layer.about, outcome: Outcome::Written });
+        piece.finish(Outcome::Written);
     }
     let (entries, bytes) = (applier.entries, applier.bytes);
     let digest = *image.descriptor.digest();

@@ -25,7 +25,7 @@ use crate::store::{Durability, Source, StoreError, TEMPORARY, UNPACK};
 use crate::tar::header::Attributes;
 use crate::tar::stream::Stream;
 use crate::text::quoted;
-use crate::transfer::{Event, Observer};
+use crate::transfer::{Event, Observer, Outcome, Piece};
 
 /// A file that was taken out of an image: whole, checked, and still without a name.
 #[derive(Debug)]
@@ -104,12 +104,14 @@ struct Task<'a> {
 impl Task<'_> {
     /// Reads all layers for their names.
     fn outline(&self, observer: &dyn Observer) -> Result<Outline, Error> {
-        let meter = |bytes| observer.hear(Event::Advanced { bytes });
         let mut outline = Outline::new();
         let mut entries = 0;
         let mut allowance = Allowance { limit: self.options.size, left: self.options.size };
         for (at, layer) in self.layers.iter().enumerate() {
-            let reader = self.source.open(&layer.descriptor.content())?.cancelled_by(self.cancel).metered_by(&meter);
+            let content = layer.descriptor.content();
+            let piece = Piece::start(observer, &content, &layer.about, self.source.location());
+            let count = |bytes| piece.count(bytes);
+            let reader = self.source.open(&content)?.cancelled_by(self.cancel).metered_by(&count);
             let place = self.source.location();
             chunks::read(reader, place, &layer.diff_id, &mut allowance, self.cancel, |chunks| {
                 let mut stream = Stream::new(chunks);
@@ -121,6 +123,7 @@ impl Task<'_> {
                 Ok(())
             })
             .map_err(|fault| layer.error(fault, place))?;
+            piece.finish(Outcome::Checked);
         }
         Ok(outline)
     }

@@ -23,7 +23,7 @@ use crate::reference::Selector;
 use crate::store::lanes::in_lanes;
 use crate::store::{Source, StoreError, read_config};
 use crate::text::escaped;
-use crate::transfer::{Event, Observer, Outcome};
+use crate::transfer::{Event, Observer, Outcome, Piece};
 
 /// How thoroughly to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,7 +252,6 @@ impl Task<'_> {
         observer.hear(Event::Begun { pieces: contents.len() as u64, bytes });
         let found: Mutex<Vec<(Digest, Problem)>> = Mutex::default();
         let tally = Mutex::new((0, 0, 0));
-        let meter = |bytes| observer.hear(Event::Advanced { bytes });
         let store = self.store;
         let result = in_lanes(contents, jobs.get(), self.cancel, |content, cancel| {
             let node = nodes.get(&content.digest);
@@ -262,7 +261,7 @@ impl Task<'_> {
                 found.lock().unwrap_or_else(PoisonError::into_inner).push((content.digest, problem));
             };
             let reader = match store.open(content) {
-                Ok(reader) => reader.cancelled_by(cancel).metered_by(&meter),
+                Ok(reader) => reader,
                 Err(StoreError::Missing { .. }) if node.is_some_and(|node| node.media_type.is_foreign_layer()) => {
                     return Ok(());
                 }
@@ -271,6 +270,9 @@ impl Task<'_> {
                     return Ok(());
                 }
             };
+            let piece = Piece::start(observer, content, about, store.location());
+            let count = |bytes| piece.count(bytes);
+            let reader = reader.cancelled_by(cancel).metered_by(&count);
             let expected = diff_ids.get(&content.digest);
             let checked = match expected {
                 Some(_) => deep::diff_id(reader, store.location()),
@@ -299,7 +301,7 @@ impl Task<'_> {
                     });
                 }
             }
-            observer.hear(Event::Finished { content, about, outcome: Outcome::Checked });
+            piece.finish(Outcome::Checked);
             Ok(())
         });
         observer.hear(Event::Ended);

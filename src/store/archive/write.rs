@@ -20,7 +20,7 @@ use crate::blob::{BlobError, BlobReader};
 use crate::content::{Content, Kind};
 use crate::digest::Digest;
 use crate::media::Compression;
-use crate::store::{Committed, Durability, Inventory, Location, PutError, Sink, StoreError, names};
+use crate::store::{Committed, Durability, Inventory, Location, Outcome, PutError, Sink, StoreError, names};
 
 const BLOCK: u64 = 512;
 /// The largest size that a ustar header holds in its eleven octal digits, in bytes.
@@ -255,7 +255,7 @@ impl Sink for ArchiveSink {
         Ok(None) // an archive is always written anew
     }
 
-    fn put(&self, blob: BlobReader<'_>) -> Result<(), PutError> {
+    fn put(&self, blob: BlobReader<'_>) -> Result<Outcome, PutError> {
         let content = blob.content().clone();
         let slot = self.slots.get(&content.digest).filter(|slot| slot.size == content.size);
         let unannounced = || StoreError::Missing { digest: content.digest, place: self.location.clone() };
@@ -290,7 +290,7 @@ impl Sink for ArchiveSink {
             }
         }
         self.arrived.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        Ok(Outcome::Written)
     }
 
     fn commit(&mut self, coming: &Inventory) -> Result<Committed, StoreError> {

@@ -44,7 +44,9 @@ use crate::content::{Content, Descriptor};
 use crate::digest::{Algorithm, Digest};
 use crate::document::LARGEST_INDEX_JSON;
 use crate::json::JsonError;
-use crate::store::{Committed, Durability, Inventory, Location, PutError, Sink, StoreError, directory_of, names};
+use crate::store::{
+    Committed, Durability, Inventory, Location, Outcome, PutError, Sink, StoreError, directory_of, names,
+};
 use crate::text::{human_size, quoted};
 
 /// How often a change is begun again that somebody else came before.
@@ -351,7 +353,7 @@ impl Sink for LayoutSink {
         Ok(found.map(|(file, _)| BlobReader::new(content.clone(), file)))
     }
 
-    fn put(&self, blob: BlobReader<'_>) -> Result<(), PutError> {
+    fn put(&self, blob: BlobReader<'_>) -> Result<Outcome, PutError> {
         let digest = blob.content().digest;
         let held = self.blobs.iter().find(|held| held.algorithm == digest.algorithm());
         let held = held.ok_or_else(|| self.not_begun())?;
@@ -375,7 +377,7 @@ impl Sink for LayoutSink {
         if self.made.oci_layout {
             self.put.lock().unwrap_or_else(PoisonError::into_inner).push(digest);
         }
-        Ok(())
+        Ok(Outcome::Written)
     }
 
     fn commit(&mut self, coming: &Inventory) -> Result<Committed, StoreError> {

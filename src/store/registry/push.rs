@@ -25,7 +25,7 @@ use crate::digest::Digest;
 use crate::error::Class;
 use crate::media::{MediaType, Role};
 use crate::store::lanes::in_lanes;
-use crate::store::{Committed, Inventory, Location, PutError, Sink, StoreError};
+use crate::store::{Committed, Inventory, Location, Outcome, PutError, Sink, StoreError};
 
 /// How long to wait before each look whether a name means what it should.
 const CONFIRM: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_secs(1)];
@@ -130,6 +130,8 @@ pub struct RegistrySink {
     /// Which deliveries a piece of content belongs to.
     wanted_by: HashMap<Digest, Vec<usize>>,
     surveyed: bool,
+    /// What needs no bytes to be sent, and why.
+    settled: Vec<(Content, Outcome)>,
     pub(super) uploads: Mutex<HashMap<Digest, Upload>>,
     documents: Mutex<HashMap<Digest, Document>>,
     /// Manifests that this run has written by their digests.
@@ -168,6 +170,7 @@ impl RegistrySink {
             deliveries,
             wanted_by,
             surveyed: false,
+            settled: Vec::new(),
             uploads: Mutex::default(),
             documents: Mutex::default(),
             written: Mutex::default(),
@@ -411,13 +414,16 @@ impl Sink for RegistrySink {
             tally.existing += existing as u64;
             tally.existing_bytes += blob.size * existing as u64;
         }
-        let mut missing: Vec<Content> =
-            blobs.into_iter().filter(|blob| !self.lacking(&blob.digest).is_empty()).cloned().collect();
+        let (there, missing): (Vec<Content>, Vec<Content>) =
+            blobs.into_iter().cloned().partition(|blob| self.lacking(&blob.digest).is_empty());
         let mounted = in_lanes(&missing, self.lanes.get(), self.registry.cancel(), |content, _| {
             self.mount_what_can_be(content).map(drop)
         });
         mounted.map_err(|(_, error)| error)?;
-        missing.retain(|content| !self.lacking(&content.digest).is_empty());
+        let (mounted, mut missing): (Vec<Content>, Vec<Content>) =
+            missing.into_iter().partition(|blob| self.lacking(&blob.digest).is_empty());
+        let settled = |blobs: Vec<Content>, outcome| blobs.into_iter().map(move |blob| (blob, outcome));
+        self.settled = settled(there, Outcome::There).chain(settled(mounted, Outcome::Mounted)).collect();
         // the largest first: the last lane to end then has the least to do
         missing.sort_by_key(|content| std::cmp::Reverse(content.size));
         self.knock(&missing)?;
@@ -430,22 +436,27 @@ impl Sink for RegistrySink {
         Ok(stages)
     }
 
+    fn settled(&self) -> Vec<(Content, Outcome)> {
+        self.settled.clone()
+    }
+
     /// What a registry has, it has checked: there is nothing to read here.
     fn held(&self, _: &Content) -> Result<Option<BlobReader<'_>>, StoreError> {
         Ok(None)
     }
 
-    fn put(&self, blob: BlobReader<'_>) -> Result<(), PutError> {
+    fn put(&self, blob: BlobReader<'_>) -> Result<Outcome, PutError> {
         let content = blob.content().clone();
         let Kind::Manifest(media_type) = &content.kind else { return self.send(&content, blob) };
         let bytes: Arc<[u8]> = Arc::from(blob.into_bytes().map_err(PutError::From)?);
+        let there = self.lacking(&content.digest).is_empty();
         self.write_document(&content, media_type, &bytes)?;
         let named = |delivery: &Delivery| delivery.names.iter().any(|(_, digest)| *digest == content.digest);
         if self.deliveries.iter().any(named) {
             let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
             documents.insert(content.digest, (media_type.clone(), bytes));
         }
-        Ok(())
+        Ok(if there { Outcome::There } else { Outcome::Sent })
     }
 
     fn commit(&mut self, _: &Inventory) -> Result<Committed, StoreError> {

@@ -19,7 +19,7 @@ use crate::blob::{BlobError, BlobReader};
 use crate::content::Content;
 use crate::digest::Digest;
 use crate::error::Class;
-use crate::store::{PutError, StoreError};
+use crate::store::{Outcome, PutError, StoreError};
 
 /// The size of a piece for a registry that refuses a blob in one, in bytes. It is halved as long as that is too much.
 const PIECE: u64 = 64 * 1024 * 1024;
@@ -114,7 +114,7 @@ impl RegistrySink {
     }
 
     /// Sends a blob to one repository that lacks it, and lets its siblings have it from there.
-    pub(super) fn send(&self, content: &Content, mut blob: BlobReader<'_>) -> Result<(), PutError> {
+    pub(super) fn send(&self, content: &Content, mut blob: BlobReader<'_>) -> Result<Outcome, PutError> {
         let known = self.uploads.lock().unwrap_or_else(PoisonError::into_inner).remove(&content.digest);
         let at = self.lacking(&content.digest).first().copied();
         let known = match known {
@@ -126,7 +126,7 @@ impl RegistrySink {
             _ => None,
         };
         // without a place, a sibling gave it in the meantime
-        let Some(at) = at else { return Ok(()) };
+        let Some(at) = at else { return Ok(Outcome::Mounted) };
         let mut upload = known.unwrap_or_else(|| Upload { at, ..Upload::default() });
         let repository = &self.deliveries[at].repository;
         let mut tap = Tap { blob: &mut blob, error: None };
@@ -139,7 +139,7 @@ impl RegistrySink {
                 self.has(at, &content.digest);
                 let everywhere = self.mount_what_can_be(content)?;
                 // a registry that does not mount is given the content once more for the next repository
-                if everywhere { Ok(()) } else { Err(PutError::Again { after: Duration::ZERO }) }
+                if everywhere { Ok(Outcome::Sent) } else { Err(PutError::Again { after: Duration::ZERO }) }
             }
             Err(setback) => Err(self.set_back(repository, content, upload, setback, error)),
         }

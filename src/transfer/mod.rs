@@ -3,77 +3,17 @@
 //! What the target already holds is read and checked instead of trusted by its name; what is wrong there is replaced. The
 //! first failure stops every lane; what has arrived whole stays for the next run.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+mod events;
 
+use std::sync::{Mutex, PoisonError};
+
+pub use self::events::{Deaf, Event, Observer, Piece};
 use crate::blob::{BlobError, Cancel};
 use crate::content::{Content, total};
 use crate::plan::Plan;
+pub use crate::store::Outcome;
 use crate::store::lanes::in_lanes;
 use crate::store::{Committed, PutError, Sink, Source as _, StoreError};
-
-/// What happens while a plan is carried out or content is checked. Observers hear; they do not answer.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// Work of so many pieces and bytes begins.
-    Begun {
-        /// How many pieces.
-        pieces: u64,
-        /// How many bytes in all.
-        bytes: u64,
-    },
-    /// Bytes have passed.
-    Advanced {
-        /// How many since the last time.
-        bytes: u64,
-    },
-    /// A piece is done.
-    Finished {
-        /// Which.
-        content: &'a Content,
-        /// What it is, for people.
-        about: &'a str,
-        /// What became of it.
-        outcome: Outcome,
-    },
-    /// All the work is done or has failed.
-    Ended,
-    /// Something that a person should know, and that stops nothing.
-    Warning(String),
-}
-
-/// What became of a piece of content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was written.
-    Written,
-    /// It was there, and is right.
-    Present,
-    /// What was there was wrong; the right content has taken its place.
-    Replaced,
-    /// It was read and checked.
-    Checked,
-}
-
-/// Hears of progress. Called from several threads.
-pub trait Observer: Sync {
-    /// Takes note of an event.
-    fn hear(&self, event: Event<'_>);
-}
-
-impl<T: Observer + Send> Observer for Arc<T> {
-    fn hear(&self, event: Event<'_>) {
-        (**self).hear(event);
-    }
-}
-
-/// Hears nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct Deaf;
-
-impl Observer for Deaf {
-    fn hear(&self, _: Event<'_>) {}
-}
 
 /// What a run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -153,15 +93,20 @@ pub fn bring(
     let pieces = stages.iter().map(|stage| stage.len() as u64).sum();
     let bytes = total(stages.iter().flatten().map(|content| content.size));
     observer.hear(Event::Begun { pieces, bytes });
+    let about = |content: &Content| plan.inventory().about.get(&content.digest).map_or("", String::as_str);
+    for (content, outcome) in sink.settled() {
+        let (content, place) = (&content, sink.location());
+        observer.hear(Event::Finished { content, about: about(content), place, outcome });
+    }
     let summary = Mutex::new(Summary::default());
     for stage in &stages {
         let lanes = sink.lanes();
         let task = Stage { plan, sink, observer };
         in_lanes(stage, lanes, cancel, |content, cancel| {
-            let outcome = task.bring(content, cancel)?;
+            let piece = Piece::start(observer, content, about(content), task.sink.location());
+            let outcome = task.bring(content, &piece, cancel)?;
             summary.lock().unwrap_or_else(PoisonError::into_inner).count(content, outcome);
-            let about = plan.inventory().about.get(&content.digest).map_or("", String::as_str);
-            observer.hear(Event::Finished { content, about, outcome });
+            piece.finish(outcome);
             Ok(())
         })
         .map_err(|(content, error)| TransferError {
@@ -177,13 +122,17 @@ pub fn bring(
 
 impl Summary {
     fn count(&mut self, content: &Content, outcome: Outcome) {
-        if outcome == Outcome::Present {
-            self.present += 1;
-            self.present_bytes += content.size;
-        } else {
-            self.written += 1;
-            self.written_bytes += content.size;
-            self.replaced += u64::from(outcome == Outcome::Replaced);
+        match outcome {
+            Outcome::Present | Outcome::There | Outcome::Mounted => {
+                self.present += 1;
+                self.present_bytes += content.size;
+            }
+            Outcome::Written | Outcome::Replaced | Outcome::Sent => {
+                self.written += 1;
+                self.written_bytes += content.size;
+                self.replaced += u64::from(outcome == Outcome::Replaced);
+            }
+            Outcome::Checked | Outcome::Failed => {}
         }
     }
 }
@@ -195,15 +144,14 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    fn bring(&self, content: &Content, cancel: &Cancel) -> Result<Outcome, StoreError> {
-        let meter = Meter::new(self.observer);
-        let count = |bytes| meter.count(bytes);
-        let mut outcome = Outcome::Written;
+    fn bring(&self, content: &Content, piece: &Piece<'_>, cancel: &Cancel) -> Result<Outcome, StoreError> {
+        let count = |bytes| piece.count(bytes);
+        let mut was_wrong = false;
         if let Some(held) = self.sink.held(content)? {
             match held.cancelled_by(cancel).metered_by(&count).check() {
                 Ok(_) => return Ok(Outcome::Present),
                 Err(BlobError::Mismatch(mismatch)) => {
-                    outcome = Outcome::Replaced;
+                    was_wrong = true;
                     let (digest, place) = (content.digest, self.sink.location());
                     self.observer.hear(Event::Warning(format!("{digest} in {place} was wrong ({mismatch}): replaced")));
                 }
@@ -211,10 +159,11 @@ impl Stage<'_> {
             }
         }
         loop {
-            meter.start_over();
+            piece.start_over();
             let blob = self.plan.open(content)?.cancelled_by(cancel).metered_by(&count);
             match self.sink.put(blob) {
-                Ok(()) => return Ok(outcome),
+                Ok(Outcome::Written) if was_wrong => return Ok(Outcome::Replaced),
+                Ok(outcome) => return Ok(outcome),
                 Err(PutError::From(error)) => {
                     return Err(StoreError::reading(error, content, &self.plan.origin(content)));
                 }
@@ -222,31 +171,6 @@ impl Stage<'_> {
                 Err(PutError::Again { after }) if cancel.sleep(after) => {}
                 Err(PutError::Again { .. }) => return Err(StoreError::Cancelled),
             }
-        }
-    }
-}
-
-/// Tells of the bytes of one piece, each once, however often it is begun again.
-struct Meter<'a> {
-    observer: &'a dyn Observer,
-    passed: AtomicU64,
-    told: AtomicU64,
-}
-
-impl<'a> Meter<'a> {
-    const fn new(observer: &'a dyn Observer) -> Self {
-        Self { observer, passed: AtomicU64::new(0), told: AtomicU64::new(0) }
-    }
-
-    fn start_over(&self) {
-        self.passed.store(0, Ordering::Relaxed);
-    }
-
-    fn count(&self, bytes: u64) {
-        let passed = self.passed.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        let told = self.told.fetch_max(passed, Ordering::Relaxed);
-        if passed > told {
-            self.observer.hear(Event::Advanced { bytes: passed - told });
         }
     }
 }

@@ -1,0 +1,270 @@
+//! Talk on standard error: progress, warnings, what happens.
+//!
+//! Those who work only count, on the [`board`]; a thread of its own looks at it now and then and shows what it sees, so
+//! that a slow terminal holds nobody up and a standstill shows.
+
+mod board;
+mod draw;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use barge::content::Content;
+use barge::store::Location;
+use barge::text::escaped;
+use barge::transfer::{Event, Observer, Outcome};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+
+use self::board::{Board, Snapshot};
+use super::report::safe_json;
+
+/// How often what is under way is looked at.
+const BEAT: Duration = Duration::from_millis(250);
+/// How often a plain log gets a line.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a program that reads JSON hears of progress, at most.
+const JSON_INTERVAL: Duration = Duration::from_millis(500);
+/// How large a terminal is that does not say.
+const USUAL: (usize, usize) = (80, 24);
+
+/// How progress is shown.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// Bars on a terminal, lines elsewhere
+    Auto,
+    /// A bar for everything, and a line for each large piece under way
+    Tty,
+    /// A line every five seconds
+    Plain,
+    /// JSON objects, one on a line
+    Json,
+    /// Nothing
+    None,
+}
+
+/// Hears of events and shows them.
+#[derive(Debug)]
+pub(crate) struct Ui {
+    quiet: bool,
+    verbose: bool,
+    shared: Arc<Shared>,
+    warnings: Mutex<Vec<String>>,
+    /// What looks at the board while something is under way.
+    ticker: Mutex<Option<Ticker>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    progress: Progress,
+    command: &'static str,
+    /// Held for a moment only: those who work wait for it.
+    board: Mutex<Board>,
+    /// Held while something is written.
+    screen: Mutex<Screen>,
+}
+
+#[derive(Debug)]
+struct Screen {
+    bar: Option<ProgressBar>,
+    last: Instant,
+}
+
+#[derive(Debug)]
+struct Ticker {
+    stop: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Ui {
+    pub(crate) fn new(progress: Progress, quiet: bool, verbose: bool, command: &'static str) -> Self {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let progress = match progress {
+            _ if quiet => Progress::None,
+            Progress::Auto if std::io::stderr().is_terminal() && !dumb => Progress::Tty,
+            Progress::Auto => Progress::Plain,
+            other => other,
+        };
+        let now = Instant::now();
+        let (board, screen) = (Mutex::new(Board::new(now)), Mutex::new(Screen { bar: None, last: now }));
+        let shared = Arc::new(Shared { progress, command, board, screen });
+        Self { quiet, verbose, shared, warnings: Mutex::default(), ticker: Mutex::default() }
+    }
+
+    /// Says something to the user; nothing with `--quiet`.
+    pub(crate) fn say(&self, text: &str) {
+        if !self.quiet {
+            self.shared.line(text);
+        }
+    }
+
+    /// Says what failed when the rest goes on.
+    pub(crate) fn complain(&self, error: &barge::ops::Error) {
+        let mut text = format!("error: {error}");
+        for cause in error.causes() {
+            text.push_str(&format!("\n  caused by: {cause}"));
+        }
+        self.shared.line(&text);
+    }
+
+    /// Takes the bars away: nothing is under way any more.
+    pub(crate) fn finish(&self) {
+        let Some(ticker) = lock(&self.ticker).take() else { return };
+        drop(ticker.stop);
+        // it does not panic, and if it did there would be nothing to do about it
+        let _ = ticker.thread.join();
+        let seen = std::mem::replace(&mut *lock(&self.shared.board), Board::new(Instant::now())).look(Instant::now());
+        if self.shared.progress == Progress::Json {
+            self.shared.json(&draw::progress_json(&seen)[..1]);
+        }
+        if let Some(bar) = lock(&self.shared.screen).bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Returns the warnings so far, for the report.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        lock(&self.warnings).clone()
+    }
+
+    fn begin(&self, bytes: u64) {
+        let mut ticker = lock(&self.ticker);
+        if ticker.is_some() {
+            lock(&self.shared.board).begin(bytes);
+            return;
+        }
+        let now = Instant::now();
+        let mut board = Board::new(now);
+        board.begin(bytes);
+        *lock(&self.shared.board) = board;
+        if self.shared.progress == Progress::None {
+            return;
+        }
+        let mut screen = lock(&self.shared.screen);
+        screen.last = now;
+        if self.shared.progress == Progress::Tty {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+            bar.set_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            screen.bar = Some(bar);
+        }
+        drop(screen);
+        let (stop, stopped) = mpsc::channel();
+        let shared = Arc::clone(&self.shared);
+        let look = move || {
+            while stopped.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
+                shared.beat();
+            }
+        };
+        // where the machine gives no more threads, the work is done without a word
+        *ticker = thread::Builder::new().spawn(look).ok().map(|thread| Ticker { stop, thread });
+    }
+
+    fn started(&self, content: &Content, about: &str, place: &Location) {
+        lock(&self.shared.board).start(content, about, place, Instant::now());
+        if self.shared.progress == Progress::Json {
+            self.shared.json(&[json!({"event": "started", "digest": content.digest.to_string(), "about": about,
+                "place": place.to_string(), "total": content.size})]);
+        }
+    }
+
+    fn finished(&self, content: &Content, about: &str, place: &Location, outcome: Outcome) {
+        let took = lock(&self.shared.board).finish(content, place, Instant::now());
+        if self.shared.progress == Progress::Json {
+            let rate = took.filter(|_| outcome != Outcome::Failed).and_then(|took| per_second(content.size, took));
+            self.shared.json(&[json!({"event": "finished", "digest": content.digest.to_string(), "about": about,
+                "place": place.to_string(), "outcome": outcome.word(), "total": content.size, "rate": rate})]);
+        }
+        // of what has failed an error tells
+        if self.verbose && outcome != Outcome::Failed {
+            let of_a_registry = matches!(outcome, Outcome::Sent | Outcome::Mounted | Outcome::There);
+            let place = if of_a_registry { format!(", {place}") } else { String::new() };
+            self.shared.line(&format!("{} {} ({about}){place}", outcome.word(), content.digest));
+        }
+    }
+}
+
+/// Returns a rate in bytes a second.
+pub(crate) fn per_second(bytes: u64, took: Duration) -> Option<u64> {
+    let rate = (u128::from(bytes) * 1000).checked_div(took.as_millis())?;
+    u64::try_from(rate).ok()
+}
+
+impl Shared {
+    /// Writes a line above the bars. A closed standard error is no reason to stop.
+    fn line(&self, text: &str) {
+        let screen = lock(&self.screen);
+        let write = || {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        };
+        match &screen.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    fn json(&self, lines: &[Value]) {
+        let lines: Vec<String> = lines.iter().map(|line| safe_json(&line.to_string())).collect();
+        self.line(&lines.join("\n"));
+    }
+
+    /// Looks at the board, and shows it when it is time.
+    fn beat(&self) {
+        let now = Instant::now();
+        let seen: Snapshot = lock(&self.board).look(now);
+        match self.progress {
+            Progress::Tty => {
+                let (columns, rows) = terminal_size();
+                if let Some(bar) = &lock(&self.screen).bar {
+                    bar.set_message(draw::screen(self.command, &seen, columns, rows));
+                }
+            }
+            Progress::Plain if self.is_time(now, PLAIN_INTERVAL) => self.line(&draw::plain(self.command, &seen)),
+            Progress::Json if self.is_time(now, JSON_INTERVAL) => self.json(&draw::progress_json(&seen)),
+            _ => {}
+        }
+    }
+
+    fn is_time(&self, now: Instant, interval: Duration) -> bool {
+        let mut screen = lock(&self.screen);
+        let due = now.saturating_duration_since(screen.last) >= interval;
+        if due {
+            screen.last = now;
+        }
+        due
+    }
+}
+
+/// Returns the columns and rows of the terminal.
+fn terminal_size() -> (usize, usize) {
+    match rustix::termios::tcgetwinsize(std::io::stderr()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
+        _ => USUAL,
+    }
+}
+
+impl Observer for Ui {
+    fn hear(&self, event: Event<'_>) {
+        match event {
+            Event::Begun { bytes, .. } => self.begin(bytes),
+            Event::Started { content, about, place } => self.started(content, about, place),
+            Event::Advanced { content, place, bytes } => lock(&self.shared.board).advance(content, place, bytes),
+            Event::Finished { content, about, place, outcome } => self.finished(content, about, place, outcome),
+            Event::Ended => self.finish(),
+            Event::Warning(text) => {
+                // a path or a name in it came from outside
+                let text = escaped(&text);
+                if !self.quiet {
+                    self.shared.line(&format!("warning: {text}"));
+                }
+                lock(&self.warnings).push(text);
+            }
+        }
+    }
+}
