@@ -73,6 +73,9 @@ pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Erro
         true => None,
         false => Some(push(&source, &Destinations::Names(published), &NameMap::default(), &push_options)?),
     };
+    if let Some(pushing) = pushing.as_ref().filter(|_| !destinations.is_empty()) {
+        pushing.survey(&session.registries, push_options.taken)?;
+    }
     let mut report = Report::default();
     for (place, naming) in &destinations {
         // planned anew: two destinations may be in one place
