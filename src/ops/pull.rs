@@ -27,9 +27,11 @@ pub fn resolve(
     cancel: &Cancel,
 ) -> Result<Vec<Repository>, Error> {
     let found: Mutex<HashMap<usize, Repository>> = Mutex::default();
-    let numbered: Vec<(usize, &ImageName)> = names.iter().enumerate().collect();
-    let looked_up = in_lanes(&numbered, LANES, cancel, |(at, name), _| {
-        let repository = registries.repository(name)?.with_image(name)?;
+    // a registry that must not be reached is said before any other one is asked
+    let repositories = names.iter().map(|name| registries.repository(name)).collect::<Result<Vec<_>, _>>()?;
+    let numbered: Vec<(usize, (&ImageName, &Repository))> = names.iter().zip(&repositories).enumerate().collect();
+    let looked_up = in_lanes(&numbered, LANES, cancel, |(at, (name, repository)), _| {
+        let repository = (*repository).clone().with_image(name)?;
         // what is wrong with them is for the plan to say, which reads them again and finds them here
         let _ = carry(&mut Plan::new(), &repository, &repository.roots()?, options);
         found.lock().unwrap_or_else(PoisonError::into_inner).insert(*at, repository);

@@ -13,7 +13,7 @@ use ureq::http::header::{self, HeaderName, HeaderValue};
 use super::address::{Origin, Url};
 use super::answer::{Answer, Complaint, LONGEST_WAIT};
 use super::auth::{AuthError, Authenticator, Scope};
-use super::credentials::{Credential, Found};
+use super::credentials::{Credential, Found, Keeper};
 use super::http::{Body, ExchangeError, Http, Request};
 use super::{NetworkOptions, Notice};
 use crate::blob::Cancel;
@@ -503,6 +503,7 @@ impl Registry {
     /// Says where the credentials came from that are not right.
     fn unaccepted_hint(&self, found: Option<&Found>) -> String {
         match found {
+            Some(Found { keeper: Keeper::Given, .. }) => "check the user name and the password".to_owned(),
             Some(found) => format!(
                 "what {} has for it is not accepted: log in again with `barge login {}`",
                 found.keeper, self.name
@@ -538,7 +539,9 @@ impl Registry {
             }
             AuthError::Refused => {
                 let reason = "it has refused this user and password, which are not shown again";
-                Attempt::Final(self.remote(action, place, Class::Refused, reason, Some(self.log_in_hint())))
+                let known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
+                let hint = Some(self.unaccepted_hint(known.values().flatten().next()));
+                Attempt::Final(self.remote(action, place, Class::Refused, reason, hint))
             }
         }
     }
