@@ -118,6 +118,11 @@ impl Running {
         self.child.id()
     }
 
+    /// Returns the pipe to its standard input; who takes it closes it.
+    pub(crate) fn stdin(&mut self) -> std::process::ChildStdin {
+        self.child.stdin.take().unwrap()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // helpers of tests stand outside of test functions
 
+mod auth;
 mod bench;
 #[allow(dead_code)] // what other test files need of it
 #[path = "../cli/environment.rs"]
 mod environment;
+mod pull;
 mod push;
 #[path = "../support/registry/mod.rs"]
 mod registry;

@@ -146,13 +146,7 @@ fn a_mount_shows_a_token_for_both_repositories() {
     asked.sort();
     asked.dedup();
     // nothing more than each step needs
-    let expected = [
-        "repository:a:pull",
-        "repository:a:pull repository:b:pull,push",
-        "repository:a:pull,push",
-        "repository:b:pull",
-        "repository:b:pull,push",
-    ];
+    let expected = ["repository:a:pull repository:b:pull,push", "repository:a:pull,push", "repository:b:pull,push"];
     assert_eq!(asked, expected);
     assert_eq!(registry.token_log().len(), expected.len(), "a token that was there was asked for again");
 }
