@@ -46,7 +46,7 @@ impl Answer {
 
     /// Returns where `Location` leads.
     pub(super) fn location(&self) -> Option<Url> {
-        self.url.join(self.header("location")?)
+        self.url.join(self.header("location").filter(|location| !location.is_empty())?)
     }
 
     /// Returns how long to wait before trying again (RFC 9110, section 10.2.3), in both of its forms.
