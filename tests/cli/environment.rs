@@ -119,6 +119,7 @@ impl Running {
     }
 
     /// Returns the pipe to its standard input; who takes it closes it.
+    #[allow(dead_code)] // not every test file feeds a program
     pub(crate) fn stdin(&mut self) -> std::process::ChildStdin {
         self.child.stdin.take().unwrap()
     }

@@ -7,8 +7,10 @@ mod bench;
 #[allow(dead_code)] // what other test files need of it
 #[path = "../cli/environment.rs"]
 mod environment;
+mod hostile;
 mod pull;
 mod push;
+mod redirects;
 #[path = "../support/registry/mod.rs"]
 mod registry;
 mod retry;

@@ -349,7 +349,7 @@ fn a_failure_anywhere_leaves_no_name_and_the_next_run_brings_the_rest() {
 
 #[test]
 fn whoever_stops_a_push_finds_no_name_and_sends_the_rest_later() {
-    let slow = Options { slow: std::time::Duration::from_millis(15), ..Options::default() };
+    let slow = Options { slow: std::time::Duration::from_millis(8), ..Options::default() };
     for (method, path) in [("HEAD", "/v2/*"), ("POST", "/v2/*"), ("PUT", "/v2/*/blobs/*"), ("PUT", "/v2/*/sha256:*")] {
         for signal in [Signal::KILL, Signal::INT] {
             let (bench, registry) = (Bench::new(), FakeRegistry::with(slow.clone()));
