@@ -36,13 +36,16 @@ pub(super) struct Passing {
     pub(super) hint: Option<String>,
     /// How long the registry asked us to wait.
     pub(super) after: Option<Duration>,
+    /// The status, where there was an answer.
+    pub(super) status: Option<u16>,
 }
 
 impl From<Complaint> for Passing {
     fn from(complaint: Complaint) -> Self {
         let hint = (complaint.status.as_u16() == 429)
             .then(|| "the registry limits how often it is asked: wait, or log in with `barge login`".to_owned());
-        Self { reason: complaint.reason(), hint, after: complaint.retry_after }
+        let status = Some(complaint.status.as_u16());
+        Self { reason: complaint.reason(), hint, after: complaint.retry_after, status }
     }
 }
 
@@ -421,7 +424,7 @@ impl Registry {
             return Err(StoreError::Cancelled);
         }
         *failures += 1;
-        let Passing { reason, hint, after } = passing;
+        let Passing { reason, hint, after, .. } = passing;
         let too_long = after.is_some_and(|after| after > LONGEST_WAIT);
         if *failures > self.options.retries || too_long {
             let reason = match (after.filter(|_| too_long), *failures) {
@@ -550,7 +553,9 @@ impl Registry {
         match error {
             ExchangeError::Body => Attempt::Body,
             ExchangeError::Machine(error) => Attempt::Final(error),
-            ExchangeError::Network { reason, hint, .. } => Attempt::Passing(Passing { reason, hint, after: None }),
+            ExchangeError::Network { reason, hint, .. } => {
+                Attempt::Passing(Passing { reason, hint, after: None, status: None })
+            }
             ExchangeError::Lasting { reason, hint } => {
                 Attempt::Final(self.remote(action, place, Class::Unreachable, reason, hint))
             }

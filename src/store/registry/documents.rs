@@ -237,6 +237,7 @@ impl Repository {
             reason: format!("{}: {} broke off: {error}", self.registry.name(), crate::text::escaped(what)),
             hint: None,
             after: None,
+            status: None,
         })
     }
 }

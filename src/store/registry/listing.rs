@@ -178,6 +178,7 @@ fn read_page(answer: Answer, field: &str, place: &Location) -> Result<Vec<String
             reason: format!("{place}: {what} broke off: {error}"),
             hint: None,
             after: None,
+            status: None,
         })
     })?;
     let body = body.ok_or_else(|| malformed("a page of it is larger than 8 MiB"))?;

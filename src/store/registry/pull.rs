@@ -84,7 +84,19 @@ impl Repository {
     pub(super) fn holds_content(&self, content: &Content) -> Result<bool, StoreError> {
         let action = format!("look for {} in", content.digest);
         let path = self.path_of(content);
-        let answer = self.registry.ask(&Ask { method: Method::HEAD, ..self.asking(content, &path, &action) })?;
+        let ask = Ask { method: Method::HEAD, ..self.asking(content, &path, &action) };
+        let mut failures = 0;
+        let answer = self.registry.persist(&action, &self.location, || match self.registry.attempt(&ask) {
+            // a registry that stumbles over a broken entry does so for ever, and the content sent again may mend it
+            Err(Attempt::Passing(Passing { status: Some(500), .. })) if failures == self.registry.options().retries => {
+                Ok(None)
+            }
+            answer => {
+                failures += 1;
+                answer.map(Some)
+            }
+        })?;
+        let Some(answer) = answer else { return Ok(false) };
         match answer.code() {
             200 => {
                 let length = answer.header("content-length").and_then(|text| text.parse::<u64>().ok());
@@ -287,7 +299,7 @@ impl Read for Remote<'_> {
                     let host = self.repository.registry.name();
                     let at = crate::text::human_size(self.offset);
                     let reason = format!("{host}: {} was cut after {at}: {error}", self.content.digest.short());
-                    self.recover(Attempt::Passing(Passing { reason, hint: None, after: None }))?;
+                    self.recover(Attempt::Passing(Passing { reason, hint: None, after: None, status: None }))?;
                 }
             }
         }

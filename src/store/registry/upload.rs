@@ -206,7 +206,7 @@ impl Repository {
 
 /// Returns a passing failure that is none of the network.
 pub(super) fn passing(reason: impl Into<String>) -> Passing {
-    Passing { reason: reason.into(), hint: None, after: None }
+    Passing { reason: reason.into(), hint: None, after: None, status: None }
 }
 
 /// Returns how many bytes a registry says that it has; `None` when it does not say, or says of nothing what is said of one.
