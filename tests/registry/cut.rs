@@ -26,7 +26,8 @@ fn arrived(registry: &Distribution, layers: &[String]) -> usize {
 /// The blobs of these that a repository lacks.
 fn lacking(registry: &Distribution, repository: &str, layers: &[String]) -> Vec<String> {
     let lacks = |digest: &&String| {
-        registry.request("HEAD", &format!("/v2/{repository}/blobs/{digest}"), &[], b"").status == 404
+        // a registry that was killed may stumble over what it was about to write
+        registry.request("HEAD", &format!("/v2/{repository}/blobs/{digest}"), &[], b"").status != 200
     };
     layers.iter().filter(lacks).cloned().collect()
 }
@@ -257,4 +258,19 @@ fn a_pull_goes_on_when_the_registry_comes_back() {
     for digest in layers {
         assert_eq!(log.of("GET", &digest).iter().filter(|request| request.status == 200).count(), 0, "{log:?}");
     }
+}
+
+#[test]
+fn an_entry_that_a_crash_left_empty_is_mended() {
+    let Some(bench) = Bench::new(&[]) else { return };
+    let registry = Distribution::start(Mode::Plain);
+    let layers = bench.layers("dist", APP, 51, &[10_000; 2]);
+    bench.ok(&format!("push dist {}", registry.host()));
+    let link = format!("docker/registry/v2/repositories/app/_layers/{}/link", layers[0].replace(':', "/"));
+    std::fs::write(registry.storage().join(link), "").unwrap();
+    let head = || registry.request("HEAD", &format!("/v2/app/blobs/{}", layers[0]), &[], b"").status;
+    assert_eq!(head(), 500);
+    registry.forget_log();
+    bench.ok(&format!("push --retry 1 dist {}", registry.host()));
+    assert_eq!((head(), uploads(&registry.log(), &layers)), (200, vec![layers[0].clone()]));
 }
