@@ -74,12 +74,6 @@ impl<'a> Plan<'a> {
         self.inventory.gone.push(root);
     }
 
-    /// Returns whether some content comes from a registry.
-    #[must_use]
-    pub fn is_remote(&self) -> bool {
-        self.inventory().contents.iter().any(|content| matches!(self.origin(content), Location::Registry(_)))
-    }
-
     /// Returns all that is to arrive.
     #[must_use]
     pub const fn inventory(&self) -> &Inventory {

@@ -51,7 +51,7 @@ impl From<StoreError> for TransferError {
 ///
 /// # Errors
 /// The first failure. No name has changed then, and the sink has been told to [`Sink::abandon`] when it was a request to
-/// stop, unless content came from a registry: that took its time, and is kept for the next run.
+/// stop.
 pub fn run(
     plan: &Plan<'_>,
     sink: &mut dyn Sink,
@@ -60,8 +60,7 @@ pub fn run(
 ) -> Result<Summary, TransferError> {
     let result = carry_out(plan, sink, cancel, observer);
     observer.hear(Event::Ended);
-    let is_asked_to_stop = matches!(result, Err(TransferError { error: StoreError::Cancelled, .. }));
-    if is_asked_to_stop && !plan.is_remote() {
+    if let Err(TransferError { error: StoreError::Cancelled, .. }) = result {
         sink.abandon();
     }
     result
