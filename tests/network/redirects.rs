@@ -216,7 +216,9 @@ fn what_another_host_asks_for_it_does_not_get() {
         let bench = Bench::new();
         let _ = bench.run(&format!("pull --creds me:{SECRET} -o back {}/app:v1", front.host())).exits(5);
         bench.image(&[noise(1, 3000)]);
-        let _ = bench.run(&format!("push --retry 1 --creds me:{SECRET} dist {}/b:v1", front.host())).exits(5);
+        // what the one has asked for would be shown for the other
+        let line = format!("push --keep-going --retry 1 --creds me:{SECRET} dist {0}/b:v1 {0}/c:v1", front.host());
+        let _ = bench.run(&line).exits(7);
         was_shown_nothing(&thief);
         assert_eq!(thief.count("*", "/token"), 0, "it was asked for a token");
         // and the registry itself is shown no password in the open
