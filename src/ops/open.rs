@@ -263,8 +263,18 @@ fn nothing_there(word: &str, searched: Option<&Location>, layout: Option<&Path>)
     Error::Absent {
         message: format!("cannot find {}", quoted(word)),
         cause: Some(format!("no such file or directory{}", name.unwrap_or_default())),
-        hint: near.map(|near| format!("did you mean {} ?", escaped(&near))),
+        hint: near.map(|near| format!("did you mean {} ?", escaped(&near))).or_else(|| registry_hint(word)),
     }
+}
+
+/// Returns what to write when a registry is meant: elsewhere than in a push or a pull that is never guessed.
+fn registry_hint(word: &str) -> Option<String> {
+    let host = word.split('/').next().unwrap_or_default();
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+    let is_port = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_host =
+        name == "localhost" || is_port || (word.contains('/') && name.contains('.') && !name.starts_with('.'));
+    is_host.then(|| format!("if a registry is meant, write docker://{}", escaped(word)))
 }
 
 /// Returns what lies beside a mistyped path and is spelled almost alike.

@@ -149,7 +149,7 @@ fn list(
         let (entries, link) = registry.persist(action, &place, || {
             let answer = registry.attempt(&ask)?;
             if answer.code() != 200 {
-                return Err(Attempt::Final(registry.complain(action, &place, &answer.into_complaint())));
+                return Err(Attempt::Final(not_listed(registry, action, &place, answer)));
             }
             let link = next_page(&answer);
             Ok((read_page(answer, field, &place)?, link))
@@ -168,6 +168,17 @@ fn list(
         next = link.filter(|_| seen.len() > before).map(To::Url);
     }
     Ok(found)
+}
+
+fn not_listed(registry: &Registry, action: &str, place: &Location, answer: Answer) -> StoreError {
+    match registry.complain(action, place, &answer.into_complaint()) {
+        StoreError::Remote { action, place, class: Class::Absent, reason, .. } => {
+            let name = registry.name();
+            let hint = format!("check the name; `barge ls docker://{name}` lists what there is where that is allowed");
+            StoreError::Remote { action, place, class: Class::Absent, reason, hint: Some(hint) }
+        }
+        other => other,
+    }
 }
 
 fn read_page(answer: Answer, field: &str, place: &Location) -> Result<Vec<String>, Attempt> {
