@@ -22,6 +22,7 @@ mod harness;
 #[allow(dead_code)] // the other programs' tests use more of it
 #[path = "../interop/images.rs"]
 mod images;
+mod keep;
 mod pulls;
 mod pushes;
 mod reach;
