@@ -6,8 +6,9 @@ use ureq::http::Method;
 use ureq::http::header::{self, HeaderName, HeaderValue};
 
 use super::answer::Answer;
-use super::client::{Ask, Attempt, To};
+use super::client::{Ask, To};
 use super::repository::Repository;
+use super::retry::Attempt;
 use crate::blob::Mismatch;
 use crate::content::Descriptor;
 use crate::digest::Digest;
@@ -233,7 +234,7 @@ impl Repository {
     }
 
     pub(super) fn cut(&self, what: &str, error: &std::io::Error) -> Attempt {
-        Attempt::Passing(super::client::Passing {
+        Attempt::Passing(super::retry::Passing {
             reason: format!("{}: {} broke off: {error}", self.registry.name(), crate::text::escaped(what)),
             hint: None,
             after: None,

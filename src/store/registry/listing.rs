@@ -10,8 +10,9 @@ use super::Registries;
 use super::address::Url;
 use super::answer::Answer;
 use super::auth::Scope;
-use super::client::{Ask, Attempt, Registry, To};
+use super::client::{Ask, Registry, To};
 use super::repository::Repository;
+use super::retry::Attempt;
 use crate::digest::Digest;
 use crate::error::Class;
 use crate::reference::is_tag;
@@ -185,7 +186,7 @@ fn read_page(answer: Answer, field: &str, place: &Location) -> Result<Vec<String
     let what = format!("its list of {field}");
     let malformed = |reason: &str| Attempt::Final(StoreError::malformed(what.clone(), place, reason));
     let body = answer.read_at_most(LARGEST_PAGE).map_err(|error| {
-        Attempt::Passing(super::client::Passing {
+        Attempt::Passing(super::retry::Passing {
             reason: format!("{place}: {what} broke off: {error}"),
             hint: None,
             after: None,

@@ -7,7 +7,7 @@
 //! | `http` | one exchange: bodies exact, everything bounded in time |
 //! | `answer` | what an answer says, and what that means to a script |
 //! | `challenge`, `credentials`, `auth` | what a registry wants to see, what the user has, tokens |
-//! | `client` | one registry: asked until it decides |
+//! | `client`, `reach`, `retry`, `blame` | one registry: where it is, asked until it decides, and what its failures are called |
 //! | `repository`, `documents`, `listing` | manifests, tags, the catalog |
 //! | `pull` | a repository as a source: what breaks off goes on where it was |
 //! | `push` | a registry as a sink: nothing is sent that is there |
@@ -16,6 +16,7 @@
 mod address;
 mod answer;
 mod auth;
+mod blame;
 mod challenge;
 mod client;
 pub mod credentials;
@@ -27,7 +28,9 @@ mod listing;
 pub mod proxy;
 mod pull;
 mod push;
+mod reach;
 mod repository;
+mod retry;
 mod sending;
 pub mod tls;
 mod upload;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use ureq::http::Method;
 use ureq::http::header;
 
-use super::client::{Ask, Attempt, Passing, To};
+use super::client::{Ask, To};
 use super::documents::{accept, header_of};
 use super::repository::Repository;
+use super::retry::{Attempt, Passing};
 use crate::blob::{BlobReader, Mismatch, Resume};
 use crate::content::{Content, Descriptor, Kind};
 use crate::digest::Digest;

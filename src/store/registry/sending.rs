@@ -9,11 +9,11 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::answer::Complaint;
-use super::client::{Attempt, Passing};
 use super::journal::{Entry, WORTH};
 use super::pull::PROGRESS;
 use super::push::RegistrySink;
 use super::repository::Repository;
+use super::retry::{Attempt, Passing};
 use super::upload::{Sent, Session, passing};
 use crate::blob::{BlobError, BlobReader};
 use crate::content::Content;

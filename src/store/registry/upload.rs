@@ -8,10 +8,11 @@ use ureq::http::header::{self, HeaderName, HeaderValue};
 use super::address::Url;
 use super::answer::{Answer, Complaint};
 use super::auth::Scope;
-use super::client::{Ask, Attempt, Passing, To};
+use super::client::{Ask, To};
 use super::documents::header_of;
 use super::http::Body;
 use super::repository::Repository;
+use super::retry::{Attempt, Passing};
 use crate::digest::Digest;
 use crate::store::StoreError;
 
