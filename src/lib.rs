@@ -23,7 +23,7 @@
 //! | backends | [`store::memory`], [`store::layout`], [`store::archive`] |
 //! | the engine: knows the contract, no backend | [`graph`], [`plan`], [`transfer`] |
 //! | operations: plain functions of plain options | [`ops`] |
-//! | the terminal | `src/cli`, in the program only: clap, indicatif, standard output, environment, signals |
+//! | the terminal | `src/cli`, in the program only: clap, standard output, environment, signals |
 //!
 //! # Invariants
 //!

@@ -29,7 +29,7 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// What only the terminal may use.
-const TERMINAL_ONLY: [&str; 6] = ["clap", "indicatif", "comfy_table", "signal_hook", "std::env", "std::process"];
+const TERMINAL_ONLY: [&str; 5] = ["clap", "comfy_table", "signal_hook", "std::env", "std::process"];
 
 /// Exceptions, each with its reason.
 const ALLOWED: [(&str, &str); 4] = [

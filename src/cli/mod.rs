@@ -1,4 +1,4 @@
-//! The terminal: the only place for clap, indicatif, standard output, the environment and signals.
+//! The terminal: the only place for clap, standard output, the environment and signals.
 //!
 //! A command is a file with its `Args` and a thin `run` that calls one operation and turns its result into a
 //! [`report::Report`].

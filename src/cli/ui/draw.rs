@@ -5,6 +5,7 @@ use barge::text::{human_size, human_time};
 use serde_json::{Value, json};
 
 use super::board::{Count, Seen, Snapshot};
+use super::frame::{columns_of, width};
 
 /// Pieces below this size are over before a person sees them.
 const SEEN: u64 = 8 * 1024 * 1024;
@@ -17,7 +18,7 @@ const ECHO: usize = 3;
 const SHORTEST_BAR: usize = 10;
 const LONGEST_BAR: usize = 60;
 /// What a piece must have to be told from others: its digest, and the beginning of what it is.
-const SHORTEST_NAME: usize = 20;
+const SHORTEST_NAME: usize = 30;
 
 /// Returns what stands on a terminal of that size: the whole, and below it the large pieces under way.
 pub(super) fn screen(command: &str, seen: &Snapshot, columns: usize, rows: usize) -> String {
@@ -70,7 +71,8 @@ fn piece_line(piece: &Seen, place: Option<&Location>, columns: usize) -> String 
         what = format!("{what} to {place}");
     }
     let room = |facts: &str| columns.saturating_sub(facts.len() + 1);
-    let Some(facts) = ways.iter().find(|facts| room(facts) >= SHORTEST_NAME) else { return cut(&what, columns) };
+    let fits = |facts: &&String| room(facts) >= SHORTEST_NAME;
+    let Some(facts) = ways.iter().find(fits) else { return cut(&what, columns) };
     let room = room(facts);
     let what = cut(&what, room);
     let padding = room - width(&what);
@@ -120,15 +122,6 @@ fn bar(count: &Count, length: usize) -> String {
     let full = full.map_or(length, |full| usize::try_from(full).unwrap_or(length)).min(length);
     let head = if full < length { ">" } else { "" };
     format!("{}{head}{}", "=".repeat(full), " ".repeat(length - full - head.len()))
-}
-
-/// Returns how many columns a text takes, at most: what is not ASCII may take two.
-fn width(text: &str) -> usize {
-    text.chars().map(columns_of).sum()
-}
-
-fn columns_of(character: char) -> usize {
-    if character.is_ascii() { 1 } else { 2 }
 }
 
 fn cut(text: &str, columns: usize) -> String {
@@ -192,7 +185,7 @@ mod tests {
         );
         assert_eq!(
             lines(43)[..2],
-            ["push [>                 ] 2%, 1m38s left", "  ca978112ca1b layer 10.0 MiB, 3.0 MiB/s"]
+            ["push [>                 ] 2%, 1m38s left", "  ca978112ca1b layer 3 of linux/arm6 25%"]
         );
         assert_eq!(lines(15)[0], "push 2%");
         let mut two = seen.clone();

@@ -5,8 +5,9 @@
 
 mod board;
 mod draw;
+mod frame;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -16,10 +17,10 @@ use barge::content::Content;
 use barge::store::Location;
 use barge::text::escaped;
 use barge::transfer::{Event, Observer, Outcome};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use self::board::{Board, Snapshot};
+use self::frame::{Frame, terminal_size};
 use super::report::safe_json;
 
 /// How often what is under way is looked at.
@@ -28,8 +29,6 @@ const BEAT: Duration = Duration::from_millis(250);
 const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
 /// How often a program that reads JSON hears of progress, at most.
 const JSON_INTERVAL: Duration = Duration::from_millis(500);
-/// How large a terminal is that does not say.
-const USUAL: (usize, usize) = (80, 24);
 
 /// How progress is shown.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +68,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct Screen {
-    bar: Option<ProgressBar>,
+    frame: Frame,
     last: Instant,
 }
 
@@ -93,7 +92,7 @@ impl Ui {
             other => other,
         };
         let now = Instant::now();
-        let (board, screen) = (Mutex::new(Board::new(now)), Mutex::new(Screen { bar: None, last: now }));
+        let (board, screen) = (Mutex::new(Board::new(now)), Mutex::new(Screen { frame: Frame::default(), last: now }));
         let shared = Arc::new(Shared { progress, command, board, screen });
         Self { quiet, verbose, shared, warnings: Mutex::default(), ticker: Mutex::default() }
     }
@@ -124,9 +123,7 @@ impl Ui {
         if self.shared.progress == Progress::Json {
             self.shared.json(&draw::progress_json(&seen)[..1]);
         }
-        if let Some(bar) = lock(&self.shared.screen).bar.take() {
-            bar.finish_and_clear();
-        }
+        lock(&self.shared.screen).frame.clear();
     }
 
     /// Returns the warnings so far, for the report.
@@ -147,14 +144,7 @@ impl Ui {
         if self.shared.progress == Progress::None {
             return;
         }
-        let mut screen = lock(&self.shared.screen);
-        screen.last = now;
-        if self.shared.progress == Progress::Tty {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
-            bar.set_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            screen.bar = Some(bar);
-        }
-        drop(screen);
+        lock(&self.shared.screen).last = now;
         let (stop, stopped) = mpsc::channel();
         let shared = Arc::clone(&self.shared);
         let look = move || {
@@ -197,16 +187,9 @@ pub(crate) fn per_second(bytes: u64, took: Duration) -> Option<u64> {
 }
 
 impl Shared {
-    /// Writes a line above the bars. A closed standard error is no reason to stop.
+    /// Writes a line above the bars.
     fn line(&self, text: &str) {
-        let screen = lock(&self.screen);
-        let write = || {
-            let _ = writeln!(std::io::stderr(), "{text}");
-        };
-        match &screen.bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
-        }
+        lock(&self.screen).frame.line(text);
     }
 
     fn json(&self, lines: &[Value]) {
@@ -221,9 +204,7 @@ impl Shared {
         match self.progress {
             Progress::Tty => {
                 let (columns, rows) = terminal_size();
-                if let Some(bar) = &lock(&self.screen).bar {
-                    bar.set_message(draw::screen(self.command, &seen, columns, rows));
-                }
+                lock(&self.screen).frame.draw(&draw::screen(self.command, &seen, columns, rows));
             }
             Progress::Plain if self.is_time(now, PLAIN_INTERVAL) => self.line(&draw::plain(self.command, &seen)),
             Progress::Json if self.is_time(now, JSON_INTERVAL) => self.json(&draw::progress_json(&seen)),
@@ -238,14 +219,6 @@ impl Shared {
             screen.last = now;
         }
         due
-    }
-}
-
-/// Returns the columns and rows of the terminal.
-fn terminal_size() -> (usize, usize) {
-    match rustix::termios::tcgetwinsize(std::io::stderr()) {
-        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
-        _ => USUAL,
     }
 }
 

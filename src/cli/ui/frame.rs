@@ -1,0 +1,92 @@
+//! The lines at the bottom of a terminal that are drawn over, and taken away in the end.
+//!
+//! The cursor stays behind the last of them. A terminal that became narrower has broken the lines in several: how many is
+//! reckoned from what was drawn and the width that it has now.
+
+use std::io::{IsTerminal as _, Write as _};
+
+/// How large a terminal is that does not say.
+const USUAL: (usize, usize) = (80, 24);
+
+/// What stands there now.
+#[derive(Debug, Default)]
+pub(super) struct Frame {
+    text: String,
+}
+
+impl Frame {
+    /// Draws lines over those that stand there.
+    pub(super) fn draw(&mut self, text: &str) {
+        if !std::io::stderr().is_terminal() {
+            return;
+        }
+        write(&format!("{}{text}", self.cleared(terminal_size().0)));
+        text.clone_into(&mut self.text);
+    }
+
+    /// Writes a line above.
+    pub(super) fn line(&self, line: &str) {
+        write(&format!("{}{line}\n{}", self.cleared(terminal_size().0), self.text));
+    }
+
+    /// Takes away what stands there.
+    pub(super) fn clear(&mut self) {
+        write(&self.cleared(terminal_size().0));
+        self.text.clear();
+    }
+
+    /// Returns what takes away everything that was drawn.
+    fn cleared(&self, columns: usize) -> String {
+        let rows: usize = self.text.lines().map(|line| width(line).div_ceil(columns.max(1)).max(1)).sum();
+        match rows {
+            0 => String::new(),
+            1 => "\r\u{1b}[J".to_owned(),
+            rows => format!("\r\u{1b}[{}A\u{1b}[J", rows - 1),
+        }
+    }
+}
+
+/// Writes at once, so that nothing comes between. A closed standard error is no reason to stop.
+fn write(text: &str) {
+    if !text.is_empty() {
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    }
+}
+
+/// Returns the columns and rows of the terminal.
+pub(super) fn terminal_size() -> (usize, usize) {
+    match rustix::termios::tcgetwinsize(std::io::stderr()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
+        _ => USUAL,
+    }
+}
+
+/// Returns how many columns a text takes, at most: what is not ASCII may take two.
+pub(super) fn width(text: &str) -> usize {
+    text.chars().map(columns_of).sum()
+}
+
+/// Returns how many columns a character takes, at most.
+pub(super) fn columns_of(character: char) -> usize {
+    if character.is_ascii() { 1 } else { 2 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_rows_are_taken_away_as_were_drawn() {
+        let line = "x".repeat(77);
+        for (text, columns, expected) in [
+            (String::new(), 80, ""),
+            (line.clone(), 80, "\r\u{1b}[J"),
+            (format!("{line}\n\n  y"), 80, "\r\u{1b}[2A\u{1b}[J"),
+            // narrower now than it was drawn for
+            (format!("{line}\n{line}"), 39, "\r\u{1b}[3A\u{1b}[J"),
+            (line.clone(), 0, "\r\u{1b}[76A\u{1b}[J"),
+        ] {
+            assert_eq!(Frame { text: text.clone() }.cleared(columns), expected, "{text:?} {columns}");
+        }
+    }
+}
