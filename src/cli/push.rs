@@ -1,19 +1,23 @@
 //! `barge push`
 
+use std::time::{Duration, Instant};
+
+use barge::digest::Digest;
 use barge::error::Class;
 use barge::ops::Error;
 use barge::ops::copy::CopySource;
 use barge::ops::open::open;
-use barge::ops::push::{Destinations, NameMap, PushOptions, PushReport, Pushing, push};
+use barge::ops::push::{Broken, Destinations, NameMap, PushOptions, PushReport, Pushed, Pushing, push};
 use barge::reference::{Destination, ImageName, parse_destination};
-use barge::store::registry::{Taken, Tally};
-use barge::text::human_size;
+use barge::store::registry::{Survey, Taken, Tally};
+use barge::text::{human_size, human_time};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::Session;
 use super::network::NetworkArgs;
-use super::report::{Failure, Report};
+use super::report::{Failure, Report, table};
+use super::ui::per_second;
 use super::write::{CarryArgs, count, line, say_carried};
 
 /// Push images to one or several registries: every byte checked, nothing sent that is there, names last.
@@ -103,21 +107,27 @@ pub(super) fn carry_out(pushing: &Pushing<'_>, options: &PushOptions, session: &
         dry_run(pushing, options, session, &mut report)?;
         return Ok(report);
     }
+    let began = Instant::now();
     let done = pushing.deliver(&session.registries, options, &session.cancel, &*session.ui)?;
     session.ui.finish();
-    session.ui.say(&summary(&done));
+    let as_before = |pushed: &Pushed| pushed.result.as_ref().is_ok_and(|confirmed| confirmed.unchanged);
+    if !pushing.broken.is_empty() || !done.pushed.iter().all(as_before) {
+        say_names(session, &done.pushed, &pushing.broken);
+    }
+    session.ui.say(&summary(&done, began.elapsed()));
     for pushed in &done.pushed {
         let name = pushed.name.to_string();
         match &pushed.result {
             Ok(confirmed) => {
                 report.text.extend(line(&confirmed.digest.to_string(), Some(&name)).into_bytes());
                 report.results.push(json!({"name": name, "digest": pushed.digest.to_string(),
-                    "confirmed": confirmed.digest.to_string(), "unchanged": confirmed.unchanged, "dryRun": false}));
+                    "confirmed": confirmed.digest.to_string(), "unchanged": confirmed.unchanged,
+                    "previous": confirmed.previous.map(|digest| digest.to_string()), "dryRun": false}));
             }
             Err(error) => {
                 session.ui.complain(error);
                 report.results.push(json!({"name": name, "digest": pushed.digest.to_string(), "confirmed": null,
-                    "error": super::report::error_as_json(error)}));
+                    "unchanged": null, "previous": null, "dryRun": false, "error": super::report::error_as_json(error)}));
             }
         }
     }
@@ -132,7 +142,7 @@ fn tell_failures(pushing: &Pushing<'_>, session: &Session<'_>, failed: usize, tr
     for broken in &pushing.broken {
         session.ui.complain(&broken.error);
         report.results.push(json!({"name": broken.called, "digest": broken.digest.to_string(), "confirmed": null,
-            "error": super::report::error_as_json(&broken.error)}));
+            "unchanged": null, "previous": null, "dryRun": session.global.dry_run, "error": super::report::error_as_json(&broken.error)}));
     }
     let (failed, all) = (failed + pushing.broken.len(), tried + pushing.broken.len());
     if failed > 0 {
@@ -150,38 +160,87 @@ fn dry_run(
     session: &Session<'_>,
     report: &mut Report,
 ) -> Result<(), Error> {
+    let foreseen = pushing.survey(&session.registries, options.taken)?;
     let mut total = 0;
-    for (host, survey) in pushing.survey(&session.registries, options.taken)? {
-        let pieces = |(number, bytes): (u64, u64)| format!("{}, {}", count(number, "blob"), human_size(bytes));
-        session.ui.say(&format!(
-            "would send to {host}: {}; mount {}; {} are there; write {}",
-            pieces(survey.upload),
-            pieces(survey.mount),
-            pieces(survey.existing),
-            count(survey.manifests, "manifest")
-        ));
+    for (host, survey) in &foreseen.registries {
+        session.ui.say(&would(host, survey));
         total += survey.upload.1;
-        report.stats.insert("bytes".to_owned(), json!(total));
     }
-    for routed in &pushing.routed {
-        for name in &routed.names {
-            report.text.extend(line(&routed.digest.to_string(), Some(&name.to_string())).into_bytes());
-            report.results.push(json!({"name": name.to_string(), "digest": routed.digest.to_string(),
-                "confirmed": null, "dryRun": true}));
-        }
+    report.stats.insert("bytes".to_owned(), json!(total));
+    say_names(session, &foreseen.names, &pushing.broken);
+    for pushed in &foreseen.names {
+        let Ok(would_be) = &pushed.result else { continue };
+        let name = pushed.name.to_string();
+        report.text.extend(line(&pushed.digest.to_string(), Some(&name)).into_bytes());
+        report.results.push(json!({"name": name, "digest": pushed.digest.to_string(), "confirmed": null,
+            "unchanged": would_be.unchanged, "previous": would_be.previous.map(|digest| digest.to_string()),
+            "dryRun": true}));
     }
     tell_failures(pushing, session, 0, report.results.len(), report);
     Ok(())
 }
 
-fn summary(done: &PushReport) -> String {
+/// Says what a push would send to one registry.
+fn would(host: &str, survey: &Survey) -> String {
+    let blobs = |(number, bytes): (u64, u64)| format!("{}, {}", count(number, "blob"), human_size(bytes));
+    let is = |number: u64, one: &'static str, many: &'static str| if number == 1 { one } else { many };
+    let manifests = count(survey.manifests, "manifest");
+    let mut text = match (survey.upload.0, survey.manifests) {
+        (0, 0) => format!("would send nothing to {host}"),
+        (0, _) => format!("would send {manifests} to {host}"),
+        (_, 0) => format!("would send {} to {host}", blobs(survey.upload)),
+        _ => format!("would send {}, and {manifests} to {host}", blobs(survey.upload)),
+    };
+    if survey.mount.0 > 0 {
+        let comes = is(survey.mount.0, "comes", "come");
+        text.push_str(&format!("; {}, {comes} from another repository there", blobs(survey.mount)));
+    }
+    if survey.existing.0 > 0 {
+        let are = is(survey.existing.0, "is", "are");
+        text.push_str(&format!("; {}, {are} there already", blobs(survey.existing)));
+    }
+    text
+}
+
+/// Says of every name what it means from now on, and whether it did before.
+fn say_names(session: &Session<'_>, names: &[Pushed], broken: &[Broken]) {
+    let short = |digest: &Digest| digest.hex()[..12].to_owned();
+    let row = |pushed: &Pushed| {
+        let state = match &pushed.result {
+            Ok(confirmed) => match &confirmed.previous {
+                _ if confirmed.unchanged => "unchanged".to_owned(),
+                Some(previous) => format!("moved from {}", short(previous)),
+                None => "new".to_owned(),
+            },
+            Err(_) => "failed".to_owned(),
+        };
+        vec![pushed.name.to_string(), short(&pushed.digest), state]
+    };
+    let failed = |broken: &Broken| vec![broken.called.clone(), short(&broken.digest), "failed".to_owned()];
+    let rows: Vec<Vec<String>> = names.iter().map(row).chain(broken.iter().map(failed)).collect();
+    if !rows.is_empty() {
+        session.ui.say(table(&["NAME", "DIGEST", "STATE"], rows).trim_end());
+    }
+}
+
+fn summary(done: &PushReport, took: Duration) -> String {
     let Tally { uploaded, uploaded_bytes, mounted, mounted_bytes, existing, existing_bytes, .. } = done.tally;
     let unchanged =
         done.pushed.iter().filter(|pushed| pushed.result.as_ref().is_ok_and(|confirmed| confirmed.unchanged)).count();
     if uploaded + mounted == 0 && unchanged == done.pushed.len() {
         return format!("nothing to do: everything is there, {}", human_size(existing_bytes));
     }
-    let mut text = format!("sent {}, {}", count(uploaded, "blob"), human_size(uploaded_bytes));
+    let mut text = match uploaded {
+        0 => "sent no blob".to_owned(),
+        _ => format!("sent {}, {}", count(uploaded, "blob"), human_size(uploaded_bytes)),
+    };
+    if let Some(rate) = per_second(uploaded_bytes, took).filter(|_| uploaded_bytes > 0) {
+        let took = match took.as_secs() {
+            0..10 => format!("{:.1}s", took.as_secs_f64()),
+            _ => human_time(took),
+        };
+        text.push_str(&format!(" in {took}, {}/s", human_size(rate)));
+    }
     if done.tally.resumed > 0 {
         text.push_str(&format!(
             "; went on with {}, of which {} had arrived before",
@@ -190,10 +249,11 @@ fn summary(done: &PushReport) -> String {
         ));
     }
     if mounted > 0 {
-        text.push_str(&format!("; mounted {mounted}, {}", human_size(mounted_bytes)));
+        text.push_str(&format!("; {mounted} mounted, {}", human_size(mounted_bytes)));
     }
     if existing > 0 {
-        text.push_str(&format!("; {existing} were there, {}", human_size(existing_bytes)));
+        let were = if existing == 1 { "was" } else { "were" };
+        text.push_str(&format!("; {existing} {were} there, {}", human_size(existing_bytes)));
     }
     text
 }

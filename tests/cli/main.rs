@@ -16,6 +16,9 @@ mod machine;
 mod memory;
 mod merge;
 mod platforms;
+mod progress;
+#[path = "../support/registry/mod.rs"]
+mod registry;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;

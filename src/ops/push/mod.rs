@@ -64,6 +64,15 @@ pub struct Broken {
     pub error: Error,
 }
 
+/// What a push would do.
+#[derive(Debug)]
+pub struct Foreseen {
+    /// Every registry, and what would be sent there.
+    pub registries: Vec<(String, Survey)>,
+    /// Every name, in order, as it would be confirmed.
+    pub names: Vec<Pushed>,
+}
+
 /// What became of one name.
 #[derive(Debug)]
 pub struct Pushed {
@@ -151,17 +160,18 @@ fn repository_of(name: &str) -> Option<(String, String)> {
 }
 
 impl Pushing<'_> {
-    /// Asks all registries what they have. Writes nothing.
+    /// Asks all registries what they have, and what the names mean there. Writes nothing.
     ///
     /// # Errors
     /// When one cannot be reached, does not let us, or has a tag that must not be replaced.
-    pub fn survey(&self, registries: &Registries, taken: Taken) -> Result<Vec<(String, Survey)>, Error> {
+    pub fn survey(&self, registries: &Registries, taken: Taken) -> Result<Foreseen, Error> {
         let all: Vec<&Routed> = self.routed.iter().collect();
-        let mut surveys = Vec::new();
+        let (mut surveys, mut foreseen) = (Vec::new(), Vec::new());
         for (host, mut sink) in self.sinks(&all, registries, taken)? {
             surveys.push((host, sink.survey()?));
+            foreseen.extend(sink.foresee()?);
         }
-        Ok(surveys)
+        Ok(Foreseen { registries: surveys, names: named(&all, &foreseen) })
     }
 
     /// Carries it out.
@@ -249,24 +259,14 @@ impl Pushing<'_> {
             }
             return Err(error);
         }
-        let mut confirmed: HashMap<String, Confirmed> = HashMap::new();
-        let named = sinks.iter_mut().try_for_each(|(_, sink)| sink.commit(self.plan.inventory()).map(drop));
+        let mut confirmed: Vec<Confirmed> = Vec::new();
+        let committed = sinks.iter_mut().try_for_each(|(_, sink)| sink.commit(self.plan.inventory()).map(drop));
         for (_, sink) in &sinks {
             report.tally.add(&sink.tally());
-            for one in sink.confirmed() {
-                let separator = if one.tag.is_some() { ":" } else { "@" };
-                let reference = one.tag.clone().unwrap_or_else(|| one.digest.to_string());
-                confirmed.insert(format!("{}{separator}{reference}", one.repository), one.clone());
-            }
+            confirmed.extend_from_slice(sink.confirmed());
         }
-        named?;
-        for one in routed {
-            for name in &one.names {
-                if let Some(result) = confirmed.get(&name.to_string()) {
-                    report.pushed.push(Pushed { name: name.clone(), digest: one.digest, result: Ok(result.clone()) });
-                }
-            }
-        }
+        committed?;
+        report.pushed.extend(named(routed, &confirmed));
         Ok(())
     }
 
@@ -327,6 +327,24 @@ impl Pushing<'_> {
         let here = reach.nodes.into_iter().filter(|node| planned.contains(&node.content.digest));
         here.map(|node| (node.content, !node.referenced_by.is_empty())).collect()
     }
+}
+
+/// Returns for every name, in order, what its registry says of it.
+fn named(routed: &[&Routed], confirmed: &[Confirmed]) -> Vec<Pushed> {
+    // a digest is the whole name, whatever tag stands before it
+    let said: HashMap<(&str, Option<&str>, Digest), &Confirmed> =
+        confirmed.iter().map(|one| ((one.repository.as_str(), one.tag.as_deref(), one.digest), one)).collect();
+    let mut pushed = Vec::new();
+    for one in routed {
+        for name in &one.names {
+            let repository = format!("{}/{}", name.registry(), name.repository());
+            let tag = name.tag().filter(|_| name.digest().is_none());
+            if let Some(result) = said.get(&(repository.as_str(), tag, one.digest)) {
+                pushed.push(Pushed { name: name.clone(), digest: one.digest, result: Ok((*result).clone()) });
+            }
+        }
+    }
+    pushed
 }
 
 /// Returns the tag of cosign's and of the fallback convention; other referrers have none.

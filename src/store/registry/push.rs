@@ -66,6 +66,8 @@ pub struct Confirmed {
     pub digest: Digest,
     /// Whether it meant this before.
     pub unchanged: bool,
+    /// What the tag meant before, when that was something else.
+    pub previous: Option<Digest>,
 }
 
 /// A manifest that gets a name, at hand.
@@ -389,8 +391,39 @@ impl RegistrySink {
             self.confirm(delivery, &reference, digest)?;
         }
         let unchanged = right && (tag.is_some() || !written());
-        let repository = format!("{}/{}", self.registry.name(), repository.path);
-        Ok(Confirmed { repository, tag: tag.map(str::to_owned), digest: *digest, unchanged })
+        Ok(self.named(delivery, tag, digest, unchanged, before))
+    }
+
+    fn named(
+        &self,
+        delivery: &Delivery,
+        tag: Option<&str>,
+        digest: &Digest,
+        unchanged: bool,
+        before: Option<Digest>,
+    ) -> Confirmed {
+        Confirmed {
+            repository: format!("{}/{}", self.registry.name(), delivery.repository.path),
+            tag: tag.map(str::to_owned),
+            digest: *digest,
+            unchanged,
+            previous: before.filter(|before| before != digest),
+        }
+    }
+
+    /// Asks what every name means now, and returns what would be confirmed if all of them were given. Writes nothing.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached or does not say.
+    pub fn foresee(&self) -> Result<Vec<Confirmed>, StoreError> {
+        let mut foreseen = Vec::new();
+        for delivery in &self.deliveries {
+            for (tag, digest) in &delivery.names {
+                let before = delivery.repository.published(&tag.clone().unwrap_or_else(|| digest.to_string()))?;
+                foreseen.push(self.named(delivery, tag.as_deref(), digest, before == Some(*digest), before));
+            }
+        }
+        Ok(foreseen)
     }
 }
 
