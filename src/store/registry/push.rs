@@ -9,7 +9,7 @@
 //!
 //! That a registry says it has a blob of the right digest and size is believed: it checks digests itself.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -493,14 +493,25 @@ impl Sink for RegistrySink {
     }
 
     fn commit(&mut self, _: &Inventory) -> Result<Committed, StoreError> {
-        let mut confirmed = Vec::new();
-        for (at, delivery) in self.deliveries.iter().enumerate() {
-            for (tag, digest) in &delivery.names {
-                confirmed.push(self.name(at, tag.as_deref(), digest)?);
+        // the names of one repository in their order; repositories have nothing to do with each other
+        let all: Vec<usize> = (0..self.deliveries.len()).collect();
+        let confirmed: Mutex<BTreeMap<(usize, usize), Confirmed>> = Mutex::default();
+        let named = in_lanes(&all, self.lanes.get(), self.registry.cancel(), |at, cancel| {
+            for (number, (tag, digest)) in self.deliveries[*at].names.iter().enumerate() {
+                if cancel.is_cancelled() {
+                    return Err(StoreError::Cancelled);
+                }
+                let name = self.name(*at, tag.as_deref(), digest)?;
+                confirmed.lock().unwrap_or_else(PoisonError::into_inner).insert((*at, number), name);
             }
+            Ok(())
+        });
+        self.confirmed = confirmed.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect();
+        named.map_err(|(_, error)| error)?;
+        if self.registry.cancel().is_cancelled() {
+            return Err(StoreError::Cancelled);
         }
-        let changed = confirmed.iter().any(|name| !name.unchanged);
-        self.confirmed = confirmed;
+        let changed = self.confirmed.iter().any(|name| !name.unchanged);
         Ok(if changed { Committed::Changed } else { Committed::Unchanged })
     }
 
