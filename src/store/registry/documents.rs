@@ -1,11 +1,12 @@
 //! Manifests of a repository: read, asked for, written, removed (distribution-spec v1.1.1, spec.md).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ureq::http::Method;
 use ureq::http::header::{self, HeaderName, HeaderValue};
 
-use super::answer::Answer;
+use super::answer::{Answer, Complaint};
 use super::client::{Ask, To};
 use super::repository::Repository;
 use super::retry::Attempt;
@@ -23,6 +24,10 @@ const DOCUMENTS: [&str; 5] = [OCI_INDEX, DOCKER_INDEX, OCI_MANIFEST, DOCKER_MANI
 /// What Docker's old registries give for images that nobody has pushed since 2016.
 const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1";
 const CONTENT_DIGEST: &str = "docker-content-digest";
+
+/// How long a manifest waits when the registry does not know what was sent or found there a moment ago: as when somebody
+/// else writes the same just now, or its parts tell each other late.
+const SETTLING: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1500)];
 
 /// A document as it was read.
 struct Read {
@@ -194,7 +199,7 @@ impl Repository {
                 format!("its media type {media_type} is no header's value"),
             )
         })?;
-        let answer = self.registry.ask(&Ask {
+        let ask = Ask {
             method: Method::PUT,
             to: To::Path(&path),
             headers: vec![(header::CONTENT_TYPE, content_type)],
@@ -202,21 +207,38 @@ impl Repository {
             scopes: self.pushing(),
             action: &action,
             repository: Some(&self.path),
-        })?;
-        if !matches!(answer.code(), 200..=202) {
-            let too_large = answer.code() == 413;
-            let error = self.registry.complain(&action, &self.location, &answer.into_complaint());
-            return Err(match error {
-                StoreError::Remote { action, place, class, reason, .. } if too_large => {
-                    let hint = Some(
-                        "the manifest is larger than this registry takes (4 MiB is the least that one must)".to_owned(),
-                    );
-                    StoreError::Remote { action, place, class, reason, hint }
-                }
-                other => other,
-            });
+        };
+        let mut left = SETTLING.iter();
+        loop {
+            let answer = self.registry.ask(&ask)?;
+            if matches!(answer.code(), 200..=202) {
+                return Ok(answer.header(CONTENT_DIGEST).and_then(|text| text.parse().ok()));
+            }
+            let complaint = answer.into_complaint();
+            let is_settling = complaint.has_code("MANIFEST_BLOB_UNKNOWN") || complaint.has_code("BLOB_UNKNOWN");
+            let Some(pause) = left.next().filter(|_| is_settling) else {
+                return Err(self.not_written(&action, &complaint));
+            };
+            if !self.registry.cancel().sleep(*pause) {
+                return Err(StoreError::Cancelled);
+            }
         }
-        Ok(answer.header(CONTENT_DIGEST).and_then(|text| text.parse().ok()))
+    }
+
+    fn not_written(&self, action: &str, complaint: &Complaint) -> StoreError {
+        let own = match complaint.status.as_u16() {
+            413 => Some("the manifest is larger than this registry takes (4 MiB is the least that one must)"),
+            _ if complaint.has_code("MANIFEST_BLOB_UNKNOWN") => {
+                Some("this registry wants all that an index lists: leave out --index keep, or push the whole image")
+            }
+            _ => None,
+        };
+        match (self.registry.complain(action, &self.location, complaint), own) {
+            (StoreError::Remote { action, place, class, reason, .. }, Some(hint)) => {
+                StoreError::Remote { action, place, class, reason, hint: Some(hint.to_owned()) }
+            }
+            (other, _) => other,
+        }
     }
 
     /// Removes a manifest or a tag. Returns whether it was there; the answer as it is where the registry refuses.
