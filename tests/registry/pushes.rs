@@ -327,3 +327,15 @@ fn an_image_of_a_registry_goes_on_from_there() {
     bench.same("dist", &app, &registries[1], "x/app:v2");
     assert_eq!(bench.ok(&format!("push {source}")).stderr.lines().count(), 1);
 }
+
+#[test]
+fn an_index_that_lists_what_is_not_there_is_refused_with_a_way_out() {
+    let Some(bench) = Bench::new(&[]) else { return };
+    two_images(&bench, "dist");
+    let registry = Distribution::start(Mode::Plain);
+    let push = format!("push --platform linux/arm64 dist:{APP} {}/app:v1", registry.host());
+    let said = bench.fails(4, &format!("{push} --index keep"));
+    assert!(said.contains("leave out --index keep"), "{said}");
+    assert_eq!(registry.tags("app"), [""; 0]);
+    bench.ok(&push);
+}
