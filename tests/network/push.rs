@@ -174,7 +174,11 @@ fn nothing_is_written_by_a_dry_run() {
     let (bench, registry) = (Bench::new(), FakeRegistry::start());
     let made = bench.index();
     let line = format!("push --dry-run --json dist {0}/app:v1 {0}/b:v1", registry.host());
-    let done = bench.run(&line).exits(0).says(&["would send 5 blobs", "; 5 blobs", "come from another repository there"]).json();
+    let done = bench
+        .run(&line)
+        .exits(0)
+        .says(&["would send 5 blobs", "; 5 blobs", "come from another repository there"])
+        .json();
     assert_eq!(done["stats"]["bytes"], made.bytes(), "{done}");
     assert_eq!((&done["results"][0]["dryRun"], &done["results"][0]["confirmed"]), (&true.into(), &Value::Null));
     assert_eq!(writes(&registry).len(), 0);

@@ -20,8 +20,8 @@ use crate::store::{Location, StoreError};
 
 /// How large one page of a list may be, in bytes.
 const LARGEST_PAGE: u64 = 8 * 1024 * 1024;
-/// How many entries a list may have in all.
-const MOST_ENTRIES: usize = 10_000_000;
+/// How large all entries of a list may be, in bytes: a million tags and more.
+const LARGEST_LIST: usize = 64 * 1024 * 1024;
 /// How many are asked for at once.
 const PAGE: usize = 1000;
 
@@ -136,6 +136,7 @@ fn list(
     let place = registry.place(repository);
     let mut found: Vec<String> = Vec::new();
     let mut seen: HashSet<String> = HashSet::new();
+    let mut bytes = 0;
     let mut next = Some(To::Path(path));
     while let Some(to) = next.take() {
         let ask = Ask {
@@ -159,11 +160,12 @@ fn list(
         let before = seen.len();
         for entry in entries {
             if seen.insert(entry.clone()) {
+                bytes += entry.len();
                 found.push(entry);
             }
         }
-        if found.len() > MOST_ENTRIES {
-            let reason = format!("it has more than {MOST_ENTRIES} entries");
+        if bytes > LARGEST_LIST {
+            let reason = format!("it has more than {}", crate::text::human_size(LARGEST_LIST as u64));
             return Err(StoreError::malformed(format!("its list of {field}"), &place, reason));
         }
         next = link.filter(|_| seen.len() > before).map(To::Url);

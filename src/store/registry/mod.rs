@@ -10,7 +10,7 @@
 //! | `client`, `reach`, `retry`, `blame` | one registry: where it is, asked until it decides, and what its failures are called |
 //! | `repository`, `documents`, `listing` | manifests, tags, the catalog |
 //! | `pull` | a repository as a source: what breaks off goes on where it was |
-//! | `push` | a registry as a sink: nothing is sent that is there |
+//! | `push`, `delivery` | a registry as a sink: nothing is sent that is there |
 //! | `sending`, `upload`, `journal` | one blob on its way, its requests, and the note of where it is |
 
 mod address;
@@ -20,6 +20,7 @@ mod blame;
 mod challenge;
 mod client;
 pub mod credentials;
+mod delivery;
 mod documents;
 mod http;
 mod journal;
@@ -43,10 +44,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use self::client::Registry;
 use self::credentials::Keyring;
+pub use self::delivery::{Confirmed, Delivery, Survey, Taken, Tally};
 pub use self::limit::RateLimit;
 pub use self::listing::{Removal, not_removed};
 use self::proxy::Proxies;
-pub use self::push::{Confirmed, Delivery, RegistrySink, Survey, Taken, Tally};
+pub use self::push::RegistrySink;
 pub use self::repository::Repository;
 use self::tls::TlsOptions;
 use crate::blob::Cancel;

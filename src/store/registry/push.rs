@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::client::Registry;
+use super::delivery::{Confirmed, Delivery, Survey, Taken, Tally};
 use super::journal::Journal;
-use super::repository::Repository;
 use super::sending::Upload;
 use super::upload::Mount;
 use crate::blob::BlobReader;
@@ -30,99 +30,8 @@ use crate::store::{Committed, Inventory, Location, Outcome, PutError, Sink, Stor
 /// How long to wait before each look whether a name means what it should.
 const CONFIRM: [Duration; 3] = [Duration::ZERO, Duration::from_millis(250), Duration::from_secs(1)];
 
-/// What is to go to one repository.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// Where to.
-    pub repository: Repository,
-    /// All content, and whether some document among it refers to it.
-    pub contents: Vec<(Content, bool)>,
-    /// The manifests that get a name: a tag, or none where the digest is the name.
-    pub names: Vec<(Option<String>, Digest)>,
-    /// A repository of the same registry that may have the content.
-    pub sibling: Option<String>,
-    /// What to do about a tag that means something else.
-    pub taken: Taken,
-}
-
-/// What to do about a tag that means something else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Taken {
-    /// It means the new image from now on.
-    #[default]
-    Replace,
-    /// Refuse.
-    Refuse,
-}
-
-/// A name that a registry has confirmed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Confirmed {
-    /// The repository, as it is written after `docker://`.
-    pub repository: String,
-    /// The tag, where there is one.
-    pub tag: Option<String>,
-    /// What the registry says that it is.
-    pub digest: Digest,
-    /// Whether it meant this before.
-    pub unchanged: bool,
-    /// What the tag meant before, when that was something else.
-    pub previous: Option<Digest>,
-}
-
 /// A manifest that gets a name, at hand.
 type Document = (MediaType, Arc<[u8]>);
-
-/// What a run did, in pieces and bytes; one that two repositories have counts for both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Blobs that were sent.
-    pub uploaded: u64,
-    /// Bytes that were sent, those of blobs only.
-    pub uploaded_bytes: u64,
-    /// Blobs that a sibling repository gave.
-    pub mounted: u64,
-    /// Their bytes.
-    pub mounted_bytes: u64,
-    /// Blobs that were there.
-    pub existing: u64,
-    /// Their bytes.
-    pub existing_bytes: u64,
-    /// Uploads that went on where an earlier try had been cut.
-    pub resumed: u64,
-    /// The bytes that were not sent again for that.
-    pub resumed_bytes: u64,
-    /// Manifests that were written.
-    pub manifests: u64,
-}
-
-impl Tally {
-    /// Adds what another run did.
-    pub fn add(&mut self, other: &Self) {
-        self.uploaded += other.uploaded;
-        self.uploaded_bytes += other.uploaded_bytes;
-        self.mounted += other.mounted;
-        self.mounted_bytes += other.mounted_bytes;
-        self.existing += other.existing;
-        self.existing_bytes += other.existing_bytes;
-        self.resumed += other.resumed;
-        self.resumed_bytes += other.resumed_bytes;
-        self.manifests += other.manifests;
-    }
-}
-
-/// What a push would do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Survey {
-    /// Blobs that would be sent, and their bytes.
-    pub upload: (u64, u64),
-    /// Blobs that a sibling could give, and their bytes.
-    pub mount: (u64, u64),
-    /// Blobs that are there, and their bytes.
-    pub existing: (u64, u64),
-    /// Manifests that would be written.
-    pub manifests: u64,
-}
 
 /// A registry that is written.
 pub struct RegistrySink {

@@ -69,8 +69,9 @@ impl Registry {
             // the Go and nginx servers say so in words, others only with this status
             400 if !origin.https => {
                 let reason = answer.into_complaint().reason();
-                let hint = "if the registry speaks TLS, leave out --plain-http".to_owned();
-                return Err(self.remote("reach", &self.place(None), Class::Unreachable, reason, Some(hint)));
+                let asked = self.options().plain_http;
+                let hint = asked.then(|| "if the registry speaks TLS, leave out --plain-http".to_owned());
+                return Err(self.remote("reach", &self.place(None), Class::Unreachable, reason, hint));
             }
             _ => {}
         }
