@@ -92,14 +92,14 @@ fn a_password_comes_from_wherever_somebody_logged_in() {
     let refused = |options: &str, hint: &str| {
         registry.forget_log();
         let said = bench.fails(5, &format!("push {options} dist {host}/refused"));
-        assert!(said.contains(hint) && said.contains("401"), "{said}");
+        assert!(said.contains(hint), "{said}");
         assert!(!said.contains("trying again") && !said.contains("se:cret"), "{said}");
         let log = registry.log();
         assert!(log.requests.iter().all(|request| matches!(request.method.as_str(), "GET" | "HEAD")), "{log:?}");
     };
     let login = format!("log in with `barge login {host}`");
     refused("", &login);
-    refused("--creds somebody:wrong", "--creds");
+    refused("--creds somebody:wrong", "check the user name and the password");
     pushed("--creds somebody:se:cret", "creds");
 
     // login, and logout
@@ -199,7 +199,7 @@ fn who_may_not_push_is_told_before_any_byte_is_sent() {
     assert_eq!((registry.tags("team/app"), registry.tags("other/app")), (vec!["v1".to_owned()], vec![]));
 
     let said = bench.fails(5, &format!("push --creds pusher:wrong dist:example.com/team/app:v1 {host}/team/app:v1"));
-    assert!(said.contains("token server") && said.contains("--creds"), "{said}");
+    assert!(said.contains("check the user name and the password"), "{said}");
 }
 
 #[test]
