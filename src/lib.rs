@@ -1,13 +1,14 @@
 //! An offline toolchain for OCI image layouts and archives.
 //!
-//! barge merges images that were built for one platform each into one multi-arch image, checks every byte on the way, and
-//! never needs a daemon, root, or a network. This page is the map of the code.
+//! barge merges images that were built for one platform each into one multi-arch image, checks every byte on the way, carries
+//! it, and brings it to registries. It needs no daemon and no root, and a network only for registries. This page is the map of
+//! the code.
 //!
 //! # Plan, transfer, commit
 //!
 //! Planners only read, and yield a [`plan::Plan`]: what is to arrive, and where each piece comes from. One engine,
 //! [`transfer`], carries it out: every piece is read once, hashed while it is read, and written once, in as many lanes as
-//! the target likes. Names come last: the only visible step is the rename of `index.json`, or of the archive.
+//! the target likes. Names come last: the only visible step is the rename of `index.json`, or of the archive, or the tag.
 //!
 //! # Layers, from the bottom up
 //!
@@ -20,7 +21,7 @@
 //! | content and documents | [`content`], [`blob`], [`document`] |
 //! | the contract | [`store`]: [`Source`](store::Source), [`Sink`](store::Sink), [`StoreError`](store::StoreError) |
 //! | what backends share | [`store::names`]: how a commit edits `index.json` |
-//! | backends | [`store::memory`], [`store::layout`], [`store::archive`] |
+//! | backends | [`store::memory`], [`store::layout`], [`store::archive`], [`store::registry`]: the only one that opens a connection |
 //! | the engine: knows the contract, no backend | [`graph`], [`plan`], [`transfer`] |
 //! | operations: plain functions of plain options | [`ops`] |
 //! | the terminal | `src/cli`, in the program only: clap, standard output, environment, signals |
@@ -34,7 +35,8 @@
 //!    makes itself is encoded by one function, [`json::encode`].
 //! 3. Everything needed to decide is read before anything is written.
 //! 4. Nothing the user had is lost: a file that cannot be parsed is never replaced, writers lock, re-read, change, rename.
-//! 5. Local work opens no socket.
+//! 5. Local work opens no socket: only [`store::registry`] does, for a name in a registry. Credentials go to the host that they
+//!    are for.
 //! 6. Memory does not grow with the size of a blob, and archives are read in place.
 //! 7. The same input gives the same bytes.
 //! 8. Input is hostile: sizes, counts and depths are bounded, and text from outside is escaped by [`text::escaped`] before

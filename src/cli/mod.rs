@@ -45,9 +45,10 @@ use network::NetworkArgs;
 use report::{Format, Report};
 use ui::{Progress, Ui};
 
-/// Merge, verify and carry multi-arch container images: no daemon, no root, no network.
+/// Merge, verify, carry and publish multi-arch container images: no daemon, no root and, until you push, no network.
 ///
-/// Everything happens in OCI image layouts (directories) and archives (tar files).
+/// Everything happens in OCI image layouts (directories) and archives (tar files). Only a word that means a registry makes it
+/// open a connection.
 #[derive(Parser, Debug)]
 #[command(name = "barge", version, disable_help_subcommand = true, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Cli {
@@ -59,9 +60,10 @@ struct Cli {
 
 const EXIT_CODES: &str = "\
 A reference is a place and an image in it: DIR, FILE.tar, DIR:NAME, FILE.tar@DIGEST, oci:DIR:NAME, oci-archive:FILE:NAME,
-docker-archive:FILE, :NAME (in the current layout), or - (standard input).
+docker-archive:FILE, docker://HOST/REPOSITORY:TAG, :NAME (in the current layout), or - (standard input).
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 absent or ambiguous, 4 content wrong, 8 busy, 9 unsupported, 10 machine, 130 interrupted.";
+Exit codes: 0 done, 1 failed, 2 usage, 3 absent or ambiguous, 4 content wrong, 5 refused, 6 unreachable, 7 partial, 8 busy,
+9 unsupported, 10 machine, 130 interrupted.";
 
 #[derive(Subcommand, Debug)]
 enum Command {
@@ -189,7 +191,7 @@ struct Global {
         help_heading = "Global options"
     )]
     progress: Progress,
-    /// How many pieces to work on at once [default: one for each core]
+    /// How many pieces to work on at once [default: one for each core, six from and to registries]
     #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
     jobs: Option<NonZeroUsize>,
     /// Say what would be done, and write nothing

@@ -203,6 +203,46 @@ fn a_program_is_told_of_every_piece_at_every_place() {
 }
 
 #[test]
+fn every_field_is_documented() {
+    let barge = Barge::new();
+    layout(&barge, "dist");
+    let registry = FakeRegistry::start();
+    let host = registry.host();
+    let documentation = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md")).unwrap();
+    let section = |name: &str| {
+        let text = documentation.split(&format!("## {name}\n")).nth(1).unwrap_or_else(|| panic!("no {name}"));
+        text.split("\n## ").next().unwrap().to_owned()
+    };
+    let documented = |name: &str, object: &Value| {
+        for field in object.as_object().unwrap().keys().filter(|field| *field != "seconds") {
+            assert!(section(name).contains(&format!("`{field}`")), "docs/json.md, {name}, says nothing of {field}");
+        }
+    };
+    for (name, line) in [
+        ("push", format!("push --dry-run dist {host}")),
+        ("push", format!("push dist {host}")),
+        ("push", format!("push --keep-going dist {host} 127.0.0.1:1")),
+        ("copy, save, load", format!("pull -o back {host}/app:v1")),
+        ("tag", format!("tag docker://{host}/app:v1 v2")),
+        ("ls", format!("ls docker://{host}")),
+        ("ls", format!("ls docker://{host}/app")),
+        ("rm", format!("rm docker://{host}/app:v2")),
+    ] {
+        let output = barge.line(&format!("--json {line}"));
+        let code = output.code();
+        let said = output.exits(code).json();
+        assert_eq!(said["ok"], code == 0, "{line}: {said}");
+        let results = said["results"].as_array().unwrap();
+        assert!(!results.is_empty(), "{line}");
+        results.iter().chain([&said["stats"]]).for_each(|object| documented(name, object));
+    }
+    let events = barge.line(&format!("push --progress json dist {host}/again")).exits(0);
+    let events: Vec<Value> = events.stderr().lines().filter_map(|line| line.parse().ok()).collect();
+    assert!(events.len() > 4, "{events:?}");
+    events.iter().for_each(|event| documented("Progress", event));
+}
+
+#[test]
 fn what_became_of_each_name_is_a_table() {
     let barge = Barge::new();
     layout(&barge, "dist");

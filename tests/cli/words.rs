@@ -203,13 +203,33 @@ fn help_and_version_need_nothing() {
         let shown = barge.line(words).exits(0).silent();
         assert_eq!(shown.bytes(), version.as_bytes());
     }
-    for command in ["merge", "verify", "ls", "inspect", "tree"] {
+    for command in ["merge", "verify", "ls", "inspect", "tree", "push", "pull", "login"] {
         barge.line(&format!("{command} --help")).exits(0).prints(&["Examples:", "barge"]);
     }
-    barge.line("--help").exits(0).prints(&["Exit codes"]);
     barge.run::<&str>([]).exits(2);
     for (alias, command) in [("images", "ls"), ("fsck", "verify"), ("validate", "verify")] {
         let said = barge.line(&format!("{alias} nowhere --json")).exits(3).json();
         assert_eq!(said["command"], command, "{alias}");
     }
+}
+
+/// Returns the numbers at the beginning of the rows of the first table after a heading.
+fn first_column(text: &str, heading: &str) -> Vec<String> {
+    let after = text.split_once(heading).unwrap_or_else(|| panic!("no {heading}")).1;
+    let rows = after.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let cells = rows.filter_map(|row| row.split('|').nth(1)).map(str::trim);
+    cells.filter(|cell| cell.parse::<u8>().is_ok()).map(str::to_owned).collect()
+}
+
+#[test]
+fn exit_codes_are_told_alike_by_the_program_and_the_pages() {
+    let barge = Barge::new();
+    let help = barge.line("--help").exits(0).prints(&["docker://", "Exit codes: "]).stdout().to_owned();
+    let list = help.split_once("Exit codes: ").unwrap().1.split('.').next().unwrap().replace('\n', " ");
+    let told: Vec<&str> = list.split(", ").map(|code| code.split_whitespace().next().unwrap()).collect();
+    assert_eq!(told, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "130"]);
+    let page = |name: &str| fs::read_to_string(format!("{}/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    assert_eq!(first_column(&page("README.md"), "## For scripts"), told);
+    let registry = first_column(&page("docs/registry.md"), "## Exit codes");
+    assert!(registry.iter().all(|code| told.contains(&code.as_str())) && registry.len() > 5, "{registry:?}");
 }
