@@ -59,7 +59,7 @@ fn all_content_is_as_listed() {
     assert_eq!(fixtures.len(), 8);
     for fixture in fixtures {
         let cancel = Cancel::default();
-        let registries = barge::store::registry::Registries::forbidden("the fixtures are here", &cancel);
+        let registries = barge::store::registry::Registries::forbidden("the fixtures are here", None, &cancel);
         let context = Context { layout: None, tmpdir: None, cancel: &cancel, observer: &Deaf, registries: &registries };
         let store = open_path(&digests::fixtures().join(fixture), &context).unwrap();
         let mut found = Vec::new();

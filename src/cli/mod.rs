@@ -259,7 +259,10 @@ pub(crate) fn main() -> ExitCode {
     let cancel = listen_to_signals();
     let registries = match cli.command.network() {
         Some(network) => network.registries(&cli.global, &cancel, notice(&ui)),
-        None => Ok(Registries::forbidden("this command works on layouts and archives only", &cancel)),
+        None => {
+            let hint = Some("pull it first: `barge pull -o PLACE HOST/REPOSITORY:TAG`");
+            Ok(Registries::forbidden("this command works on layouts and archives only", hint, &cancel))
+        }
     };
     let result = registries.and_then(|registries| {
         let layout = current_layout(&cli.global, std::env::var_os("BARGE_LAYOUT"));

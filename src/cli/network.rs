@@ -106,7 +106,7 @@ impl NetworkArgs {
         keyring: Keyring,
     ) -> Result<Registries, Error> {
         if global.no_network {
-            return Ok(Registries::forbidden("--no-network forbids it", cancel));
+            return Ok(Registries::forbidden("--no-network forbids it", None, cancel));
         }
         let options = NetworkOptions {
             forbidden: None,

@@ -115,6 +115,10 @@ pub fn parse_host(word: &str) -> Result<String, ReferenceError> {
 /// When it is neither, or could be both.
 pub fn parse_destination(word: &str) -> Result<Destination, ReferenceError> {
     let rest = without_scheme(word)?;
+    if rest.is_empty() {
+        let hint = Some("write HOST[/PREFIX], or HOST/REPOSITORY:TAG for one image".to_owned());
+        return Err(ReferenceError::Word { text: word.to_owned(), reason: "it is empty", hint });
+    }
     let last = rest.rsplit('/').next().unwrap_or_default();
     let refuse = |reason, hint: String| ReferenceError::Word { text: word.to_owned(), reason, hint: Some(hint) };
     if rest.contains('/') && !rest.ends_with('/') && last.contains([':', '@']) || rest.contains('@') {
@@ -179,7 +183,8 @@ mod tests {
             ("https://ghcr.io/x:v1", Err("without http:// or https://")),
             ("ftp://ghcr.io/x:v1", Err("no registry")),
             ("ghcr.io/Org", Err("\"ghcr.io/Org\" as an image name: a repository has no upper-case")),
-            ("", Err("")),
+            ("", Err("empty")),
+            ("docker://", Err("empty")),
         ] {
             let got = parse_destination(word).map(|it| match it {
                 Destination::Prefix(prefix) => format!("prefix {prefix}"),

@@ -62,8 +62,8 @@ pub type Notice = Arc<dyn Fn(&str) + Send + Sync>;
 /// How registries are reached. The library reads no environment: the caller fills this in.
 #[derive(Debug)]
 pub struct NetworkOptions {
-    /// Why nothing may be opened at all, when that is so.
-    pub forbidden: Option<&'static str>,
+    /// Why nothing may be opened at all, when that is so, and what to do instead.
+    pub forbidden: Option<(&'static str, Option<&'static str>)>,
     /// Whether the credentials that were given are for one registry, and which is not said.
     pub one_registry: bool,
     /// Certificates.
@@ -123,10 +123,14 @@ impl Registries {
         Self { options: Arc::new(options), cancel: cancel.clone(), notice, known: Arc::default() }
     }
 
-    /// Returns registries that are never reached, and why.
+    /// Returns registries that are never reached, why, and what to do instead.
     #[must_use]
-    pub fn forbidden(reason: &'static str, cancel: &Cancel) -> Self {
-        Self::new(NetworkOptions { forbidden: Some(reason), ..NetworkOptions::default() }, cancel, Arc::new(|_| ()))
+    pub fn forbidden(reason: &'static str, hint: Option<&'static str>, cancel: &Cancel) -> Self {
+        Self::new(
+            NetworkOptions { forbidden: Some((reason, hint)), ..NetworkOptions::default() },
+            cancel,
+            Arc::new(|_| ()),
+        )
     }
 
     /// Returns the repository of a name. Nothing is asked yet.
@@ -138,13 +142,13 @@ impl Registries {
     }
 
     fn registry(&self, name: &str) -> Result<Arc<Registry>, StoreError> {
-        if let Some(reason) = self.options.forbidden {
+        if let Some((reason, hint)) = self.options.forbidden {
             return Err(StoreError::Remote {
                 action: "reach".to_owned(),
                 place: Location::Registry(name.to_owned()),
                 class: Class::Usage,
                 reason: reason.into(),
-                hint: None,
+                hint: hint.map(str::to_owned),
             });
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -209,6 +209,10 @@ fn private_key(path: &Path, raw: &[u8]) -> Result<PrivateKeyDer<'static>, Fault>
     }
     match PrivateKeyDer::from_pem_slice(raw) {
         Ok(key) => Ok(key),
+        Err(pem::Error::NoItemsFound) if contains(raw, b"-----BEGIN CERTIFICATE-----") => {
+            let hint = Some("the key is in a file of its own: give that with --client-key FILE".to_owned());
+            Err(Fault::unusable(path, "it holds a certificate, and no private key", hint))
+        }
         Err(pem::Error::NoItemsFound) => Err(nothing(path, raw, "private key", "PRIVATE KEY", "pkey")),
         Err(error) => Err(damaged(path, &error)),
     }

@@ -115,7 +115,7 @@ fn a_key_that_cannot_be_used_is_refused_and_not_shown() {
         ("modern.key", "its private key is encrypted; hint: write it without a password: openssl pkey -in "),
         ("old.key", "its private key is encrypted; hint: write it without a password: openssl pkey -in "),
         ("der.key", "it is DER, and PEM is expected; hint: convert it: openssl pkey -inform DER"),
-        ("client.crt", "it holds no private key in PEM; hint: expected is a text with lines such as -----BEGIN PRIV"),
+        ("client.crt", "it holds a certificate, and no private key; hint: the key is in a file of its own"),
         ("ca.key", "the key is not that of the first certificate in "),
         ("large.key", "of a kind that is not supported; hint: use RSA"),
         ("damaged.key", "its PEM is damaged"),
@@ -135,7 +135,7 @@ fn a_key_that_cannot_be_used_is_refused_and_not_shown() {
     for (options, expected) in [
         (
             TlsOptions { client_cert: Some(authority.path("client.crt")), ..TlsOptions::default() },
-            "holds no private key",
+            "no private key",
         ),
         (TlsOptions { client_key: Some(authority.path("client.key")), ..TlsOptions::default() }, "--client-cert"),
         (pair(authority.path("client.key"), authority.path("client.key")), "it holds no certificate in PEM"),
