@@ -63,18 +63,17 @@ impl Repository {
         Ok(descriptor)
     }
 
+    /// Asks about a document of any type.
+    fn about_document<'a>(&'a self, method: Method, path: &'a str, action: &'a str) -> Ask<'a> {
+        let headers = vec![(header::ACCEPT, accept(&DOCUMENTS.join(", ")))];
+        let (to, scopes, repository) = (To::Path(path), self.reading(), Some(self.path.as_str()));
+        Ask { method, to, headers, body: None, scopes, action, repository }
+    }
+
     fn fetch_document(&self, reference: &str) -> Result<Read, StoreError> {
         let action = "read the manifest of";
         let path = self.manifest_path(reference);
-        let ask = Ask {
-            method: Method::GET,
-            to: To::Path(&path),
-            headers: vec![(header::ACCEPT, accept(&DOCUMENTS.join(", ")))],
-            body: None,
-            scopes: self.reading(),
-            action,
-            repository: Some(&self.path),
-        };
+        let ask = self.about_document(Method::GET, &path, action);
         let (content_type, said, bytes) = self.registry.persist(action, &self.location, || {
             let answer = self.registry.attempt(&ask)?;
             if answer.code() != 200 {
@@ -150,15 +149,7 @@ impl Repository {
     pub fn published(&self, reference: &str) -> Result<Option<Digest>, StoreError> {
         let action = "look for a manifest in";
         let path = self.manifest_path(reference);
-        let answer = self.registry.ask(&Ask {
-            method: Method::HEAD,
-            to: To::Path(&path),
-            headers: vec![(header::ACCEPT, accept(&DOCUMENTS.join(", ")))],
-            body: None,
-            scopes: self.reading(),
-            action,
-            repository: Some(&self.path),
-        })?;
+        let answer = self.registry.ask(&self.about_document(Method::HEAD, &path, action))?;
         match answer.code() {
             200 => {
                 if let Some(digest) = answer.header(CONTENT_DIGEST).and_then(|text| text.parse().ok()) {

@@ -133,10 +133,7 @@ fn a_key_that_cannot_be_used_is_refused_and_not_shown() {
     authority.openssl("req -x509 -config ca.cnf -key client.key -subj /CN=x -out first.crt");
     // a certificate without a key, and a key without a certificate
     for (options, expected) in [
-        (
-            TlsOptions { client_cert: Some(authority.path("client.crt")), ..TlsOptions::default() },
-            "no private key",
-        ),
+        (TlsOptions { client_cert: Some(authority.path("client.crt")), ..TlsOptions::default() }, "no private key"),
         (TlsOptions { client_key: Some(authority.path("client.key")), ..TlsOptions::default() }, "--client-cert"),
         (pair(authority.path("client.key"), authority.path("client.key")), "it holds no certificate in PEM"),
         (pair(authority.path("first.crt"), authority.path("client.key")), "damaged, or not of X.509 version 3"),
