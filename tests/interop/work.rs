@@ -76,7 +76,7 @@ impl Work {
     }
 
     /// Makes a command of a line of words, with a time limit and nobody's settings.
-    fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut words = line.split_whitespace();
         let program = words.next().unwrap();
         let mut command = Command::new("timeout");

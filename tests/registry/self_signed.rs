@@ -40,6 +40,19 @@ fn barge_and_skopeo_take_the_same_certificates() {
     work.fails(&format!("barge push --retry 0 {source} {}", to("unnamed")));
     work.fails(&format!("skopeo copy oci:{source} docker://{}", to("unnamed")));
 
+    // the system's own authorities, for which the variable stands here
+    let trusting = |authority: &Authority, line: String| {
+        let mut command = work.command(&line);
+        command.env("SSL_CERT_FILE", authority.certificate());
+        command.output().unwrap().status.success()
+    };
+    for (authority, trusted) in [(&own, true), (&other, false)] {
+        let line = format!("barge push --retry 0 {source} {}", to(&format!("barge-system-{trusted}")));
+        assert_eq!(trusting(authority, line), trusted);
+        let line = format!("skopeo copy oci:{source} docker://{}", to(&format!("skopeo-system-{trusted}")));
+        assert_eq!(trusting(authority, line), trusted);
+    }
+
     // the directory that both read
     let directory = work.path("home/.config/containers/certs.d").join(registry.host());
     fs::create_dir_all(&directory).unwrap();

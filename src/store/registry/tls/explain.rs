@@ -71,7 +71,7 @@ fn certificate(error: &CertificateError) -> (String, String) {
     const CLOCK: &str = "check the clock of this machine; if it is right, the registry needs a new certificate";
     const RENEW: &str = "the registry needs another certificate; --tls-verify=false accepts any, and with it anybody";
     let (reason, hint) = match error {
-        CertificateError::UnknownIssuer if system().is_empty() => (
+        CertificateError::UnknownIssuer if system().roots.is_empty() => (
             "the certificate is signed by an authority this machine does not know: it knows none".to_owned(),
             "install the system's certificates (package ca-certificates), or name the authority with --ca-file FILE",
         ),

@@ -121,8 +121,10 @@ fn config(
     provider: CryptoProvider,
 ) -> Result<Arc<ClientConfig>, Fault> {
     let provider = Arc::new(provider);
-    let mut roots = system().clone();
+    let system = system();
+    let mut roots = system.roots.clone();
     roots.add_parsable_certificates(named.iter().cloned());
+    let named: Vec<_> = system.certificates.iter().cloned().chain(named).collect();
     let roots = Arc::new(roots);
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -145,13 +147,21 @@ fn config(
     Ok(Arc::new(config))
 }
 
+/// The authorities of the system.
+struct System {
+    roots: RootCertStore,
+    /// The same as they stand in its files: whoever puts a registry's own certificate there names it, too.
+    certificates: Vec<CertificateDer<'static>>,
+}
+
 /// The authorities of the system, read once. What is broken in it is left out, as every other program does: one bad file
 /// must not keep a machine from all registries. (`SSL_CERT_FILE` and `SSL_CERT_DIR` are heeded by the crate that reads.)
-fn system() -> &'static RootCertStore {
-    static SYSTEM: OnceLock<RootCertStore> = OnceLock::new();
+fn system() -> &'static System {
+    static SYSTEM: OnceLock<System> = OnceLock::new();
     SYSTEM.get_or_init(|| {
+        let certificates = rustls_native_certs::load_native_certs().certs;
         let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        roots
+        roots.add_parsable_certificates(certificates.iter().cloned());
+        System { roots, certificates }
     })
 }
