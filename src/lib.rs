@@ -51,6 +51,7 @@ pub mod graph;
 pub mod json;
 pub mod media;
 pub mod ops;
+pub mod pack;
 pub mod plan;
 pub mod platform;
 pub mod reference;

@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 9] = [
     &["digest", "media", "platform", "reference", "error", "json", "tar"],
     // content and documents
     &["content"],
-    &["blob", "document"],
+    &["blob", "document", "pack"],
     // the contract
     &["store"],
     // backends: know the above, never each other

@@ -1,0 +1,175 @@
+//! gzip on several threads (RFC 1951, RFC 1952).
+
+use std::io::{self, Write};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crc32fast::Hasher;
+use flate2::{Compress, Compression as Level, FlushCompress, Status};
+
+use super::PackOptions;
+
+/// The size of a block, in bytes. Smaller ones pack worse, larger ones take more memory for no gain (pigz has the same).
+const BLOCK: usize = 128 * 1024;
+/// How far deflate looks back, in bytes.
+const WINDOW: usize = 32 * 1024;
+/// No name, no time, no flags; an operating system that is not said (RFC 1952, section 2.3).
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+
+/// A block on its way to a thread.
+struct Job {
+    block: Vec<u8>,
+    /// The end of the block before.
+    dictionary: Vec<u8>,
+    last: bool,
+    done: SyncSender<Deflated>,
+}
+
+/// A block that was deflated.
+struct Deflated {
+    bytes: io::Result<Vec<u8>>,
+    check: Hasher,
+    last: bool,
+}
+
+pub(super) fn pack<T>(
+    options: &PackOptions,
+    to: &mut (dyn Write + Send),
+    from: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+) -> io::Result<T> {
+    let jobs = options.jobs.get();
+    let level = Level::new(options.level.min(9));
+    // two blocks for each thread keep it busy, and no more are in memory
+    let (work, jobs_to_do) = sync_channel::<Job>(jobs);
+    let (order, in_order) = sync_channel::<Receiver<Deflated>>(jobs * 2);
+    let jobs_to_do = Mutex::new(jobs_to_do);
+    thread::scope(|scope| {
+        let mut started = 0;
+        for _ in 0..jobs {
+            started += usize::from(thread::Builder::new().spawn_scoped(scope, || deflate(&jobs_to_do, level)).is_ok());
+        }
+        if started == 0 {
+            return Err(io::Error::other("no thread can be started"));
+        }
+        let writer = thread::Builder::new().spawn_scoped(scope, move || write(to, &in_order))?;
+        let mut blocks = Blocks { block: Vec::with_capacity(BLOCK), dictionary: Vec::new(), work, order };
+        let result = from(&mut blocks).and_then(|result| blocks.finish().map(|()| result));
+        // the threads end when nobody can send them anything any more
+        drop(blocks);
+        match writer.join() {
+            Ok(Ok(())) => result,
+            // a stream that was not ended because `from` failed
+            Ok(Err(WriteError::Unfinished)) => result.and_then(|_| Err(io::ErrorKind::UnexpectedEof.into())),
+            Ok(Err(WriteError::Io(error))) => Err(error),
+            Err(_) => Err(io::Error::other("a thread ended by a fault of the program")),
+        }
+    })
+}
+
+/// Cuts what is written into blocks.
+struct Blocks {
+    block: Vec<u8>,
+    dictionary: Vec<u8>,
+    work: SyncSender<Job>,
+    order: SyncSender<Receiver<Deflated>>,
+}
+
+impl Blocks {
+    fn send(&mut self, last: bool) -> io::Result<()> {
+        let block = std::mem::replace(&mut self.block, Vec::with_capacity(if last { 0 } else { BLOCK }));
+        let tail = block[block.len().saturating_sub(WINDOW)..].to_vec();
+        let dictionary = std::mem::replace(&mut self.dictionary, tail);
+        let (done, result) = sync_channel(1);
+        // whoever takes them is gone only after a failure, which is told elsewhere
+        self.order.send(result).map_err(|_| io::ErrorKind::BrokenPipe)?;
+        self.work.send(Job { block, dictionary, last, done }).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.send(true)
+    }
+}
+
+impl Write for Blocks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // a full block waits until it is known not to be the last
+        if self.block.len() == BLOCK && !bytes.is_empty() {
+            self.send(false)?;
+        }
+        let count = bytes.len().min(BLOCK - self.block.len());
+        self.block.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(()) // a flush in the middle would change the bytes
+    }
+}
+
+/// Deflates block after block.
+fn deflate(jobs: &Mutex<Receiver<Job>>, level: Level) {
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Job { block, dictionary, last, done }) = job else { return };
+        let mut check = Hasher::new();
+        check.update(&block);
+        let bytes = deflate_block(level, &block, &dictionary, last);
+        // a writer that has failed waits for nothing
+        let _ = done.send(Deflated { bytes, check, last });
+    }
+}
+
+fn deflate_block(level: Level, block: &[u8], dictionary: &[u8], last: bool) -> io::Result<Vec<u8>> {
+    // a new one each time: one that is reset has been seen to find other matches, depending on what it did before
+    let mut compress = Compress::new(level, false);
+    if !dictionary.is_empty() {
+        compress.set_dictionary(dictionary)?;
+    }
+    let flush = if last { FlushCompress::Finish } else { FlushCompress::Sync };
+    let mut out = Vec::with_capacity(block.len() / 2 + 1024);
+    loop {
+        let taken = usize::try_from(compress.total_in()).unwrap_or(usize::MAX);
+        let before = out.len();
+        let status = compress.compress_vec(&block[taken.min(block.len())..], &mut out, flush)?;
+        let all_in = compress.total_in() == block.len() as u64;
+        match status {
+            Status::StreamEnd => return Ok(out),
+            // room was left over: the flush is complete
+            Status::Ok | Status::BufError if !last && all_in && out.len() < out.capacity() => return Ok(out),
+            Status::BufError if out.len() == before && out.len() < out.capacity() => {
+                return Err(io::Error::other("deflate makes no progress"));
+            }
+            _ => out.reserve(block.len() / 2 + 1024),
+        }
+    }
+}
+
+enum WriteError {
+    Io(io::Error),
+    Unfinished,
+}
+
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Writes the blocks in order, between a header and the check of the whole.
+fn write(to: &mut (dyn Write + Send), in_order: &Receiver<Receiver<Deflated>>) -> Result<(), WriteError> {
+    to.write_all(&HEADER)?;
+    let mut check = Hasher::new();
+    while let Ok(block) = in_order.recv() {
+        let Ok(Deflated { bytes, check: of_block, last }) = block.recv() else { return Err(WriteError::Unfinished) };
+        to.write_all(&bytes?)?;
+        check.combine(&of_block);
+        if last {
+            to.write_all(&check.clone().finalize().to_le_bytes())?;
+            // the size modulo 2^32 (RFC 1952, section 2.3.1)
+            to.write_all(&(check.total_len() as u32).to_le_bytes())?;
+            return Ok(to.flush()?);
+        }
+    }
+    Err(WriteError::Unfinished)
+}
