@@ -2,12 +2,14 @@
 //!
 //! A [`BlobReader`] never reads more than one byte past the size that was promised, hashes the very bytes that it hands
 //! out, and hands out the last of them only when the whole is right. Only a reader that came to that end yields a
-//! [`Proof`], and only a proof gives content its name in a store.
+//! [`Proof`], and only a proof gives content its name in a store. What barge makes itself is read by nobody before: it
+//! passes through a [`Making`], which hashes it on its way and yields a proof as well.
 //!
 //! Where the bytes can begin in the middle ([`Resume`]), the first of them may come from a file in which an earlier reader
 //! left them. They are hashed again like all others: the proof is about the beginning and the rest together.
 
 mod cancel;
+mod making;
 mod reader;
 mod resume;
 #[cfg(test)]
@@ -16,6 +18,7 @@ mod tests;
 use std::io;
 
 pub use self::cancel::Cancel;
+pub use self::making::Making;
 pub use self::reader::{BlobReader, Proof};
 pub use self::resume::Resume;
 use crate::digest::Digest;

@@ -11,13 +11,19 @@ use super::{BlobError, CHUNK, Cancel, Mismatch};
 use crate::content::Content;
 use crate::digest::Hasher;
 
-/// The proof that some content was read to its end and is what its digest says. Nothing but a [`BlobReader`] makes one.
+/// The proof that some content was read to its end and is what its digest says. Nothing but a [`BlobReader`] makes one, and
+/// a [`Making`](super::Making) of content that there was no digest of before.
 #[derive(Debug)]
 pub struct Proof {
     content: Content,
 }
 
 impl Proof {
+    /// Proves content that was hashed while it was made.
+    pub(super) const fn of_made(content: Content) -> Self {
+        Self { content }
+    }
+
     /// Returns what was proved.
     #[must_use]
     pub const fn content(&self) -> &Content {

@@ -7,6 +7,7 @@
 //! | `clone.rs` | copies a file by sharing its blocks, where the file system can |
 //! | `files.rs` | reads `oci-layout` and `index.json` |
 //! | `lock.rs` | keeps writers apart from each other and from `gc` |
+//! | `make.rs` | brings content into `blobs/` that has no digest before it is made |
 //! | `partial.rs` | keeps the beginning of a blob that was being fetched when something broke, for the next run |
 //! | `put.rs` | brings content into `blobs/`, at once or in several runs |
 //! | `room.rs` | looks at the free space before anything is written |
@@ -22,6 +23,7 @@ mod beneath;
 mod clone;
 mod files;
 mod lock;
+mod make;
 mod partial;
 mod put;
 mod room;

@@ -5,6 +5,7 @@
 //! | `create_or_open` | what is there is read and checked | nothing |
 //! | `begin` | the directory is made and locked (shared), leftovers are cleared | an empty layout at most |
 //! | `put` | temporary file (a clone of the source where that is possible, then read back; or a partial blob, continued), flush, rename to the digest | a blob that nothing refers to |
+//! | `make` | temporary file, written and hashed, flush, rename to the digest it turned out to have | a blob that nothing refers to |
 //! | `commit` | directories flushed; lock `index.json`, read it again, edit, temporary file, flush, rename, flush | the names |
 //!
 //! What stays of a large blob that comes from where the rest of it can be asked for, when it does not arrive:
@@ -38,9 +39,9 @@ use super::files::{self, INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
 use super::lock::{self, IndexLock};
 use super::standing::{Standing, examine, refuse_linked_index};
 use super::temporary::{self, BLOB, TOP, Temporary};
-use super::{Layout, partial, put, room};
-use crate::blob::{BlobReader, Cancel};
-use crate::content::{Content, Descriptor};
+use super::{Layout, make, partial, put, room};
+use crate::blob::{BlobReader, Cancel, Making};
+use crate::content::{Content, Descriptor, Kind};
 use crate::digest::{Algorithm, Digest};
 use crate::document::LARGEST_INDEX_JSON;
 use crate::json::JsonError;
@@ -152,6 +153,31 @@ impl LayoutSink {
     #[must_use]
     pub const fn layout(&self) -> Option<&Layout> {
         self.layout.as_ref()
+    }
+
+    /// Makes content: `write` writes it, and it has its name when `write` returns and all is on the disk. Returns what it
+    /// turned out to be, beside what `write` returns. Nothing is left when either fails. The sink was begun before; a commit
+    /// may rely on what was made. May be called from several threads.
+    ///
+    /// # Errors
+    /// What `write` failed with, or when the content cannot be kept.
+    pub fn make<T, E: From<StoreError>>(
+        &self,
+        kind: Kind,
+        write: impl FnOnce(&mut Making<'_>) -> Result<T, E>,
+    ) -> Result<(Content, T), E> {
+        let held = self.blobs.iter().find(|held| held.algorithm == Algorithm::Sha256);
+        let held = held.ok_or_else(|| self.not_begun())?;
+        let (content, result) = make::make(&held.directory, kind, self.options.durability, write)?;
+        self.note_put(content.digest);
+        Ok((content, result))
+    }
+
+    /// Remembers what a layout that this run began would lose again.
+    fn note_put(&self, digest: Digest) {
+        if self.made.oci_layout {
+            self.put.lock().unwrap_or_else(PoisonError::into_inner).push(digest);
+        }
     }
 
     /// Ends without a commit because the user asked to stop. When this run began the layout, and nobody else uses it, all
@@ -374,9 +400,7 @@ impl Sink for LayoutSink {
                 self.fetched.store(true, Ordering::Relaxed);
             }
         }
-        if self.made.oci_layout {
-            self.put.lock().unwrap_or_else(PoisonError::into_inner).push(digest);
-        }
+        self.note_put(digest);
         Ok(Outcome::Written)
     }
 
