@@ -22,6 +22,7 @@
 //! | the contract | [`store`]: [`Source`](store::Source), [`Sink`](store::Sink), [`StoreError`](store::StoreError) |
 //! | what backends share | [`store::names`]: how a commit edits `index.json` |
 //! | backends | [`store::memory`], [`store::layout`], [`store::archive`], [`store::registry`]: the only one that opens a connection |
+//! | what layers are made of, beside the backends | [`layer`] |
 //! | the engine: knows the contract, no backend | [`graph`], [`plan`], [`transfer`] |
 //! | operations: plain functions of plain options | [`ops`] |
 //! | the terminal | `src/cli`, in the program only: clap, standard output, environment, signals |
@@ -30,7 +31,7 @@
 //!
 //! 1. Content leaves a store only through a [`BlobReader`](blob::BlobReader), which checks size and digest and hands out the
 //!    last bytes only when the whole is right. A blob gets its name only from the [`Proof`](blob::Proof) that such a reader
-//!    yields.
+//!    yields; or, if barge made it, the [`Making`](blob::Making) that hashed it on its way.
 //! 2. Bytes are copied, never re-serialised: a [`Document`](document::Document) is raw and parsed side by side. What barge
 //!    makes itself is encoded by one function, [`json::encode`].
 //! 3. Everything needed to decide is read before anything is written.
@@ -49,6 +50,7 @@ pub mod document;
 pub mod error;
 pub mod graph;
 pub mod json;
+pub mod layer;
 pub mod media;
 pub mod ops;
 pub mod pack;

@@ -19,9 +19,9 @@ const LAYERS: [&[&str]; 9] = [
     &["blob", "document", "pack"],
     // the contract
     &["store"],
-    // backends: know the above, never each other
+    // backends, and layers from files: know the above, never each other
     &["store::names", "store::flock", "store::lanes"],
-    &["store::memory", "store::layout", "store::archive", "store::registry"],
+    &["store::memory", "store::layout", "store::archive", "store::registry", "layer"],
     // the engine, which knows the contract and no backend
     &["graph", "plan", "transfer"],
     // operations

@@ -118,6 +118,20 @@ impl<R: BufRead> Stream<R> {
         Ok(())
     }
 
+    /// Passes over the rest of the current entry's content without reading it: whether it is all there is not seen.
+    ///
+    /// # Errors
+    /// When that place cannot be reached.
+    pub(crate) fn skip_content(&mut self) -> Result<(), TarError>
+    where
+        R: io::Seek,
+    {
+        let rest = std::mem::take(&mut self.content);
+        self.at = self.at.saturating_add(rest);
+        let offset = i64::try_from(rest).map_err(|_| self.cut_off())?;
+        self.from.seek_relative(offset).map_err(TarError::Read)
+    }
+
     /// Goes to the next header.
     fn pass_content(&mut self) -> Result<(), TarError> {
         self.copy_content(&mut io::sink())?;
