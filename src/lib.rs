@@ -18,7 +18,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | words: no I/O | [`text`], [`digest`], [`media`], [`platform`], [`mod@reference`], [`error`], [`json`], and `tar`, the format |
-//! | content and documents | [`content`], [`blob`], [`document`] |
+//! | content and documents | [`content`], [`blob`], [`document`], [`recipe`] |
 //! | the contract | [`store`]: [`Source`](store::Source), [`Sink`](store::Sink), [`StoreError`](store::StoreError) |
 //! | what backends share | [`store::names`]: how a commit edits `index.json` |
 //! | backends | [`store::memory`], [`store::layout`], [`store::archive`], [`store::registry`]: the only one that opens a connection |
@@ -56,6 +56,7 @@ pub mod ops;
 pub mod pack;
 pub mod plan;
 pub mod platform;
+pub mod recipe;
 pub mod reference;
 pub mod store;
 mod tar;

@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 9] = [
     &["digest", "media", "platform", "reference", "error", "json", "tar"],
     // content and documents
     &["content"],
-    &["blob", "document", "pack"],
+    &["blob", "document", "pack", "recipe"],
     // the contract
     &["store"],
     // backends, and layers from files: know the above, never each other
