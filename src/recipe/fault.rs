@@ -84,6 +84,12 @@ impl Fault {
         self
     }
 
+    /// Says where, whatever was said: for what comes from elsewhere and takes effect at a line.
+    pub(super) fn again(mut self, line: usize) -> Self {
+        self.line = Some(line);
+        self
+    }
+
     pub(super) fn in_file(self, name: &str) -> RecipeError {
         let Self { line, message, hint, class } = self;
         RecipeError { file: text::escaped(name), line, message, hint, class }

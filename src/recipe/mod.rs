@@ -1,6 +1,6 @@
 //! Recipes: what a Containerfile, a Dockerfile or a Kubefile says, and what that means for an image.
 //!
-//! A [`Recipe`] is what the file says, [`evaluate`] makes of it what is to be done for one platform, and [`mod@config`]
+//! A [`Recipe`] is what the file says, [`evaluate()`] makes of it what is to be done for one platform, and [`mod@config`]
 //! carries out what needs no files. Nothing here reads a file, and nothing is ever run: RUN is understood and refused.
 //!
 //! The words are those of docker's reference ("Dockerfile reference", with BuildKit's Dockerfile frontend 1.20 where the
@@ -9,15 +9,27 @@
 //! instructions, so that the complaint names a wrong line, and keeps neither a shell command's joined lines nor the
 //! extent of an instruction.
 
+pub mod config;
 mod duration;
+mod evaluate;
+mod expand;
 mod fault;
+pub mod ignore;
 mod instruction;
 mod lines;
 mod parse;
+mod path;
+pub mod pattern;
+pub mod plan;
+mod ports;
+mod steps;
+mod variables;
 mod words;
 
+pub use evaluate::{bases, evaluate};
 pub use fault::{RecipeError, Warning};
 pub use instruction::{Action, Command, Healthcheck, Inline, Instruction, Sources};
+pub use variables::Variables;
 
 use fault::Fault;
 use parse::Said;

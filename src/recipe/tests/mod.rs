@@ -1,3 +1,5 @@
+mod evaluated;
+
 use super::*;
 use crate::error::Class;
 
