@@ -12,6 +12,7 @@ mod daemons;
 mod foreign;
 mod images;
 mod podman;
+mod recipe;
 mod shared_layouts;
 mod skopeo;
 #[path = "../support/mod.rs"]
