@@ -1,6 +1,7 @@
 //! What a recipe means for the config of an image: the same as for buildah.
 
 use barge::platform::Platform;
+use barge::recipe::ignore::Ignore;
 use barge::recipe::plan::{Bases, Request, Work as Step};
 use barge::recipe::{Dialect, Recipe, config, evaluate};
 use serde_json::{Map, Value};
@@ -112,4 +113,61 @@ fn a_recipe_means_the_same_to_buildah() {
         }
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+/// Files of a context, and what stands in ignore files for it.
+const FILES: [&str; 12] = [
+    "a.go",
+    "b.md",
+    "README.md",
+    "temp",
+    "tempa",
+    "x/a.go",
+    "x/temp/deep",
+    "x/y/a.o",
+    "x/y/b.md",
+    "docs/a",
+    "docs/keep/b",
+    "é",
+];
+const IGNORES: [&str; 16] = [
+    "*.md\n!README.md",
+    "**/*.md\n!README.md\n!x/y",
+    "*/temp*",
+    "temp?",
+    "docs\n!docs/keep",
+    "docs/*\n!docs/keep",
+    "*\n!x/y/*.o",
+    "**/a*",
+    "x/**",
+    "x/**/a.*",
+    "**\n!docs",
+    "/x/y/\n# a.go\n ./b.md ",
+    "[a-b].*\n!b*",
+    "[^a-z]*",
+    "?",
+    "x/y/../temp\n!x/temp/deep\nx/t*",
+];
+
+#[test]
+fn an_ignore_file_leaves_out_what_buildah_leaves_out() {
+    let Some(work) = work(&["buildah", "root"]) else { return };
+    for file in FILES {
+        std::fs::create_dir_all(work.path(&format!("context/{file}")).parent().unwrap()).unwrap();
+        work.write(&format!("context/{file}"), file);
+    }
+    work.write("Containerfile", "FROM scratch\nCOPY . /\n");
+    for patterns in IGNORES {
+        work.write("context/.containerignore", patterns);
+        let id = work.run(
+            "buildah bud --isolation chroot --layers=false -q -f Containerfile --ignorefile context/.containerignore context",
+        );
+        let container = work.run(&format!("buildah from {id}"));
+        let root = std::path::PathBuf::from(work.run(&format!("buildah mount {container}")));
+        let ignore = Ignore::parse(".containerignore", patterns.as_bytes()).unwrap();
+        for file in FILES {
+            assert_eq!(!ignore.excludes(file), root.join(file).is_file(), "{patterns:?} {file}");
+        }
+        work.run(&format!("buildah rm {container}"));
+    }
 }
