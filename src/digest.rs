@@ -48,6 +48,14 @@ impl Algorithm {
             Self::Sha512 => Hasher::Sha512(sha2::Sha512::new()),
         }
     }
+
+    /// Returns the digest of bytes that are at hand.
+    #[must_use]
+    pub fn digest_of(self, bytes: &[u8]) -> Digest {
+        let mut hasher = self.hasher();
+        hasher.update(bytes);
+        hasher.finish()
+    }
 }
 
 /// Content under way to its digest.
@@ -97,9 +105,13 @@ impl Digest {
     /// Returns the SHA-256 of bytes that are at hand.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        let mut hasher = Algorithm::Sha256.hasher();
-        hasher.update(bytes);
-        hasher.finish()
+        Algorithm::Sha256.digest_of(bytes)
+    }
+
+    /// Returns whether these are the bytes that it names.
+    #[must_use]
+    pub fn is_of(&self, bytes: &[u8]) -> bool {
+        self.algorithm.digest_of(bytes) == *self
     }
 
     /// Returns the algorithm.

@@ -29,12 +29,12 @@ pub struct Unpublished {
 /// # Errors
 /// When it is neither, or in another repository.
 pub fn sibling_tag(image: &ImageName, word: &str) -> Result<ImageName, Error> {
-    let repository = format!("{}/{}", image.registry(), image.repository());
+    let repository = image.full_repository();
     if is_tag(word) {
         return Ok(ImageName::parse(&format!("{repository}:{word}"))?);
     }
     let name = ImageName::parse(word.strip_prefix("docker://").unwrap_or(word))?;
-    if name.registry() != image.registry() || name.repository() != image.repository() {
+    if name.full_repository() != repository {
         return Err(Error::Usage {
             message: format!("cannot tag docker://{image} as {name}: that is another repository"),
             hint: Some(format!("copy it there: `barge copy docker://{image} docker://{name}`")),
@@ -100,11 +100,7 @@ pub fn find_published(registries: &Registries, name: &ImageName) -> Result<(Repo
         None => Err(Error::Absent {
             message: format!("cannot find docker://{name}"),
             cause: None,
-            hint: Some(format!(
-                "`barge ls docker://{}/{}` lists the tags there are",
-                name.registry(),
-                name.repository()
-            )),
+            hint: Some(format!("`barge ls docker://{}` lists the tags there are", name.full_repository())),
         }),
     }
 }
@@ -145,9 +141,8 @@ fn refuse_shared(repository: &Repository, name: &ImageName, tag: &str, digest: &
             message: format!("cannot remove docker://{name}: this registry removes no tag alone"),
             cause: Some(cause),
             hint: Some(format!(
-                "to remove it under all its names: `barge rm docker://{}/{}@{digest}`",
-                name.registry(),
-                name.repository()
+                "to remove it under all its names: `barge rm docker://{}@{digest}`",
+                name.full_repository()
             )),
         })
     };
@@ -155,7 +150,7 @@ fn refuse_shared(repository: &Repository, name: &ImageName, tag: &str, digest: &
         return refuse(format!("there are {} tags, too many to see whether another one needs {digest}", tags.len()));
     }
     for other in tags.iter().filter(|other| *other != tag) {
-        let image = ImageName::parse(&format!("{}/{}:{other}", name.registry(), name.repository()))?;
+        let image = ImageName::parse(&format!("{}:{other}", name.full_repository()))?;
         let root = match repository.clone().with_image(&image) {
             Ok(held) => held.roots()?.into_iter().next().map(|root| (held, root)),
             Err(StoreError::Remote { class: crate::error::Class::Absent, .. }) => None,

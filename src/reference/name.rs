@@ -98,6 +98,12 @@ impl ImageName {
         &self.repository
     }
 
+    /// Returns registry and repository, as they stand before a tag: `docker.io/library/app`.
+    #[must_use]
+    pub fn full_repository(&self) -> String {
+        format!("{}/{}", self.registry, self.repository)
+    }
+
     /// Returns the tag, if there is one.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {

@@ -33,7 +33,7 @@ fn a_directory_goes_below_its_destination_and_a_file_becomes_it() {
     tree.add(&at("/opt/app/"), &Source::Path(&context, Path::new("app"))).unwrap();
     tree.add(&at("etc/one.conf"), &Source::Path(&context, Path::new("./one"))).unwrap();
     tree.add(&at("etc/heredoc"), &Source::Bytes(b"text\n")).unwrap();
-    tree.add_directory(&at("/work/dir")).unwrap();
+    tree.add_directory(&at("/srv/dir")).unwrap();
     let tar = tar_of(&tree);
     let expected = [
         "etc/",
@@ -43,8 +43,8 @@ fn a_directory_goes_below_its_destination_and_a_file_becomes_it() {
         "opt/app/",
         "opt/app/lib/",
         "opt/app/lib/a",
-        "work/",
-        "work/dir/",
+        "srv/",
+        "srv/dir/",
     ];
     assert_eq!(names(&tar), expected);
     assert_eq!(fact(&tar, "opt/"), "5 755 0:0 0 0 ", "what is made on the way");

@@ -87,22 +87,23 @@ impl Registry {
             AuthError::Exchange(error) => self.attempt_of(action, place, error),
             AuthError::Answer(complaint) if complaint.is_passing() => Attempt::Passing((*complaint).into()),
             AuthError::Answer(complaint) => {
-                let known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
-                let hint = Some(self.unaccepted_hint(known.values().flatten().next()));
-                let reason = format!("its token server says no: {}", complaint.reason());
-                Attempt::Final(self.remote(action, place, Class::Refused, reason, hint))
+                self.unaccepted(action, place, format!("its token server says no: {}", complaint.reason()))
             }
             AuthError::Unusable(reason) => {
                 let hint = Some(format!("this is for those to mend who run {}", self.name));
                 Attempt::Final(self.remote(action, place, Class::Refused, reason, hint))
             }
             AuthError::Refused => {
-                let reason = "it has refused this user and password, which are not shown again";
-                let known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
-                let hint = Some(self.unaccepted_hint(known.values().flatten().next()));
-                Attempt::Final(self.remote(action, place, Class::Refused, reason, hint))
+                self.unaccepted(action, place, "it has refused this user and password, which are not shown again")
             }
         }
+    }
+
+    /// Returns the failure that what the user has is not right.
+    fn unaccepted(&self, action: &str, place: &Location, reason: impl Into<Reason>) -> Attempt {
+        let known = self.credentials.lock().unwrap_or_else(PoisonError::into_inner);
+        let hint = Some(self.unaccepted_hint(known.values().flatten().next()));
+        Attempt::Final(self.remote(action, place, Class::Refused, reason, hint))
     }
 
     pub(super) fn attempt_of(&self, action: &str, place: &Location, error: ExchangeError) -> Attempt {
@@ -110,7 +111,7 @@ impl Registry {
             ExchangeError::Body => Attempt::Body,
             ExchangeError::Machine(error) => Attempt::Final(error),
             ExchangeError::Network { reason, hint, .. } => {
-                Attempt::Passing(Passing { reason, hint, after: None, status: None })
+                Attempt::Passing(Passing { hint, ..Passing::because(reason) })
             }
             ExchangeError::Lasting { reason, hint } => {
                 Attempt::Final(self.remote(action, place, Class::Unreachable, reason, hint))

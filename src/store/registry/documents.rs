@@ -9,10 +9,10 @@ use ureq::http::header::{self, HeaderName, HeaderValue};
 use super::answer::{Answer, Complaint};
 use super::client::{Ask, To};
 use super::repository::Repository;
-use super::retry::Attempt;
+use super::retry::{Attempt, Passing};
 use crate::blob::Mismatch;
 use crate::content::Descriptor;
-use crate::digest::Digest;
+use crate::digest::{Algorithm, Digest};
 use crate::document::LARGEST_DOCUMENT;
 use crate::error::Class;
 use crate::media::{DOCKER_INDEX, DOCKER_MANIFEST, MediaType, OCI_ARTIFACT, OCI_INDEX, OCI_MANIFEST};
@@ -48,13 +48,9 @@ impl Repository {
             (None, tag) => tag.unwrap_or("latest").to_owned(),
         };
         let Read { media_type, bytes, said } = self.fetch_document(&reference)?;
-        let algorithm = name
-            .digest()
-            .map_or_else(|| said.map_or(Digest::of(&[]).algorithm(), |it| it.algorithm()), Digest::algorithm);
-        let mut hasher = algorithm.hasher();
-        hasher.update(&bytes);
-        let got = hasher.finish();
-        if let Some(expected) = name.digest().copied().or(said).filter(|expected| *expected != got) {
+        let expected = name.digest().copied().or(said);
+        let got = expected.map_or(Algorithm::Sha256, |expected| expected.algorithm()).digest_of(&bytes);
+        if let Some(expected) = expected.filter(|expected| *expected != got) {
             let mismatch = Mismatch::Digest { got, expected };
             return Err(StoreError::Wrong { digest: expected, place: self.location.clone(), mismatch });
         }
@@ -170,8 +166,8 @@ impl Repository {
         }
     }
 
-    /// Writes a manifest under a tag or its digest, its bytes as they are. Returns the answer's headers that matter: the
-    /// digest that the registry says it has stored, and whether it knows of its subject (`OCI-Subject`).
+    /// Writes a manifest under a tag or its digest, its bytes as they are. Returns the digest that the registry says it has
+    /// stored, where it says one.
     ///
     /// # Errors
     /// When the registry cannot be reached or does not take it.
@@ -232,7 +228,7 @@ impl Repository {
         }
     }
 
-    /// Removes a manifest or a tag. Returns whether it was there; the answer as it is where the registry refuses.
+    /// Asks to remove a manifest or a tag, and returns the answer: what it means is for the caller, who knows which it is.
     pub(super) fn delete(&self, reference: &str) -> Result<Answer, StoreError> {
         let path = self.manifest_path(reference);
         self.registry.ask(&Ask {
@@ -247,12 +243,8 @@ impl Repository {
     }
 
     pub(super) fn cut(&self, what: &str, error: &std::io::Error) -> Attempt {
-        Attempt::Passing(super::retry::Passing {
-            reason: format!("{}: {} broke off: {error}", self.registry.name(), crate::text::escaped(what)),
-            hint: None,
-            after: None,
-            status: None,
-        })
+        let (host, what) = (self.registry.name(), crate::text::escaped(what));
+        Attempt::Passing(Passing::because(format!("{host}: {what} broke off: {error}")))
     }
 }
 

@@ -12,7 +12,7 @@ use super::answer::Answer;
 use super::auth::Scope;
 use super::client::{Ask, Registry, To};
 use super::repository::Repository;
-use super::retry::Attempt;
+use super::retry::{Attempt, Passing};
 use crate::digest::Digest;
 use crate::error::Class;
 use crate::reference::is_tag;
@@ -187,14 +187,9 @@ fn not_listed(registry: &Registry, action: &str, place: &Location, answer: Answe
 fn read_page(answer: Answer, field: &str, place: &Location) -> Result<Vec<String>, Attempt> {
     let what = format!("its list of {field}");
     let malformed = |reason: &str| Attempt::Final(StoreError::malformed(what.clone(), place, reason));
-    let body = answer.read_at_most(LARGEST_PAGE).map_err(|error| {
-        Attempt::Passing(super::retry::Passing {
-            reason: format!("{place}: {what} broke off: {error}"),
-            hint: None,
-            after: None,
-            status: None,
-        })
-    })?;
+    let body = answer
+        .read_at_most(LARGEST_PAGE)
+        .map_err(|error| Attempt::Passing(Passing::because(format!("{place}: {what} broke off: {error}"))))?;
     let body = body.ok_or_else(|| malformed("a page of it is larger than 8 MiB"))?;
     let value: Value = serde_json::from_slice(&body).map_err(|error| malformed(&error.to_string()))?;
     match value.get(field) {
@@ -227,16 +222,4 @@ fn next_page(answer: &Answer) -> Option<Url> {
         }
     }
     None
-}
-
-/// Returns the failure of a removal that a registry does not offer.
-#[must_use]
-pub fn not_removed(place: &Location, what: &str, hint: &str) -> StoreError {
-    StoreError::Remote {
-        action: "remove".to_owned(),
-        place: place.clone(),
-        class: Class::Unsupported,
-        reason: what.into(),
-        hint: Some(hint.to_owned()),
-    }
 }

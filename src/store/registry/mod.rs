@@ -46,7 +46,7 @@ use self::client::Registry;
 use self::credentials::Keyring;
 pub use self::delivery::{Confirmed, Delivery, Survey, Taken, Tally};
 pub use self::limit::RateLimit;
-pub use self::listing::{Removal, not_removed};
+pub use self::listing::Removal;
 use self::proxy::Proxies;
 pub use self::push::RegistrySink;
 pub use self::repository::Repository;

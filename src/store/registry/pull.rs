@@ -65,19 +65,13 @@ impl Read for Small<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.read.is_none() {
             let bytes = self.repository.fetch(&self.content).map_err(io::Error::other)?;
-            if bytes.len() as u64 == self.content.size && is(&self.content.digest, &bytes) {
+            if bytes.len() as u64 == self.content.size && self.content.digest.is_of(&bytes) {
                 self.repository.keep(self.content.digest, Arc::clone(&bytes));
             }
             self.read = Some(io::Cursor::new(bytes));
         }
         self.read.as_mut().map_or(Ok(0), |read| read.read(buffer))
     }
-}
-
-fn is(digest: &Digest, bytes: &[u8]) -> bool {
-    let mut hasher = digest.algorithm().hasher();
-    hasher.update(bytes);
-    hasher.finish() == *digest
 }
 
 impl Repository {
@@ -300,7 +294,7 @@ impl Read for Remote<'_> {
                     let host = self.repository.registry.name();
                     let at = crate::text::human_size(self.offset);
                     let reason = format!("{host}: {} was cut after {at}: {error}", self.content.digest.short());
-                    self.recover(Attempt::Passing(Passing { reason, hint: None, after: None, status: None }))?;
+                    self.recover(Attempt::Passing(Passing::because(reason)))?;
                 }
             }
         }

@@ -62,7 +62,7 @@ impl Repository {
         self.roots = vec![match name.tag() {
             // by its tag it is found by every loader; a digest is no name
             Some(tag) => {
-                let full = format!("{}/{}:{tag}", name.registry(), name.repository());
+                let full = format!("{}:{tag}", name.full_repository());
                 root.with_annotation(CONTAINERD_NAME, &full).with_annotation(REF_NAME, tag)
             }
             None => root,

@@ -22,6 +22,13 @@ pub(super) struct Passing {
     pub(super) status: Option<u16>,
 }
 
+impl Passing {
+    /// A failure of which nothing but the reason is known.
+    pub(super) fn because(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), hint: None, after: None, status: None }
+    }
+}
+
 impl From<Complaint> for Passing {
     fn from(complaint: Complaint) -> Self {
         let hint = (complaint.status.as_u16() == 429)

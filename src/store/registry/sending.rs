@@ -14,7 +14,7 @@ use super::pull::PROGRESS;
 use super::push::RegistrySink;
 use super::repository::Repository;
 use super::retry::{Attempt, Passing};
-use super::upload::{Sent, Session, passing};
+use super::upload::{Sent, Session};
 use crate::blob::{BlobError, BlobReader};
 use crate::content::Content;
 use crate::digest::Digest;
@@ -337,7 +337,7 @@ impl RegistrySink {
             Sent::Whole(_) => Ok(()),
             Sent::Taken(session) => {
                 upload.session = Some(session);
-                Err(Setback::Passing(passing("the upload is not at its end, although all of it was sent")))
+                Err(Setback::Passing(Passing::because("the upload is not at its end, although all of it was sent")))
             }
             Sent::Unauthorized if !upload.unauthorized => {
                 upload.unauthorized = true; // the next try has another token
@@ -369,11 +369,17 @@ impl RegistrySink {
             }
             Sent::Vanished => {
                 (upload.session, upload.uncertain) = (None, false);
-                Err(Setback::Passing(passing(format!("{}: the upload is not known any more", self.registry.name()))))
+                Err(Setback::Passing(Passing::because(format!(
+                    "{}: the upload is not known any more",
+                    self.registry.name()
+                ))))
             }
             Sent::OutOfPlace(session) => {
                 upload.session = session.or(upload.session.take());
-                Err(Setback::Passing(passing(format!("{}: the upload is at another place", self.registry.name()))))
+                Err(Setback::Passing(Passing::because(format!(
+                    "{}: the upload is at another place",
+                    self.registry.name()
+                ))))
             }
             Sent::Refused(complaint) => {
                 upload.uncertain = false;

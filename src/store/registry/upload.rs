@@ -12,7 +12,7 @@ use super::client::{Ask, To};
 use super::documents::header_of;
 use super::http::Body;
 use super::repository::Repository;
-use super::retry::{Attempt, Passing};
+use super::retry::Attempt;
 use crate::digest::Digest;
 use crate::store::StoreError;
 
@@ -203,11 +203,6 @@ impl Repository {
         let reason = "the address it gave for the upload is too long or malformed";
         self.registry.remote(action, &self.location, crate::error::Class::Failed, reason, None)
     }
-}
-
-/// Returns a passing failure that is none of the network.
-pub(super) fn passing(reason: impl Into<String>) -> Passing {
-    Passing { reason: reason.into(), hint: None, after: None, status: None }
 }
 
 /// Returns how many bytes a registry says that it has; `None` when it does not say, or says of nothing what is said of one.
