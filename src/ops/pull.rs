@@ -8,9 +8,9 @@ use super::carry::{CarryOptions, carry};
 use crate::blob::Cancel;
 use crate::plan::Plan;
 use crate::reference::ImageName;
-use crate::store::Source as _;
 use crate::store::lanes::in_lanes;
 use crate::store::registry::{Registries, Repository};
+use crate::store::{Source as _, StoreError};
 
 /// How many images are looked up at once.
 const LANES: usize = 8;
@@ -35,7 +35,7 @@ pub fn resolve(
         // what is wrong with them is for the plan to say, which reads them again and finds them here
         let _ = carry(&mut Plan::new(), &repository, &repository.roots()?, options);
         found.lock().unwrap_or_else(PoisonError::into_inner).insert(*at, repository);
-        Ok(())
+        Ok::<_, StoreError>(())
     });
     looked_up.map_err(|(_, error)| error)?;
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);

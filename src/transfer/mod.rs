@@ -12,7 +12,7 @@ use crate::blob::{BlobError, Cancel};
 use crate::content::{Content, total};
 use crate::plan::Plan;
 pub use crate::store::Outcome;
-use crate::store::lanes::in_lanes;
+use crate::store::lanes::{Stopped, in_lanes};
 use crate::store::{Committed, PutError, Sink, Source as _, StoreError};
 
 /// What a run did.
@@ -39,6 +39,12 @@ pub struct TransferError {
     pub about: Option<String>,
     /// What happened.
     pub error: StoreError,
+}
+
+impl Stopped for TransferError {
+    fn is_stopped(&self) -> bool {
+        self.error.is_stopped()
+    }
 }
 
 impl From<StoreError> for TransferError {

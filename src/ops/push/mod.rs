@@ -7,8 +7,7 @@ mod route;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::{Mutex, PoisonError};
 
 pub use self::route::{Destinations, NameMap, Routed, route};
 use super::Error;
@@ -23,8 +22,9 @@ use crate::error::Class;
 use crate::graph;
 use crate::plan::Plan;
 use crate::reference::{ImageName, tag_of};
+use crate::store::lanes::in_lanes;
 use crate::store::registry::{Confirmed, Delivery, Registries, RegistrySink, Survey, Taken, Tally};
-use crate::store::{Location, Sink as _};
+use crate::store::{Location, Sink as _, StoreError};
 use crate::transfer::{self, Observer};
 
 /// What a push does.
@@ -219,41 +219,19 @@ impl Pushing<'_> {
         report: &mut PushReport,
     ) -> Result<(), Error> {
         let mut sinks = self.sinks(routed, registries, taken)?;
-        let all = cancel.child();
-        let failed: Mutex<Option<Error>> = Mutex::new(None);
-        let bring = |sink: &mut RegistrySink| {
-            if let Err(error) = transfer::bring(&self.plan, sink, &all, observer) {
-                let error = Error::from(error);
-                let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
-                // registries that stop because another one failed have nothing to tell
-                if failed.as_ref().is_none_or(|old| old.class() == Class::Interrupted) {
-                    *failed = Some(error);
-                }
-                all.cancel();
-            }
-        };
-        thread::scope(|scope| {
-            let mut sinks: Vec<&mut RegistrySink> = sinks.iter_mut().map(|(_, sink)| sink).collect();
-            let last = sinks.pop();
-            let mut here = Vec::new();
-            for sink in sinks {
-                // where the machine gives no more threads, one registry comes after the other
-                let slot = Mutex::new(Some(sink));
-                let slot = Arc::new(slot);
-                let theirs = Arc::clone(&slot);
-                let started = thread::Builder::new().spawn_scoped(scope, move || {
-                    if let Some(sink) = theirs.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                        bring(sink);
-                    }
-                });
-                if started.is_err() {
-                    here.extend(slot.lock().unwrap_or_else(PoisonError::into_inner).take());
-                }
-            }
-            here.into_iter().chain(last).for_each(bring);
+        let slots: Vec<Mutex<&mut RegistrySink>> = sinks.iter_mut().map(|(_, sink)| Mutex::new(sink)).collect();
+        let brought = in_lanes(&slots, slots.len(), cancel, |slot, cancel| {
+            let mut sink = slot.lock().unwrap_or_else(PoisonError::into_inner);
+            transfer::bring(&self.plan, &mut **sink, cancel, observer).map(drop)
         });
+        let failed = match brought {
+            Err((_, error)) => Some(Error::from(error)),
+            // lanes that are asked to stop between two registries have not failed
+            Ok(()) => cancel.is_cancelled().then(|| StoreError::Cancelled.into()),
+        };
+        drop(slots);
         observer.hear(transfer::Event::Ended);
-        if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(error) = failed {
             for (_, sink) in &sinks {
                 report.tally.add(&sink.tally());
             }
@@ -337,7 +315,7 @@ fn named(routed: &[&Routed], confirmed: &[Confirmed]) -> Vec<Pushed> {
     let mut pushed = Vec::new();
     for one in routed {
         for name in &one.names {
-            let repository = format!("{}/{}", name.registry(), name.repository());
+            let repository = name.full_repository();
             let tag = name.tag().filter(|_| name.digest().is_none());
             if let Some(result) = said.get(&(repository.as_str(), tag, one.digest)) {
                 pushed.push(Pushed { name: name.clone(), digest: one.digest, result: Ok((*result).clone()) });
