@@ -46,8 +46,12 @@ impl<'a> Plan<'a> {
     /// Adds a document that barge made. What it refers to is added before it.
     pub fn add_made(&mut self, document: &Document, about: &str) {
         let kind = Kind::Manifest(document.media_type().clone());
-        let content = Content::of(document.raw(), kind);
-        self.insert(content, about.to_owned(), Origin::Made(document.raw().to_vec()));
+        self.add_bytes(document.raw().to_vec(), kind, about.to_owned());
+    }
+
+    /// Adds small content that barge made, such as a config.
+    pub fn add_bytes(&mut self, bytes: Vec<u8>, kind: Kind, about: String) {
+        self.insert(Content::of(&bytes, kind), about, Origin::Made(bytes));
     }
 
     fn insert(&mut self, content: Content, about: String, origin: Origin<'a>) {

@@ -49,6 +49,33 @@ pub enum Event<'a> {
         /// What became of it.
         outcome: Outcome,
     },
+    /// Content begins to be made. It has no digest before it is.
+    Making {
+        /// What it is to be, for people: no other is made under the same words at the same time.
+        about: &'a str,
+        /// Where.
+        place: &'a Location,
+        /// How many bytes will be read for it.
+        bytes: u64,
+    },
+    /// Bytes have been read for content that is made.
+    MakingAdvanced {
+        /// What it is to be.
+        about: &'a str,
+        /// Where.
+        place: &'a Location,
+        /// How many since the last time.
+        bytes: u64,
+    },
+    /// Content was made, or could not be.
+    Made {
+        /// What it is.
+        about: &'a str,
+        /// Where.
+        place: &'a Location,
+        /// What came out; `None` when it failed.
+        content: Option<&'a Content>,
+    },
     /// All the work is done or has failed.
     Ended,
     /// Something that a person should know, and that stops nothing.
@@ -124,6 +151,48 @@ impl Drop for Piece<'_> {
     fn drop(&mut self) {
         let Self { observer, content, about, place, outcome, .. } = *self;
         observer.hear(Event::Finished { content, about, place, outcome });
+    }
+}
+
+/// Content that is being made: tells of the bytes that are read for it, and of what came out. One that is dropped has
+/// failed.
+pub struct Making<'a> {
+    observer: &'a dyn Observer,
+    about: &'a str,
+    place: &'a Location,
+}
+
+impl<'a> Making<'a> {
+    /// Tells that content begins to be made from so many bytes, which are work that has just begun.
+    #[must_use]
+    pub fn start(observer: &'a dyn Observer, about: &'a str, place: &'a Location, bytes: u64) -> Self {
+        observer.hear(Event::Begun { pieces: 1, bytes });
+        observer.hear(Event::Making { about, place, bytes });
+        Self { observer, about, place }
+    }
+
+    /// Tells of bytes that were read.
+    pub fn count(&self, bytes: u64) {
+        self.observer.hear(Event::MakingAdvanced { about: self.about, place: self.place, bytes });
+    }
+
+    /// Tells what came out.
+    pub fn finish(self, content: &Content) {
+        let Self { observer, about, place } = self;
+        std::mem::forget(self);
+        observer.hear(Event::Made { about, place, content: Some(content) });
+    }
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        self.observer.hear(Event::Made { about: self.about, place: self.place, content: None });
+    }
+}
+
+impl fmt::Debug for Making<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Making").field("about", &self.about).finish_non_exhaustive()
     }
 }
 

@@ -7,7 +7,7 @@ mod events;
 
 use std::sync::{Mutex, PoisonError};
 
-pub use self::events::{Deaf, Event, Observer, Piece};
+pub use self::events::{Deaf, Event, Making, Observer, Piece};
 use crate::blob::{BlobError, Cancel};
 use crate::content::{Content, total};
 use crate::plan::Plan;
@@ -99,11 +99,13 @@ pub fn bring(
     let bytes = total(stages.iter().flatten().map(|content| content.size));
     observer.hear(Event::Begun { pieces, bytes });
     let about = |content: &Content| plan.inventory().about.get(&content.digest).map_or("", String::as_str);
+    let mut summary = Summary::default();
     for (content, outcome) in sink.settled() {
         let (content, place) = (&content, sink.location());
         observer.hear(Event::Finished { content, about: about(content), place, outcome });
+        summary.count(content, outcome);
     }
-    let summary = Mutex::new(Summary::default());
+    let summary = Mutex::new(summary);
     for stage in &stages {
         let lanes = sink.lanes();
         let task = Stage { plan, sink, observer };

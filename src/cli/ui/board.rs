@@ -23,7 +23,8 @@ pub(super) struct Board {
 
 #[derive(Debug)]
 struct Piece {
-    digest: Digest,
+    /// None when it is being made.
+    digest: Option<Digest>,
     place: Location,
     about: String,
     total: u64,
@@ -42,7 +43,8 @@ pub(super) struct Snapshot {
 /// A piece under way.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Seen {
-    pub(super) digest: Digest,
+    /// None when it is being made.
+    pub(super) digest: Option<Digest>,
     pub(super) about: String,
     pub(super) place: Location,
     pub(super) count: Count,
@@ -76,11 +78,20 @@ impl Board {
     }
 
     pub(super) fn start(&mut self, content: &Content, about: &str, place: &Location, now: Instant) {
+        self.push(Some(content.digest), about, place, content.size, now);
+    }
+
+    /// Content begins to be made from so many bytes.
+    pub(super) fn make(&mut self, about: &str, place: &Location, bytes: u64, now: Instant) {
+        self.push(None, about, place, bytes, now);
+    }
+
+    fn push(&mut self, digest: Option<Digest>, about: &str, place: &Location, total: u64, now: Instant) {
         self.pieces.push(Piece {
-            digest: content.digest,
+            digest,
             // its platform came from outside
             about: escaped(about),
-            total: content.size,
+            total,
             done: 0,
             place: place.clone(),
             began: now,
@@ -89,9 +100,19 @@ impl Board {
     }
 
     pub(super) fn advance(&mut self, content: &Content, place: &Location, bytes: u64) {
+        let at = self.find(content, place);
+        self.count(at, bytes);
+    }
+
+    /// Bytes were read for content that is made.
+    pub(super) fn advance_making(&mut self, about: &str, place: &Location, bytes: u64) {
+        let at = self.find_making(about, place);
+        self.count(at, bytes);
+    }
+
+    fn count(&mut self, at: Option<usize>, bytes: u64) {
         self.done = self.done.saturating_add(bytes);
-        if let Some(at) = self.find(content, place) {
-            let piece = &mut self.pieces[at];
+        if let Some(piece) = at.and_then(|at| self.pieces.get_mut(at)) {
             piece.done = piece.done.saturating_add(bytes);
         }
     }
@@ -100,6 +121,13 @@ impl Board {
     pub(super) fn finish(&mut self, content: &Content, place: &Location, now: Instant) -> Option<Duration> {
         let at = self.find(content, place)?;
         Some(now.saturating_duration_since(self.pieces.remove(at).began))
+    }
+
+    /// Content was made, or could not be.
+    pub(super) fn made(&mut self, about: &str, place: &Location) {
+        if let Some(at) = self.find_making(about, place) {
+            self.pieces.remove(at);
+        }
     }
 
     /// Takes a look at everything; rates follow from one look to the next.
@@ -113,7 +141,12 @@ impl Board {
     }
 
     fn find(&self, content: &Content, place: &Location) -> Option<usize> {
-        self.pieces.iter().position(|piece| piece.digest == content.digest && piece.place == *place)
+        self.pieces.iter().position(|piece| piece.digest == Some(content.digest) && piece.place == *place)
+    }
+
+    fn find_making(&self, about: &str, place: &Location) -> Option<usize> {
+        let about = escaped(about);
+        self.pieces.iter().position(|piece| piece.digest.is_none() && piece.about == about && piece.place == *place)
     }
 }
 

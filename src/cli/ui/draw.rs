@@ -62,7 +62,7 @@ fn piece_line(piece: &Seen, place: Option<&Location>, columns: usize) -> String 
         rate.map_or_else(|| human_size(count.done), |rate| format!("{}, {rate}", human_size(count.done))),
         format!("{}%", percent(count)),
     ];
-    let mut what = format!("  {}", &digest.hex()[..12]);
+    let mut what = digest.map_or_else(|| "  making".to_owned(), |digest| format!("  {}", &digest.hex()[..12]));
     if !about.is_empty() {
         // the size stands on the right
         what = format!("{what} {}", about.rsplit_once(", ").map_or(about.as_str(), |(about, _)| about));
@@ -94,7 +94,8 @@ pub(super) fn progress_json(seen: &Snapshot) -> Vec<Value> {
     let mut lines = vec![all];
     for piece in large(seen) {
         let mut line = event(&piece.count);
-        line["digest"] = json!(piece.digest.to_string());
+        line["digest"] = json!(piece.digest.map(|digest| digest.to_string()));
+        line["about"] = json!(piece.about);
         line["place"] = json!(piece.place.to_string());
         lines.push(line);
     }
@@ -144,7 +145,7 @@ mod tests {
     fn seen() -> Snapshot {
         let count = |done, total, rate| Count { done: done * MIB, total: total * MIB, rate: Some(rate * MIB) };
         let piece = |name: &str, about: &str, count| Seen {
-            digest: Digest::of(name.as_bytes()),
+            digest: Some(Digest::of(name.as_bytes())),
             about: about.to_owned(),
             place: Location::Stdio,
             count,

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use barge::content::Content;
 use barge::store::Location;
-use barge::text::escaped;
+use barge::text::{escaped, human_size};
 use barge::transfer::{Event, Observer, Outcome};
 use serde_json::{Value, json};
 
@@ -178,6 +178,18 @@ impl Ui {
             self.shared.line(&format!("{} {} ({about}){place}", outcome.word(), content.digest));
         }
     }
+
+    fn made(&self, about: &str, place: &Location, content: Option<&Content>) {
+        lock(&self.shared.board).made(about, place);
+        if self.shared.progress == Progress::Json {
+            let digest = content.map(|content| content.digest.to_string());
+            self.shared.json(&[json!({"event": "made", "digest": digest, "about": about,
+                "place": place.to_string(), "total": content.map(|content| content.size)})]);
+        }
+        if let Some(content) = content.filter(|_| self.verbose) {
+            self.shared.line(&format!("made {} ({about}, {})", content.digest, human_size(content.size)));
+        }
+    }
 }
 
 /// Returns a rate in bytes a second.
@@ -229,6 +241,18 @@ impl Observer for Ui {
             Event::Started { content, about, place } => self.started(content, about, place),
             Event::Advanced { content, place, bytes } => lock(&self.shared.board).advance(content, place, bytes),
             Event::Finished { content, about, place, outcome } => self.finished(content, about, place, outcome),
+            Event::Making { about, place, bytes } => {
+                lock(&self.shared.board).make(about, place, bytes, Instant::now());
+                if self.shared.progress == Progress::Json {
+                    self.shared.json(&[
+                        json!({"event": "making", "about": about, "place": place.to_string(), "total": bytes}),
+                    ]);
+                }
+            }
+            Event::MakingAdvanced { about, place, bytes } => {
+                lock(&self.shared.board).advance_making(about, place, bytes)
+            }
+            Event::Made { about, place, content } => self.made(about, place, content),
             Event::Ended => self.finish(),
             Event::Warning(text) => {
                 // a path or a name in it came from outside

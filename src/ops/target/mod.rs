@@ -3,6 +3,7 @@
 mod add;
 mod form;
 mod refusals;
+mod workbench;
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use self::add::add_to;
 use self::form::archive_options;
 use self::refusals::{no_archive, no_current_layout, no_registry, only_hybrid};
+pub use self::workbench::{Made, Workbench};
 use super::open::{Context, read_options};
 use super::{Error, lookup};
 use crate::blob::Cancel;

@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -19,10 +20,10 @@ const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOCTTY)
 /// How often a name is asked for again that others are moving about.
 const ATTEMPTS: usize = 16;
 
-/// An open directory of a layout: its root, or one below.
-#[derive(Debug)]
+/// An open directory of a layout: its root, or one below; cheap to clone, and open until the last clone is gone.
+#[derive(Clone, Debug)]
 pub(super) struct Directory {
-    handle: OwnedFd,
+    handle: Arc<OwnedFd>,
     path: PathBuf,
     location: Location,
 }
@@ -32,7 +33,7 @@ impl Directory {
     pub(super) fn open(path: &Path) -> Result<Option<Self>, StoreError> {
         let location = Location::Layout(path.to_path_buf());
         match rustix::fs::open(path, READ | OFlags::DIRECTORY, Mode::empty()) {
-            Ok(handle) => Ok(Some(Self { handle, path: path.to_path_buf(), location })),
+            Ok(handle) => Ok(Some(Self { handle: Arc::new(handle), path: path.to_path_buf(), location })),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::NOTDIR) => Err(StoreError::Malformed {
                 what: "the layout".to_owned(),
@@ -86,7 +87,11 @@ impl Directory {
     /// Opens a directory below; `None` when nothing is there.
     pub(super) fn below(&self, name: &str) -> Result<Option<Self>, StoreError> {
         let found = self.find(name, READ | OFlags::DIRECTORY)?;
-        Ok(found.map(|handle| Self { handle, path: self.path_of(name), location: self.location.clone() }))
+        Ok(found.map(|handle| Self {
+            handle: Arc::new(handle),
+            path: self.path_of(name),
+            location: self.location.clone(),
+        }))
     }
 
     fn find(&self, name: &str, flags: OFlags) -> Result<Option<OwnedFd>, StoreError> {

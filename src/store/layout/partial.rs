@@ -52,7 +52,7 @@ fn name_of(digest: &Digest) -> String {
 
 /// Opens the partial blob of some content for us alone, makes it if need be, and returns how long it is. `None` when another
 /// process is fetching the same, or nothing can be kept under that name: an ordinary temporary file serves as well.
-pub(super) fn open<'a>(directory: &'a Directory, digest: &Digest) -> Option<(Temporary<'a>, u64)> {
+pub(super) fn open(directory: &Directory, digest: &Digest) -> Option<(Temporary, u64)> {
     let name = name_of(digest);
     let handle = directory.handle();
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK;

@@ -33,7 +33,7 @@ pub(super) fn whole(directory: &Directory, blob: BlobReader<'_>, durability: Dur
 /// Takes content behind the first `length` bytes of a partial blob, which another run left. When it breaks off, what is there
 /// by then stays; when it is wrong, nothing does, and a beginning that had a part in it is not used again.
 pub(super) fn continued(
-    mut partial: Temporary<'_>,
+    mut partial: Temporary,
     length: u64,
     directory: &Directory,
     mut blob: BlobReader<'_>,

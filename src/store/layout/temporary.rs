@@ -29,16 +29,16 @@ const ATTEMPTS: usize = 16;
 
 /// A file without a name of its own yet. Dropped before it has one, or is kept for a later run, it is gone.
 #[derive(Debug)]
-pub(super) struct Temporary<'a> {
-    directory: &'a Directory,
+pub(super) struct Temporary {
+    directory: Directory,
     name: String,
     file: File,
     settled: bool,
 }
 
-impl<'a> Temporary<'a> {
+impl Temporary {
     /// Makes an empty file that only we can read.
-    pub(super) fn create(directory: &'a Directory, prefix: &str) -> Result<Self, StoreError> {
+    pub(super) fn create(directory: &Directory, prefix: &str) -> Result<Self, StoreError> {
         // readable, because a clone is checked by reading it back
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let mut failed = Errno::EXIST;
@@ -65,8 +65,8 @@ impl<'a> Temporary<'a> {
     }
 
     /// Takes over a file that is locked, and that goes or gets its name like one that was made here.
-    pub(super) const fn of(directory: &'a Directory, name: String, file: File) -> Self {
-        Self { directory, name, file, settled: false }
+    pub(super) fn of(directory: &Directory, name: String, file: File) -> Self {
+        Self { directory: directory.clone(), name, file, settled: false }
     }
 
     /// Leaves the file under the name it has, unless it is empty: for a later run that continues it.
@@ -122,7 +122,7 @@ impl<'a> Temporary<'a> {
     }
 }
 
-impl Drop for Temporary<'_> {
+impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.settled {
             // What led here is the error to tell; the next run clears the file if this fails too.

@@ -5,7 +5,7 @@
 //! | `create_or_open` | what is there is read and checked | nothing |
 //! | `begin` | the directory is made and locked (shared), leftovers are cleared | an empty layout at most |
 //! | `put` | temporary file (a clone of the source where that is possible, then read back; or a partial blob, continued), flush, rename to the digest | a blob that nothing refers to |
-//! | `make` | temporary file, written and hashed, flush, rename to the digest it turned out to have | a blob that nothing refers to |
+//! | `make` | temporary file, written and hashed, flush; the next `begin` that wants it renames it to the digest it turned out to have | nothing, then a blob that nothing refers to |
 //! | `commit` | directories flushed; lock `index.json`, read it again, edit, temporary file, flush, rename, flush | the names |
 //!
 //! What stays of a large blob that comes from where the rest of it can be asked for, when it does not arrive:
@@ -23,6 +23,7 @@
 //! [`LayoutSink::abandon`] is for a user who changed their mind: it also takes back a layout that this run began, unless
 //! something was fetched for it that the same command can continue.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -37,9 +38,10 @@ use rustix::io::Errno;
 use super::beneath::Directory;
 use super::files::{self, INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
 use super::lock::{self, IndexLock};
+use super::make::Waiting;
 use super::standing::{Standing, examine, refuse_linked_index};
 use super::temporary::{self, BLOB, TOP, Temporary};
-use super::{Layout, make, partial, put, room};
+use super::{Layout, partial, put, room};
 use crate::blob::{BlobReader, Cancel, Making};
 use crate::content::{Content, Descriptor, Kind};
 use crate::digest::{Algorithm, Digest};
@@ -77,11 +79,17 @@ pub struct LayoutSink {
     location: Location,
     options: LayoutOptions,
     layout: Option<Layout>,
+    /// Whether the directory is locked.
+    is_held: bool,
     blobs: Vec<BlobDirectory>,
-    made: Made,
+    begun: Begun,
     put: Mutex<Vec<Digest>>,
     /// Whether something arrived that could be continued.
     fetched: AtomicBool,
+    /// What was made and has no name yet.
+    waiting: Waiting,
+    /// What of it got its name when the sink was begun.
+    settled: Vec<(Content, Outcome)>,
     /// What is to come from its beginning, because a partial blob of it was of no use.
     begun_again: Mutex<Vec<Digest>>,
     cancel: Cancel,
@@ -96,7 +104,7 @@ struct BlobDirectory {
 
 /// What of the layout this run made and has not committed.
 #[derive(Debug, Default)]
-struct Made {
+struct Begun {
     directory: bool,
     oci_layout: bool,
     blobs: bool,
@@ -133,8 +141,11 @@ impl LayoutSink {
             location,
             options,
             layout,
+            is_held: false,
             blobs: Vec::new(),
-            made: Made::default(),
+            begun: Begun::default(),
+            waiting: Waiting::default(),
+            settled: Vec::new(),
             put: Mutex::default(),
             fetched: AtomicBool::new(false),
             begun_again: Mutex::default(),
@@ -155,9 +166,10 @@ impl LayoutSink {
         self.layout.as_ref()
     }
 
-    /// Makes content: `write` writes it, and it has its name when `write` returns and all is on the disk. Returns what it
-    /// turned out to be, beside what `write` returns. Nothing is left when either fails. The sink was begun before; a commit
-    /// may rely on what was made. May be called from several threads.
+    /// Makes content: `write` writes it, and when it returns all is on the disk, still without a name. Returns what it turned
+    /// out to be, a file to read it from, and what `write` returns. The next [`Sink::begin`] gives its name to what is coming;
+    /// what is not is gone with the sink, as is everything when anything fails. The sink was begun before, with an empty
+    /// inventory. May be called from several threads.
     ///
     /// # Errors
     /// What `write` failed with, or when the content cannot be kept.
@@ -165,17 +177,15 @@ impl LayoutSink {
         &self,
         kind: Kind,
         write: impl FnOnce(&mut Making<'_>) -> Result<T, E>,
-    ) -> Result<(Content, T), E> {
+    ) -> Result<(Content, File, T), E> {
         let held = self.blobs.iter().find(|held| held.algorithm == Algorithm::Sha256);
         let held = held.ok_or_else(|| self.not_begun())?;
-        let (content, result) = make::make(&held.directory, kind, self.options.durability, write)?;
-        self.note_put(content.digest);
-        Ok((content, result))
+        self.waiting.make(&held.directory, kind, self.options.durability, write)
     }
 
     /// Remembers what a layout that this run began would lose again.
     fn note_put(&self, digest: Digest) {
-        if self.made.oci_layout {
+        if self.begun.oci_layout {
             self.put.lock().unwrap_or_else(PoisonError::into_inner).push(digest);
         }
     }
@@ -189,13 +199,14 @@ impl LayoutSink {
     /// When something that was made cannot be removed. The sink can then only be dropped or begun again.
     fn take_back(&mut self) -> Result<(), StoreError> {
         let blobs = std::mem::take(&mut self.blobs);
-        let made = std::mem::take(&mut self.made);
+        let begun = std::mem::take(&mut self.begun);
+        self.waiting.clear();
         let put = std::mem::take(&mut *self.put.lock().unwrap_or_else(PoisonError::into_inner));
         let layout = self.layout.take();
         let has_partial = |held: &BlobDirectory| partial::is_in(&held.directory, held.algorithm);
         let is_of_use = self.fetched.load(Ordering::Relaxed) || blobs.iter().any(has_partial);
         if let Some(Layout { root }) = &layout
-            && made.oci_layout
+            && begun.oci_layout
             && !is_of_use
             && lock::exclude(root)?
             && root.stat(INDEX)?.is_none()
@@ -206,16 +217,16 @@ impl LayoutSink {
                 }
             }
             if let Some(above) = root.below("blobs")? {
-                for algorithm in &made.algorithms {
+                for algorithm in &begun.algorithms {
                     remove(&above, algorithm.name(), AtFlags::REMOVEDIR)?;
                 }
             }
-            if made.blobs {
+            if begun.blobs {
                 remove(root, "blobs", AtFlags::REMOVEDIR)?;
             }
             remove(root, OCI_LAYOUT, AtFlags::empty())?;
         }
-        if made.directory {
+        if begun.directory {
             // only an empty directory goes: whatever somebody else put there stays
             match rustix::fs::rmdir(&self.path) {
                 Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::NOTDIR) => {}
@@ -231,7 +242,7 @@ impl LayoutSink {
         for _ in 0..ATTEMPTS {
             let Some(root) = Directory::open(&self.path)? else {
                 match rustix::fs::mkdir(&self.path, Mode::from_raw_mode(0o777)) {
-                    Ok(()) => self.made.directory = true,
+                    Ok(()) => self.begun.directory = true,
                     Err(Errno::EXIST) => {} // another process was faster, or it is a link to nothing
                     Err(error) => {
                         failed = error;
@@ -254,20 +265,20 @@ impl LayoutSink {
         temporary.file().write_all(OCI_LAYOUT_BYTES).map_err(StoreError::io("write", root.path_of(OCI_LAYOUT)))?;
         temporary.flush(OCI_LAYOUT, self.options.durability)?;
         temporary.name_oci_layout()?;
-        self.made.oci_layout = true;
+        self.begun.oci_layout = true;
         Ok(())
     }
 
     fn make_blob_directories(&mut self, root: &Directory, coming: &Inventory) -> Result<(), StoreError> {
         let gone = |path: &str| StoreError::io("open", root.path_of(path))(Errno::NOENT.into());
-        self.made.blobs |= root.make("blobs")?;
+        self.begun.blobs |= root.make("blobs")?;
         let above = root.below("blobs")?.ok_or_else(|| gone("blobs"))?;
         for algorithm in Algorithm::ALL {
             let path = format!("blobs/{}", algorithm.name());
             let wanted = coming.contents.iter().any(|content| content.digest.algorithm() == algorithm);
             if wanted || algorithm == Algorithm::Sha256 {
                 if above.make(algorithm.name())? {
-                    self.made.algorithms.push(algorithm);
+                    self.begun.algorithms.push(algorithm);
                 }
                 let directory = root.below(&path)?.ok_or_else(|| gone(&path))?;
                 temporary::remove_stale(&directory, BLOB);
@@ -300,7 +311,7 @@ impl LayoutSink {
             above.sync()?;
         }
         root.sync()?;
-        if self.made.directory
+        if self.begun.directory
             && let Some(above) = Directory::open(directory_of(&self.path)).unwrap_or(None)
         {
             // a directory above that we may not read can hold ours all the same, and then cannot be flushed
@@ -352,10 +363,16 @@ impl Sink for LayoutSink {
     }
 
     fn begin(&mut self, coming: &Inventory) -> Result<Vec<Vec<Content>>, StoreError> {
-        self.layout = None;
         self.blobs.clear();
-        room::check(&self.path, directory_of(&self.path), &coming.contents)?;
-        let root = self.hold()?;
+        let lacking: Vec<Content> =
+            coming.contents.iter().filter(|it| !self.waiting.holds(&it.digest)).cloned().collect();
+        room::check(&self.path, directory_of(&self.path), &lacking)?;
+        // one that was begun before stays locked: what was made in it has no name that would keep it
+        let root = match self.layout.take().filter(|_| self.is_held) {
+            Some(layout) => layout.root,
+            None => self.hold()?,
+        };
+        self.is_held = true;
         // what was true when the sink was opened need not be so under the lock
         if matches!(examine(&root)?, Standing::Bare) {
             self.make_oci_layout(&root)?;
@@ -369,7 +386,18 @@ impl Sink for LayoutSink {
         let mut wanted = coming.contents.clone();
         // the largest first: the last lane to end then has the least to do
         wanted.sort_by_key(|content| std::cmp::Reverse(content.size));
+        self.settled.clear();
+        if let Some(held) = self.blobs.iter().find(|held| held.algorithm == Algorithm::Sha256) {
+            self.settled = self.waiting.name(&held.directory, &mut wanted)?;
+        }
+        for (content, _) in &self.settled {
+            self.note_put(content.digest);
+        }
         Ok(vec![wanted])
+    }
+
+    fn settled(&self) -> Vec<(Content, Outcome)> {
+        self.settled.clone()
     }
 
     fn held(&self, content: &Content) -> Result<Option<BlobReader<'_>>, StoreError> {
@@ -415,7 +443,7 @@ impl Sink for LayoutSink {
             }
         }
         // from here on it is a layout like any other, and nothing is taken back
-        self.made = Made::default();
+        self.begun = Begun::default();
         self.put = Mutex::default();
         self.fetched = AtomicBool::new(false);
         Ok(committed)
