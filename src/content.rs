@@ -223,6 +223,14 @@ impl Descriptor {
         self
     }
 
+    /// Returns the same with another media type.
+    #[must_use]
+    pub fn with_media_type(mut self, media_type: &MediaType) -> Self {
+        self.fields.insert("mediaType".to_owned(), media_type.as_str().into());
+        self.media_type = media_type.clone();
+        self
+    }
+
     /// Returns the descriptor with an annotation set.
     #[must_use]
     pub fn with_annotation(mut self, name: &str, value: &str) -> Self {

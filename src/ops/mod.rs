@@ -4,11 +4,13 @@
 //! terminal: results are values, and what happens on the way goes to an [`Observer`](crate::transfer::Observer).
 
 pub mod attached;
+pub mod build;
 pub mod carry;
 pub mod check;
 pub mod choose;
 pub mod copy;
 pub mod diff;
+pub mod draft;
 pub mod gather;
 pub mod gc;
 mod layer;
@@ -30,6 +32,7 @@ use crate::digest::Digest;
 use crate::error::Class;
 use crate::graph::Finding;
 use crate::platform::Platform;
+use crate::recipe::RecipeError;
 use crate::reference::ReferenceError;
 use crate::store::{StoreError, causes};
 use crate::transfer::TransferError;
@@ -76,6 +79,21 @@ pub enum Error {
         second: String,
         /// Its digest.
         second_digest: Box<Digest>,
+    },
+    /// A recipe is not what it must be, or asks for what cannot be done.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// A line of a recipe cannot be carried out.
+    #[error("cannot carry out line {line} of {file}: {what}")]
+    Line {
+        /// The file, as it is called in messages.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// The instruction.
+        what: String,
+        /// Why.
+        error: Box<Error>,
     },
     /// The request contradicts itself.
     #[error("{message}")]
@@ -133,6 +151,8 @@ impl Error {
             Self::Reference(_) | Self::Usage { .. } => Class::Usage,
             Self::Absent { .. } => Class::Absent,
             Self::Duplicate { .. } => Class::Content,
+            Self::Recipe(error) => error.class,
+            Self::Line { error, .. } => error.class(),
         }
     }
 
@@ -146,7 +166,8 @@ impl Error {
             Self::Duplicate { first, first_digest, second, second_digest, .. } => {
                 vec![format!("{first} has {first_digest}"), format!("{second} has {second_digest}")]
             }
-            Self::Usage { .. } => Vec::new(),
+            Self::Line { error, .. } => std::iter::once(error.to_string()).chain(error.causes()).collect(),
+            Self::Usage { .. } | Self::Recipe(_) => Vec::new(),
         }
     }
 
@@ -157,6 +178,8 @@ impl Error {
             Self::Store(error) | Self::Content { error, hint: None, .. } => error.hint(),
             Self::Content { hint, .. } => hint.clone(),
             Self::Reference(error) => error.hint(),
+            Self::Recipe(error) => error.hint.clone(),
+            Self::Line { error, .. } => error.hint(),
             Self::Absent { hint, .. } | Self::Usage { hint, .. } | Self::Unsupported { hint, .. } => hint.clone(),
             Self::Duplicate { .. } => {
                 Some("leave one out, or say which one is meant with --on-duplicate replace (the later) or keep (the earlier)".to_owned())
@@ -166,9 +189,10 @@ impl Error {
 
     /// Returns the store's failure below, when there is one.
     #[must_use]
-    pub const fn store(&self) -> Option<&StoreError> {
+    pub fn store(&self) -> Option<&StoreError> {
         match self {
             Self::Store(error) | Self::Content { error, .. } => Some(error),
+            Self::Line { error, .. } => error.store(),
             _ => None,
         }
     }

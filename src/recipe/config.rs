@@ -47,10 +47,24 @@ pub fn scratch(platform: &Platform) -> Value {
 /// # Errors
 /// When it is no config: no strict JSON, or a field that a plan changes has another form.
 pub fn based_on(raw: &[u8]) -> Result<Value, JsonError> {
-    let mut value = json::parse(raw)?;
-    check(&value)?;
+    let mut value = of_image(raw)?;
     remove(&mut value, "OnBuild");
     Ok(value)
+}
+
+/// Returns the config of an image that is to be changed.
+///
+/// # Errors
+/// As [`based_on`].
+pub fn of_image(raw: &[u8]) -> Result<Value, JsonError> {
+    let value = json::parse(raw)?;
+    check(&value)?;
+    Ok(value)
+}
+
+/// Drops what has its effect when something is based on an image: `OnBuild`.
+pub fn drop_on_build(config: &mut Value) {
+    remove(config, "OnBuild");
 }
 
 /// Sees that every field that is changed here has the form it must have: nothing is overwritten that is not understood.
@@ -97,13 +111,31 @@ pub fn set_created(config: &mut Value, created: &str) {
     edit_field(config, "created", |field| *field = created.into());
 }
 
-/// Adds a layer, given by the digest of its tar; it has to have a history entry too, if there is any history.
-pub fn add_layer(config: &mut Value, diff_id: &Digest) {
+/// Sets the layers, given by the digests of their tars; each has to have a history entry too, if there is any history.
+pub fn set_layers(config: &mut Value, diff_ids: &[Digest]) {
     edit_field(config, "rootfs", |rootfs| {
         edit(rootfs, |fields| {
             fields.entry("type").or_insert_with(|| "layers".into());
         });
-        edit_field(rootfs, "diff_ids", |ids| edit_list(ids, |ids| ids.push(diff_id.to_string().into())));
+        let ids: Vec<Value> = diff_ids.iter().map(|id| id.to_string().into()).collect();
+        edit_field(rootfs, "diff_ids", |field| *field = ids.into());
+    });
+}
+
+/// Returns whether a line of the history has a layer.
+fn has_layer(line: &Value) -> bool {
+    line.get("empty_layer").and_then(Value::as_bool) != Some(true)
+}
+
+/// Adds lines to the history until every layer that is there has one: images without any history are common, and readers
+/// count its lines off against the layers.
+pub fn align_history(config: &mut Value, layers: usize) {
+    edit_field(config, "history", |history| {
+        edit_list(history, |lines| {
+            for _ in lines.iter().filter(|line| has_layer(line)).count()..layers {
+                lines.push(json!({ "comment": "a layer whose history is not known" }));
+            }
+        });
     });
 }
 
@@ -272,7 +304,7 @@ mod tests {
     fn an_image_from_nothing_has_a_platform_and_no_layer() {
         let mut config = scratch(&"linux/armhf".parse().unwrap());
         let digest: Digest = format!("sha256:{}", "0".repeat(64)).parse().unwrap();
-        add_layer(&mut config, &digest);
+        set_layers(&mut config, &[digest]);
         let line = |created_by: &str, empty_layer| HistoryEntry {
             created: Some("2020-01-01T00:00:00Z".to_owned()),
             created_by: created_by.to_owned(),
