@@ -9,6 +9,7 @@
 //! instructions, so that the complaint names a wrong line, and keeps neither a shell command's joined lines nor the
 //! extent of an instruction.
 
+pub mod asked;
 pub mod config;
 mod duration;
 mod evaluate;

@@ -284,7 +284,7 @@ fn healthcheck(check: &Healthcheck) -> Value {
 }
 
 /// Returns what the history says of a change: the instruction filled in, lists as JSON.
-fn described(name: &str, changes: &[Change]) -> String {
+pub(super) fn described(name: &str, changes: &[Change]) -> String {
     let list = |words: &[String]| Value::from(words.to_vec()).to_string();
     let mut text = match changes.first() {
         Some(Change::Label { .. }) => "LABEL".to_owned(), // also when sealer's word for it was written
