@@ -6,6 +6,7 @@
 //! tree      what the layer holds: a sorted map from path to entry; later adds replace earlier ones
 //! resolve   where a destination leads to: links and directories of the layer and of those below it
 //! walk      files and directories of a context -> entries (content is not read)
+//! changed   whether owners were lost on the way, for a warning
 //! unpack    a tar -> entries (content stays in the tar, or in a spool file when the tar is packed)
 //! xattrs    which extended attributes belong to an image
 //! write     the tree -> a tar
@@ -29,6 +30,7 @@
 //! Names are bytes. A name that is no UTF-8 is written as it is, as every tar that has to do with files does.
 
 mod build;
+mod changed;
 mod context;
 mod path;
 mod resolve;
@@ -41,6 +43,7 @@ mod xattrs;
 use std::path::Path;
 
 pub use self::build::{Built, build};
+pub use self::changed::ChangedOwners;
 pub use self::context::Context;
 pub use self::resolve::Standing;
 pub use self::tree::Tree;

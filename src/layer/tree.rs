@@ -6,6 +6,7 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use super::changed::Noted;
 use super::context::{Context, refused};
 use super::resolve::Last;
 use super::xattrs::Xattrs;
@@ -27,6 +28,7 @@ pub struct Tree {
     pub(super) origins: Vec<Origin>,
     pub(super) tars: Vec<Tarred>,
     pub(super) cancel: Cancel,
+    pub(super) noted: Noted,
 }
 
 /// One thing in a layer.

@@ -36,6 +36,7 @@ pub(super) fn add(tree: &mut Tree, options: &AddOptions<'_>, context: &Context, 
             // whatever links there were on the way were followed
             _ => special(&stat).map_err(|reason| refused(&context.path_of(&base), reason))?,
         };
+        tree.noted.note(options, &stat, &to);
         return tree.insert(to, Entry { facts: facts(&stat).with(options, false), kind });
     }
     let handle = open(handle.as_fd(), b"", Opened::DirectoryItself).map_err(failed)?;
@@ -136,6 +137,7 @@ impl Walk<'_> {
         if is_directory {
             self.todo.push(below);
         }
+        tree.noted.note(self.options, &stat, &to);
         if choice == Choice::Below {
             self.pending.note(to, entry);
             return Ok(());

@@ -2,11 +2,11 @@
 
 use std::cell::RefCell;
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 
 use barge::blob::Cancel;
-use barge::layer::{AddOptions, Choice, Context, Modes, Owner, Source, Standing, Tree};
+use barge::layer::{AddOptions, ChangedOwners, Choice, Context, Modes, Owner, Source, Standing, Tree};
 use barge::media::Compression;
 use barge::store::StoreError;
 use proptest::prelude::*;
@@ -89,6 +89,35 @@ fn owners_modes_and_times_are_as_the_options_say() {
     let [_, file, tool, _] = facts(at("d"));
     assert_eq!(file, format!("0 660 0:0 {}", own.mtime()), "without an epoch times are as they are");
     assert_eq!(tool, "0 6700 0:0 500", "whole seconds, rounded down");
+}
+
+#[test]
+fn owners_that_are_lost_are_noted() {
+    let (_temp, root, context) = context();
+    fs::create_dir(root.join("d")).unwrap();
+    fs::write(root.join("d/tool"), "").unwrap();
+    fs::write(root.join("d/file"), "").unwrap();
+    let own = fs::metadata(root.join("d/file")).unwrap();
+    let own = Owner::Is { uid: own.uid(), gid: own.gid() };
+    let other = Owner::Is { uid: 3_000_000, gid: 7 };
+    let noted = |owner, modes| {
+        let mut tree = Tree::new();
+        tree.add(&AddOptions { owner, modes, ..at("/") }, &path(&context)).unwrap();
+        tree.changed_owners().cloned()
+    };
+    assert_eq!(noted(other, Modes::Keep), None, "all of them had one owner");
+    fs::set_permissions(root.join("d/tool"), fs::Permissions::from_mode(0o4755)).unwrap();
+    let lost = ChangedOwners { several: false, set_id: Some(PathBuf::from("d/tool")) };
+    assert_eq!(noted(other, Modes::Keep), Some(lost));
+    for (owner, modes) in [(own, Modes::Keep), (Owner::Keep, Modes::Keep), (other, Modes::Plain)] {
+        assert_eq!(noted(owner, modes), None, "{owner:?} {modes:?}");
+    }
+    if !rustix::process::geteuid().is_root() {
+        return skip("files of several owners: not root");
+    }
+    chown(root.join("d/file"), Some(33), Some(34)).unwrap();
+    assert!(noted(other, Modes::Plain).unwrap().several);
+    assert_eq!(noted(Owner::Keep, Modes::Plain), None);
 }
 
 #[test]
