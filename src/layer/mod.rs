@@ -10,6 +10,7 @@
 //! unpack    a tar -> entries (content stays in the tar, or in a spool file when the tar is packed)
 //! xattrs    which extended attributes belong to an image
 //! write     the tree -> a tar
+//! fingerprint  whether two trees will give the same tar
 //! build     the tar -> diff_id, packed -> digest, written: one pass
 //! ```
 //!
@@ -32,6 +33,7 @@
 mod build;
 mod changed;
 mod context;
+mod fingerprint;
 mod path;
 mod resolve;
 mod tree;

@@ -91,6 +91,8 @@ pub(super) struct Origin {
 pub(super) struct Tarred {
     pub(super) file: File,
     pub(super) path: PathBuf,
+    /// Which file it is; none where it was unpacked into a spool.
+    pub(super) identity: Option<Identity>,
 }
 
 impl Content {

@@ -6,12 +6,12 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use super::context::{Context, Opened, refused, spool_file};
 use super::resolve::Last;
-use super::tree::{Content, Entry, Facts, Kind, Tarred, Tree};
+use super::tree::{Content, Entry, Facts, Identity, Kind, Tarred, Tree};
 use super::{AddOptions, path, xattrs};
 use crate::blob::{CHUNK, Cancel};
 use crate::media::Compression;
@@ -108,7 +108,8 @@ pub(super) fn add(
             stream.skip_content().map_err(|error| taking.tar_error(error))?;
             taking.entry(tree, entry)?;
         }
-        tree.tars.push(Tarred { file, path: shown.clone() });
+        let identity = Some(Identity { device: metadata.dev(), inode: metadata.ino() });
+        tree.tars.push(Tarred { file, path: shown.clone(), identity });
         return Ok(());
     }
     let unpacked = spool_file(spool)?;
@@ -123,7 +124,7 @@ pub(super) fn add(
     }
     // a check sum at the very end says whether all of it was right
     io::copy(&mut spooling, &mut io::sink()).map_err(|error| taking.tar_error(TarError::Read(error)))?;
-    tree.tars.push(Tarred { file: unpacked, path: shown.clone() });
+    tree.tars.push(Tarred { file: unpacked, path: shown.clone(), identity: None });
     Ok(())
 }
 

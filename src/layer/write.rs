@@ -37,7 +37,7 @@ pub fn write(tree: &Tree, to: &mut dyn Write) -> Result<(), LayerError> {
 
 /// What several names may share: content by where it comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Shared {
+pub(super) enum Shared {
     File(u32, Identity),
     Tarred(u32, u64),
 }
@@ -203,7 +203,7 @@ impl<'a> Writer<'a> {
 }
 
 /// Returns what content may be shared by, when it has several names.
-const fn shared(content: &Content) -> Option<Shared> {
+pub(super) const fn shared(content: &Content) -> Option<Shared> {
     match content {
         Content::File { origin, identity, linked: true, .. } => Some(Shared::File(*origin, *identity)),
         Content::Tarred { tar, at, linked: true, .. } => Some(Shared::Tarred(*tar, *at)),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use barge::digest::Digest;
-use barge::layer::{AddOptions, Context, Modes, Source, Tree};
+use barge::layer::{AddOptions, Context, Modes, Owner, Source, Tree};
 use barge::media::{Compression, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD};
 
 use super::{at, built, is_root, path, skip, tar_of};
@@ -33,6 +33,52 @@ fn small(root: &Path, reverse: bool) {
     for directory in ["a", "b", "b/c", "many", &"long".repeat(30)] {
         fs::set_permissions(root.join(directory), fs::Permissions::from_mode(0o755)).unwrap();
     }
+}
+
+#[test]
+fn a_fingerprint_is_that_of_the_tar() {
+    let temp = tempfile::tempdir().unwrap();
+    let root = temp.path().join("context");
+    small(&root, false);
+    fs::write(root.join("t.tar"), tar_of(&tree(&root.join("a"), Modes::Keep))).unwrap();
+    fs::write(root.join("t.tar.gz"), built(&tree(&root.join("b"), Modes::Keep), Compression::Gzip, 1).1).unwrap();
+    let context = Context::open(&root).unwrap();
+    let source = |from| Source::Path(&context, Path::new(from));
+    let print = |adds: &[(AddOptions<'_>, Source<'_>)]| {
+        let mut tree = Tree::new();
+        adds.iter().for_each(|(options, source)| tree.add(options, source).unwrap());
+        (tree.fingerprint(), tar_of(&tree))
+    };
+    let owner = |uid| AddOptions { owner: Owner::Is { uid, gid: 0 }, ..at("d") };
+    let tar = |name| Source::Tar { context: &context, path: Path::new(name), spool: temp.path() };
+    let mut known: Vec<(Option<Digest>, Vec<u8>)> = Vec::new();
+    for adds in [
+        vec![],
+        vec![(at("d"), source(""))],
+        vec![(at("e"), source(""))],
+        vec![(at("d"), source("a"))],
+        vec![(at("d/one"), source("a/one"))],
+        vec![(at("d/one"), source("a/two"))],
+        vec![(owner(1), source(""))],
+        vec![(AddOptions { modes: Modes::Are(0o600), ..at("d") }, source(""))],
+        vec![(AddOptions { epoch: Some(1), ..at("d") }, source(""))],
+        vec![(at("d"), Source::Bytes(b"x"))],
+        vec![(at("d"), Source::Bytes(b"y"))],
+        vec![(at("d"), tar("t.tar"))],
+        vec![(at("d"), tar("t.tar")), (at("d/srv/one"), source("a/one"))],
+        // one file under two names is two files unless both came with one directory
+        vec![(at("d/x"), source("a/one")), (at("d/y"), source("other-one"))],
+    ] {
+        let got = print(&adds);
+        assert!(got.0.is_some());
+        assert_eq!(got, print(&adds), "{adds:?}");
+        assert!(known.iter().all(|(other, tar)| *other != got.0 && *tar != got.1), "{adds:?}");
+        known.push(got);
+    }
+    let apart = [(at("d/b"), source("b")), (at("d/a"), source("a"))];
+    let turned = [(at("d/a"), source("a")), (at("d/b"), source("b"))];
+    assert_eq!(print(&apart), print(&turned), "the order of adding does not matter");
+    assert_eq!(print(&[(at("d"), tar("t.tar.gz"))]).0, None, "what was unpacked is not known");
 }
 
 fn tree(directory: &Path, modes: Modes) -> Tree {
