@@ -33,6 +33,8 @@ pub struct Context {
 pub(super) enum Opened {
     /// Anything, as no more than something to look at; links of the user's path are followed.
     Thing,
+    /// The same, and no link on the way; what stands there may be one.
+    Itself,
     /// A file for reading; links of the user's path are followed.
     File,
     /// A file for reading, and no link on the way.
@@ -69,7 +71,12 @@ impl Context {
     /// # Errors
     /// When it is not there, leads out, or may not be read.
     pub(super) fn find(&self, name: &[u8], what: Opened) -> Result<OwnedFd, StoreError> {
-        open(self.handle.as_fd(), name, what).map_err(|error| self.failed(name, error))
+        self.try_find(name, what).map_err(|error| self.failed(name, error))
+    }
+
+    /// Opens something as [`Context::find`] does, and leaves it to the caller what a failure means.
+    pub(super) fn try_find(&self, name: &[u8], what: Opened) -> Result<OwnedFd, Errno> {
+        open(self.handle.as_fd(), name, what)
     }
 
     /// Says what is wrong with something in it.
@@ -98,6 +105,10 @@ pub(super) fn open(directory: BorrowedFd<'_>, name: &[u8], what: Opened) -> Resu
     let name = if name.is_empty() { &b"."[..] } else { name };
     let (flags, resolve) = match what {
         Opened::Thing => (OFlags::PATH | OFlags::CLOEXEC, ResolveFlags::IN_ROOT),
+        Opened::Itself => {
+            let flags = OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+            (flags, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
+        }
         Opened::File => (READ, ResolveFlags::IN_ROOT),
         Opened::FileItself => (READ | OFlags::NOFOLLOW, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS),
         Opened::DirectoryItself => {

@@ -3,6 +3,7 @@
 //! ```text
 //! path      the rules for names in a layer
 //! context   a directory whose files may be added, and nothing outside
+//! lookup    what a path of a context leads to, and what its directories hold
 //! tree      what the layer holds: a sorted map from path to entry; later adds replace earlier ones
 //! resolve   where a destination leads to: links and directories of the layer and of those below it
 //! walk      files and directories of a context -> entries (content is not read)
@@ -34,6 +35,7 @@ mod build;
 mod changed;
 mod context;
 mod fingerprint;
+mod lookup;
 mod path;
 mod resolve;
 mod tree;
@@ -47,6 +49,7 @@ use std::path::Path;
 pub use self::build::{Built, build};
 pub use self::changed::ChangedOwners;
 pub use self::context::Context;
+pub use self::lookup::{End, Lookup};
 pub use self::resolve::Standing;
 pub use self::tree::Tree;
 pub use self::unpack::{Packed, sniff};

@@ -11,7 +11,7 @@ use super::{AddOptions, path};
 use crate::store::StoreError;
 
 /// How many links are followed on the way to one path: as many as Linux does.
-const MOST_LINKS: usize = 40;
+pub(super) const MOST_LINKS: usize = 40;
 
 /// What stands at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,17 @@ impl Tree {
             Some(Kind::Symlink(target)) => Some(Standing::Symlink(target.to_vec())),
             Some(_) => Some(Standing::Other),
         }
+    }
+
+    /// Returns what the destination leads to, links followed: nothing is made yet.
+    ///
+    /// # Errors
+    /// When it cannot be in a layer, or cannot be followed.
+    pub fn leads_to(&self, options: &AddOptions<'_>) -> Result<Option<Standing>, StoreError> {
+        let refuse = |reason: String| refused(options.to, reason);
+        let to = path::cleaned(options.to.as_os_str().as_bytes()).map_err(refuse)?;
+        let to = self.resolve(options, &to, Last::Followed).map_err(refuse)?;
+        Ok(if to.is_empty() { Some(Standing::Directory) } else { self.standing(options, &to) })
     }
 
     /// Returns whether a directory is there.
