@@ -47,9 +47,21 @@ impl Tree {
     /// # Errors
     /// When it cannot be in a layer, or cannot be followed.
     pub fn leads_to(&self, options: &AddOptions<'_>) -> Result<Option<Standing>, StoreError> {
+        self.end_of(options, Last::Followed)
+    }
+
+    /// Returns what stands at the destination, a link at its very end not followed: nothing is made yet.
+    ///
+    /// # Errors
+    /// As [`Tree::leads_to`].
+    pub fn stands_at(&self, options: &AddOptions<'_>) -> Result<Option<Standing>, StoreError> {
+        self.end_of(options, Last::Itself)
+    }
+
+    fn end_of(&self, options: &AddOptions<'_>, last: Last) -> Result<Option<Standing>, StoreError> {
         let refuse = |reason: String| refused(options.to, reason);
         let to = path::cleaned(options.to.as_os_str().as_bytes()).map_err(refuse)?;
-        let to = self.resolve(options, &to, Last::Followed).map_err(refuse)?;
+        let to = self.resolve(options, &to, last).map_err(refuse)?;
         Ok(if to.is_empty() { Some(Standing::Directory) } else { self.standing(options, &to) })
     }
 

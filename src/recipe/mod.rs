@@ -19,7 +19,7 @@ pub mod ignore;
 mod instruction;
 mod lines;
 mod parse;
-mod path;
+pub(crate) mod path;
 pub mod pattern;
 pub mod plan;
 mod ports;

@@ -42,7 +42,7 @@ pub(super) fn leaves(path: &str) -> bool {
 }
 
 /// Returns a pattern of an ignore file without what says nothing: slashes in front, at the end and in twos, dots.
-pub(super) fn relative(pattern: &str) -> String {
+pub(crate) fn relative(pattern: &str) -> String {
     let mut kept: Vec<&str> = Vec::new();
     for name in pattern.split('/') {
         match name {

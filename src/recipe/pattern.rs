@@ -49,8 +49,8 @@ impl Pattern {
         Self::read(text, Stars::One)
     }
 
-    /// Reads a pattern of an ignore file.
-    pub(super) fn with_double_stars(text: &str) -> Result<Self, &'static str> {
+    /// Reads a pattern of an ignore file, or of COPY --parents.
+    pub(crate) fn with_double_stars(text: &str) -> Result<Self, &'static str> {
         Self::read(text, Stars::Two)
     }
 
