@@ -24,6 +24,7 @@ pub mod pull;
 pub mod push;
 mod referred;
 pub mod rm;
+pub mod rootfs;
 pub mod target;
 pub mod unpack;
 pub mod verify;

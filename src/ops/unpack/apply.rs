@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::super::rootfs::chunks::Chunks;
+use super::super::rootfs::fault::Fault;
+use super::super::rootfs::names::{self, Name};
 use super::attributes::Keeper;
-use super::chunks::Chunks;
-use super::fault::Fault;
-use super::names::{self, Name};
 use super::remove;
 use super::tree::{DIRECTORY, Directory, IMPLIED, Missing, Tree, WORKING};
 use super::{Options, Skipped};

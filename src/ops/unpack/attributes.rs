@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use rustix::fs::{AtFlags, Gid, Mode, Uid, XattrFlags};
 use rustix::io::Errno;
 
-use super::fault::Fault;
+use super::super::rootfs::fault::Fault;
 use super::tree::times;
 use super::{Owners, Skipped};
 use crate::tar::header::Attributes;

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::{self, Write};
 
-use super::chunks::{self, Allowance};
-use super::fault::Fault;
-use super::outline::Outline;
+use super::super::rootfs::chunks::{self, Allowance};
+use super::super::rootfs::fault::Fault;
+use super::super::rootfs::outline::Outline;
 use super::{Options, check_files, layers};
 use crate::blob::Cancel;
 use crate::digest::{Algorithm, Digest, Hasher};

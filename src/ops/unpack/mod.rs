@@ -1,14 +1,11 @@
 //! `unpack`: the file system of an image, as a directory.
 //!
 //! ```text
-//! chunks      a layer -> unpacked bytes, checked by both of its digests (one thread)
-//! apply       its entries, in order, onto the tree (another thread)
-//! names       names in a layer: parts of a path, whiteouts
+//! apply       the entries of the layers, in order, onto the tree
 //! tree        the way to every directory, never through a link
 //! attributes  owners, modes, extended attributes, times
 //! remove      what a whiteout hides or an entry replaces
 //! staging     all of this under a temporary name, which becomes the real one at the end
-//! outline     the names alone, in memory
 //! pick        one file, found by its outline
 //! ```
 //!
@@ -17,11 +14,7 @@
 
 mod apply;
 mod attributes;
-mod chunks;
-mod fault;
 mod files;
-mod names;
-mod outline;
 mod pick;
 mod remove;
 mod staging;
@@ -33,12 +26,12 @@ pub use self::files::{FileFacts, list_files};
 pub use self::pick::{Taken, check_free, take_file};
 
 use self::apply::Applier;
-use self::chunks::Allowance;
-use self::fault::Fault;
 use self::staging::Staging;
 use self::tree::Tree;
 use super::Error;
 use super::choose::Chosen;
+use super::rootfs::chunks::{self, Allowance};
+use super::rootfs::fault::Fault;
 use crate::blob::Cancel;
 use crate::content::Descriptor;
 use crate::digest::Digest;

@@ -10,10 +10,10 @@ use std::path::Path;
 use rustix::fs::Mode;
 use tempfile::NamedTempFile;
 
-use super::chunks::{self, Allowance};
-use super::fault::Fault;
-use super::names;
-use super::outline::{Found, Held, Outline};
+use super::super::rootfs::chunks::{self, Allowance};
+use super::super::rootfs::fault::Fault;
+use super::super::rootfs::names;
+use super::super::rootfs::outline::{Found, Held, Outline};
 use super::tree::times;
 use super::{Layer, Options, layers};
 use crate::blob::Cancel;

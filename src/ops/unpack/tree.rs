@@ -20,8 +20,8 @@ use std::rc::Rc;
 use rustix::fs::{Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 
-use super::fault::Fault;
-use super::names::DEEPEST;
+use super::super::rootfs::fault::Fault;
+use super::super::rootfs::names::DEEPEST;
 use crate::text::quoted;
 
 /// Directories are opened for reading, never through a link.

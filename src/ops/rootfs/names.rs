@@ -4,9 +4,9 @@
 //! resolves: every part of it is opened on its own.
 
 /// The longest name or link target, in bytes: Linux takes no longer path.
-pub(super) const LONGEST: usize = 4096;
+pub(in crate::ops) const LONGEST: usize = 4096;
 /// How deep directories may lie in one another. Programs hold a directory open for each on the way down.
-pub(super) const DEEPEST: usize = 400;
+pub(in crate::ops) const DEEPEST: usize = 400;
 /// What the names of whiteouts begin with.
 const WHITEOUT: &[u8] = b".wh.";
 /// What the names of AUFS' own files begin with, among them the opaque whiteout.
@@ -16,7 +16,7 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// What the name of an entry means. Parts are in order from the root down.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Name<'a> {
+pub(in crate::ops) enum Name<'a> {
     /// The root itself.
     Root,
     /// A thing in a directory.
@@ -34,7 +34,7 @@ impl<'a> Name<'a> {
     ///
     /// # Errors
     /// In words, when it climbs, is too long or too deep, or holds a NUL, or is no proper whiteout.
-    pub(super) fn parse(name: &'a [u8]) -> Result<Self, String> {
+    pub(in crate::ops) fn parse(name: &'a [u8]) -> Result<Self, String> {
         let mut parts = parts(name).map_err(|reason| format!("its name {reason}"))?;
         if parts.iter().any(|part| part.starts_with(META) && *part != OPAQUE) {
             return Ok(Self::Meta);
@@ -58,7 +58,7 @@ impl<'a> Name<'a> {
 ///
 /// # Errors
 /// In words, when it climbs, is too long or too deep, or holds a NUL.
-pub(super) fn parts(path: &[u8]) -> Result<Vec<&[u8]>, String> {
+pub(in crate::ops) fn parts(path: &[u8]) -> Result<Vec<&[u8]>, String> {
     if path.len() > LONGEST {
         return Err(format!("is longer than {LONGEST} bytes"));
     }

@@ -16,16 +16,16 @@ const WAITING: usize = 4;
 
 /// How many unpacked bytes may still come, over all layers.
 #[derive(Debug)]
-pub(super) struct Allowance {
+pub(in crate::ops) struct Allowance {
     /// The limit, for messages.
-    pub(super) limit: u64,
+    pub(in crate::ops) limit: u64,
     /// What is left of it.
-    pub(super) left: u64,
+    pub(in crate::ops) left: u64,
 }
 
 impl Allowance {
     /// Checks that so many more bytes may come.
-    pub(super) fn check(&self, bytes: u64) -> Result<(), Fault> {
+    pub(in crate::ops) fn check(&self, bytes: u64) -> Result<(), Fault> {
         if bytes <= self.left {
             return Ok(());
         }
@@ -41,7 +41,7 @@ impl Allowance {
 /// # Errors
 /// When the layer is not what its digest says or does not unpack to the `expected` diff_id: these before anything that
 /// went wrong in `work`, since they may be the reason.
-pub(super) fn read<T>(
+pub(in crate::ops) fn read<T>(
     reader: BlobReader<'_>,
     place: &Location,
     expected: &Digest,
@@ -96,7 +96,7 @@ fn pump(from: &mut dyn Read, to: &SyncSender<Vec<u8>>, empty: &Receiver<Vec<u8>>
 
 /// The unpacked bytes of a layer, hashed as they come.
 #[derive(Debug)]
-pub(super) struct Chunks<'a> {
+pub(in crate::ops) struct Chunks<'a> {
     full: Receiver<Vec<u8>>,
     empty: Sender<Vec<u8>>,
     chunk: Vec<u8>,
@@ -108,7 +108,7 @@ pub(super) struct Chunks<'a> {
 
 impl Chunks<'_> {
     /// Checks that so many more bytes may come.
-    pub(super) fn check(&self, bytes: u64) -> Result<(), Fault> {
+    pub(in crate::ops) fn check(&self, bytes: u64) -> Result<(), Fault> {
         // what waits in the chunk was counted when it came
         self.allowance.check(bytes.saturating_sub((self.chunk.len() - self.used) as u64))
     }

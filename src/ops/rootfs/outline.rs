@@ -14,11 +14,11 @@ const MOST_HOPS: usize = 40;
 
 /// Which entry holds the content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Held {
+pub(in crate::ops) struct Held {
     /// The layer, from the base up, starting at 0.
-    pub(super) layer: usize,
+    pub(in crate::ops) layer: usize,
     /// Where the header of the entry starts in it, in bytes.
-    pub(super) at: u64,
+    pub(in crate::ops) at: u64,
 }
 
 #[derive(Debug)]
@@ -39,7 +39,7 @@ struct Child {
 
 /// Where a path leads.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(in crate::ops) enum Found {
     /// To a file.
     File(Held),
     /// To nothing.
@@ -62,12 +62,12 @@ const ROOT: usize = 0;
 
 /// All names of an image so far.
 #[derive(Debug)]
-pub(super) struct Outline {
+pub(in crate::ops) struct Outline {
     nodes: Vec<Node>,
 }
 
 impl Outline {
-    pub(super) fn new() -> Self {
+    pub(in crate::ops) fn new() -> Self {
         Self { nodes: vec![Node::Directory(BTreeMap::new())] }
     }
 
@@ -75,7 +75,7 @@ impl Outline {
     ///
     /// # Errors
     /// In words, when no layer may hold it.
-    pub(super) fn add(&mut self, layer: usize, entry: &StreamEntry) -> Result<Option<usize>, String> {
+    pub(in crate::ops) fn add(&mut self, layer: usize, entry: &StreamEntry) -> Result<Option<usize>, String> {
         match Name::parse(&entry.name)? {
             Name::Meta => Ok(None),
             Name::Root if entry.kind == EntryKind::Directory => Ok(Some(ROOT)),
@@ -114,7 +114,7 @@ impl Outline {
     }
 
     /// Returns every path from the root, and the number of what it leads to: the root first, then in order.
-    pub(super) fn entries(&self) -> Vec<(Vec<u8>, usize)> {
+    pub(in crate::ops) fn entries(&self) -> Vec<(Vec<u8>, usize)> {
         let mut entries = Vec::new();
         let mut pending = vec![(b"/".to_vec(), ROOT)];
         while let Some((path, node)) = pending.pop() {
@@ -132,7 +132,7 @@ impl Outline {
     }
 
     /// Finds where a path leads, through links as a program in the image would go.
-    pub(super) fn find(&self, parts: &[&[u8]]) -> Found {
+    pub(in crate::ops) fn find(&self, parts: &[&[u8]]) -> Found {
         let mut way = vec![ROOT];
         let mut todo: Vec<&[u8]> = parts.iter().rev().copied().collect();
         let mut hops = 0;

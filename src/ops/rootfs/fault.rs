@@ -10,7 +10,7 @@ use crate::tar::stream::TarError;
 
 /// Why a layer cannot be applied.
 #[derive(Debug)]
-pub(super) enum Fault {
+pub(in crate::ops) enum Fault {
     /// The layer holds what no layer may hold.
     Layer(String),
     /// It holds what barge does not read, or more than the user lets it.
@@ -33,7 +33,7 @@ impl From<StoreError> for Fault {
 impl Fault {
     /// Returns a function that gives an error of the system its verb and path. What only the names in the layer bring
     /// about is the layer's fault.
-    pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(Errno) -> Self {
+    pub(in crate::ops) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(Errno) -> Self {
         let path = path.into();
         move |error| match error {
             Errno::NAMETOOLONG => Self::Layer("a part of its name is longer than the file system takes".to_owned()),
@@ -43,7 +43,7 @@ impl Fault {
     }
 
     /// Says which entry it is about, where that is not said yet.
-    pub(super) fn at(self, what: &str) -> Self {
+    pub(in crate::ops) fn at(self, what: &str) -> Self {
         match self {
             Self::Layer(reason) => Self::Layer(format!("{what}: {reason}")),
             Self::Refused { reason, hint } => Self::Refused { reason: format!("{what}: {reason}"), hint },
@@ -52,7 +52,7 @@ impl Fault {
     }
 
     /// Turns a failure to read the tar into a fault; `path` is what content was written to.
-    pub(super) fn tar(error: TarError, path: impl FnOnce() -> PathBuf) -> Self {
+    pub(in crate::ops) fn tar(error: TarError, path: impl FnOnce() -> PathBuf) -> Self {
         match error {
             TarError::Malformed(reason) => Self::Layer(reason),
             TarError::Unsupported(reason) => {
@@ -67,7 +67,7 @@ impl Fault {
     }
 
     /// Turns it into the error of the operation: `about` says which layer it is.
-    pub(super) fn into_error(self, what: &str, about: String, place: &Location) -> Error {
+    pub(in crate::ops) fn into_error(self, what: &str, about: String, place: &Location) -> Error {
         match self {
             Self::Layer(reason) => {
                 Error::Content { about, error: StoreError::malformed(what, place, reason), hint: None }
@@ -86,4 +86,4 @@ impl Fault {
 /// A fault on its way through a reader, which only knows I/O errors.
 #[derive(Debug, thiserror::Error)]
 #[error("stopped")]
-pub(super) struct Stop(pub(super) Fault);
+pub(in crate::ops) struct Stop(pub(super) Fault);
