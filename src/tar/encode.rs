@@ -21,7 +21,7 @@ pub(crate) struct Fields<'a> {
     pub(crate) link: &'a [u8],
     /// How much content follows, in bytes.
     pub(crate) size: u64,
-    /// How it is to be kept; of the time only whole seconds.
+    /// How it is to be kept.
     pub(crate) attributes: &'a Attributes,
 }
 
@@ -55,7 +55,13 @@ pub(crate) fn encode(fields: &Fields<'_>) -> Result<Vec<u8>, String> {
     let size = number("size", i64::try_from(size).unwrap_or(i64::MAX), LARGEST_OCTAL);
     let uid = number("uid", attributes.uid.into(), LARGEST_ID.into());
     let gid = number("gid", attributes.gid.into(), LARGEST_ID.into());
-    let mtime = number("mtime", attributes.mtime.0, LARGEST_OCTAL);
+    let mtime = match attributes.mtime {
+        (seconds, 0) => number("mtime", seconds, LARGEST_OCTAL),
+        (seconds, nanoseconds) => {
+            records.push((b"mtime".to_vec(), time(seconds, nanoseconds).into_bytes()));
+            u64::try_from(seconds).ok().filter(|seconds| *seconds <= LARGEST_OCTAL).unwrap_or(0)
+        }
+    };
     for (name, value) in &attributes.xattrs {
         if name.contains(&b'=') {
             let name = quoted(&String::from_utf8_lossy(name));
@@ -77,6 +83,17 @@ pub(crate) fn encode(fields: &Fields<'_>) -> Result<Vec<u8>, String> {
     let mut blocks = pax(records)?;
     blocks.extend_from_slice(&header.finished(flag));
     Ok(blocks)
+}
+
+/// Returns a time, given as seconds rounded down and what is to be added to them, as decimal text.
+fn time(seconds: i64, nanoseconds: u32) -> String {
+    let text = if seconds < 0 {
+        // before 1970 the fraction counts backwards
+        format!("-{}.{:09}", (seconds + 1).unsigned_abs(), 1_000_000_000_u32.saturating_sub(nanoseconds))
+    } else {
+        format!("{seconds}.{nanoseconds:09}")
+    };
+    text.trim_end_matches('0').to_owned()
 }
 
 /// Returns a name as the prefix and the name of a ustar header; `None` when it does not fit.
@@ -219,6 +236,12 @@ mod tests {
             (Attributes { uid: LARGEST_ID + 1, ..plain.clone() }, 3),
             (Attributes { gid: u32::MAX - 1, ..plain.clone() }, 3),
             (Attributes { mtime: (-1, 0), ..plain.clone() }, 3),
+            (Attributes { mtime: (3, 1), ..plain.clone() }, 3),
+            (Attributes { mtime: (0, 500_000_000), ..plain.clone() }, 3),
+            (Attributes { mtime: (-1, 750_000_000), ..plain.clone() }, 3),
+            (Attributes { mtime: (-7, 999_999_999), ..plain.clone() }, 3),
+            (Attributes { mtime: (LARGEST_OCTAL as i64 + 1, 10), ..plain.clone() }, 3),
+            (Attributes { mtime: (i64::MIN + 1, 100), ..plain.clone() }, 3),
             (Attributes { mtime: (LARGEST_OCTAL as i64 + 1, 0), ..plain.clone() }, 3),
             (Attributes { xattrs: BTreeMap::from([capability]), ..plain.clone() }, 3),
         ] {
