@@ -144,7 +144,10 @@ fn walk(directory: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd
 }
 
 /// Opens a temporary file that has no name and goes with its handle.
-pub(super) fn spool_file(directory: &Path) -> Result<File, StoreError> {
+///
+/// # Errors
+/// When there can be none.
+pub(crate) fn spool_file(directory: &Path) -> Result<File, StoreError> {
     tempfile::tempfile_in(directory).map_err(StoreError::io(crate::store::TEMPORARY, directory))
 }
 

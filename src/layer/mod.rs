@@ -9,6 +9,7 @@
 //! walk      files and directories of a context -> entries (content is not read)
 //! changed   whether owners were lost on the way, for a warning
 //! unpack    a tar -> entries (content stays in the tar, or in a spool file when the tar is packed)
+//! picked    a part of the file system of an image -> entries (content stays in a spool file)
 //! xattrs    which extended attributes belong to an image
 //! write     the tree -> a tar
 //! fingerprint  whether two trees will give the same tar
@@ -37,6 +38,7 @@ mod context;
 mod fingerprint;
 mod lookup;
 mod path;
+mod picked;
 mod resolve;
 mod tree;
 mod unpack;
@@ -49,7 +51,9 @@ use std::path::Path;
 pub use self::build::{Built, build};
 pub use self::changed::ChangedOwners;
 pub use self::context::Context;
+pub(crate) use self::context::spool_file;
 pub use self::lookup::{End, Lookup};
+pub(crate) use self::picked::{Picked, Thing, ThingKind};
 pub use self::resolve::Standing;
 pub use self::tree::Tree;
 pub use self::unpack::{Packed, sniff};

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use super::changed::Noted;
 use super::context::{Context, refused};
 use super::resolve::Last;
-use super::xattrs::Xattrs;
+use super::xattrs::{self, Xattrs};
 use super::{AddOptions, Modes, Owner, Source, path, unpack, walk};
 use crate::blob::Cancel;
 use crate::store::StoreError;
+use crate::tar::header::Attributes;
 
 /// How many entries a layer may have.
 const MOST: usize = 1_000_000;
@@ -227,6 +228,23 @@ impl Facts {
     /// Those of a directory that is made on the way.
     pub(super) fn of_parent(epoch: Option<i64>) -> Self {
         Self::unsaid(USUAL_DIRECTORY, epoch)
+    }
+
+    /// Those that a tar gives, with the extended attributes that are kept.
+    pub(super) fn of(attributes: Attributes, options: &AddOptions<'_>) -> Self {
+        let Attributes { mode, uid, gid, mtime, xattrs: mut kept, .. } = attributes;
+        kept.retain(|name, _| xattrs::is_kept(name, options.xattrs));
+        let xattrs = (!kept.is_empty()).then(|| Box::new(kept));
+        Self { mode, uid, gid, mtime: mtime.0, xattrs }
+    }
+
+    /// Changes them as the options say for what an entry is.
+    pub(super) fn for_kind(self, kind: &Kind, options: &AddOptions<'_>) -> Self {
+        match kind {
+            Kind::Directory => self.with(options, true),
+            Kind::Symlink(_) => self.of_link(options),
+            _ => self.with(options, false),
+        }
     }
 
     /// Changes them as the options say.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::context::{Context, Opened, refused, spool_file};
 use super::resolve::Last;
 use super::tree::{Content, Entry, Facts, Identity, Kind, Tarred, Tree};
-use super::{AddOptions, path, xattrs};
+use super::{AddOptions, path};
 use crate::blob::{CHUNK, Cancel};
 use crate::media::Compression;
 use crate::store::{Location, StoreError, TEMPORARY};
@@ -175,20 +175,8 @@ impl Taking<'_> {
             StoreError::Unsupported { reason, .. } => wrong(reason.0),
             error => error,
         })?;
-        let attributes = entry.attributes;
-        let mut facts = Facts {
-            mode: attributes.mode,
-            uid: attributes.uid,
-            gid: attributes.gid,
-            mtime: attributes.mtime.0,
-            xattrs: None,
-        };
-        let mut kept = attributes.xattrs;
-        kept.retain(|name, _| xattrs::is_kept(name, self.options.xattrs));
-        if !kept.is_empty() {
-            facts.xattrs = Some(Box::new(kept));
-        }
-        let (major, minor) = attributes.device;
+        let (major, minor) = entry.attributes.device;
+        let facts = Facts::of(entry.attributes, self.options);
         let kind = match entry.kind {
             EntryKind::Directory => Kind::Directory,
             EntryKind::Regular => {
@@ -207,11 +195,7 @@ impl Taking<'_> {
             EntryKind::Special(b'6') => Kind::Fifo,
             kind @ EntryKind::Special(_) => return Err(wrong(format!("it is {kind}"))),
         };
-        let facts = match kind {
-            Kind::Directory => facts.with(self.options, true),
-            Kind::Symlink(_) => facts.of_link(self.options),
-            _ => facts.with(self.options, false),
-        };
+        let facts = facts.for_kind(&kind, self.options);
         tree.insert(place, Entry { facts, kind })
     }
 

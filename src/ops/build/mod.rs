@@ -5,7 +5,7 @@
 
 mod context;
 mod copy;
-mod origin;
+pub(crate) mod origin;
 mod owner;
 mod parents;
 mod sources;

@@ -1,19 +1,26 @@
-//! The names of an image without their content: enough to tell which entry of which layer a path leads to.
+//! The names of an image and what stands under them, without their content.
 //!
-//! What `apply` does to a directory is done here to a tree in memory, by the same names and the same rules.
+//! What `unpack` does to a directory is done here to a tree in memory, by the same names and the same rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
-use super::names::{self, DEEPEST, Name};
+use super::names::{self, DEEPEST, LONGEST, Name};
 use crate::tar::entry::EntryKind;
+use crate::tar::header::Attributes;
 use crate::tar::stream::StreamEntry;
-use crate::text::quoted;
+use crate::text::{human_size, quoted};
 
 /// How many links are followed on the way to one thing, as Linux does.
 const MOST_HOPS: usize = 40;
+/// How many bytes the names and attributes of an image may take. Three million files with usual names take less.
+const LARGEST: u64 = 1 << 30;
+/// What one name takes beside its own bytes, in bytes, and rather too much.
+const EACH: usize = 200;
+/// The permissions of a directory that no layer has an entry for, as `unpack` makes it.
+const IMPLIED: u32 = 0o755;
 
 /// Which entry holds the content of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::ops) struct Held {
     /// The layer, from the base up, starting at 0.
     pub(in crate::ops) layer: usize,
@@ -21,33 +28,45 @@ pub(in crate::ops) struct Held {
     pub(in crate::ops) at: u64,
 }
 
+/// What stands under a name, or under several.
 #[derive(Debug)]
-enum Node {
-    Directory(BTreeMap<Box<[u8]>, Child>),
-    Link(Box<[u8]>),
-    File(Held),
-    Other(String),
+pub(in crate::ops) struct Node {
+    /// What it is.
+    pub(in crate::ops) kind: NodeKind,
+    /// How it is to be kept.
+    pub(in crate::ops) attributes: Attributes,
 }
+
+/// What a thing in an image is.
+#[derive(Debug)]
+pub(in crate::ops) enum NodeKind {
+    /// A directory.
+    Directory(Names),
+    /// A symbolic link, and its target as it is written.
+    Link(Box<[u8]>),
+    /// A file, where its content is, and of how many bytes.
+    File(Held, u64),
+    /// A device or a FIFO: the type flag.
+    Special(u8),
+}
+
+type Names = BTreeMap<Box<[u8]>, Child>;
 
 /// A name in a directory.
 #[derive(Clone, Copy, Debug)]
-struct Child {
+pub(in crate::ops) struct Child {
     node: usize,
     /// The last layer that had an entry for it.
     layer: usize,
 }
 
-/// Where a path leads.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::ops) enum Found {
-    /// To a file.
-    File(Held),
-    /// To nothing.
-    Nothing,
-    /// To a directory.
-    Directory,
-    /// To what has no content: what it is.
-    Other(String),
+/// What becomes of a link at the very end of a path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::ops) enum Last {
+    /// It is followed.
+    Followed,
+    /// It is what is looked for.
+    Itself,
 }
 
 /// What becomes of directories on the way that are not there.
@@ -58,17 +77,44 @@ enum Missing {
     Leave,
 }
 
-const ROOT: usize = 0;
+/// A name that a walk comes to.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ops) struct Visit<'w, 'o> {
+    /// The path from where the walk began.
+    pub(in crate::ops) path: &'w [u8],
+    /// The directory.
+    pub(in crate::ops) directory: usize,
+    /// The name in it.
+    pub(in crate::ops) name: &'o [u8],
+    /// What stands there.
+    pub(in crate::ops) node: usize,
+}
+
+/// Where a walk goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ops) enum Onward {
+    /// In what lies below, if it is a directory.
+    Into,
+    /// With the next name.
+    Past,
+}
+
+/// The number of the root.
+pub(in crate::ops) const ROOT: usize = 0;
 
 /// All names of an image so far.
 #[derive(Debug)]
 pub(in crate::ops) struct Outline {
     nodes: Vec<Node>,
+    /// Whether a layer has an entry for the root itself.
+    root_is_said: bool,
+    /// How many bytes all of this may still take.
+    left: u64,
 }
 
 impl Outline {
     pub(in crate::ops) fn new() -> Self {
-        Self { nodes: vec![Node::Directory(BTreeMap::new())] }
+        Self { nodes: vec![Node::implied()], root_is_said: false, left: LARGEST }
     }
 
     /// Takes note of an entry, and returns the number of what it stands for now; none when it stands for nothing.
@@ -78,7 +124,11 @@ impl Outline {
     pub(in crate::ops) fn add(&mut self, layer: usize, entry: &StreamEntry) -> Result<Option<usize>, String> {
         match Name::parse(&entry.name)? {
             Name::Meta => Ok(None),
-            Name::Root if entry.kind == EntryKind::Directory => Ok(Some(ROOT)),
+            Name::Root if entry.kind == EntryKind::Directory => {
+                self.nodes[ROOT].attributes = self.attributes_of(entry)?;
+                self.root_is_said = true;
+                Ok(Some(ROOT))
+            }
             Name::Root => Err(format!("it is {} in the place of the root", entry.kind)),
             Name::Opaque(parts) => {
                 if let Some(directory) = self.directory(&parts, Missing::Leave)? {
@@ -95,86 +145,188 @@ impl Outline {
             Name::Entry(parts, name) => {
                 let Some(directory) = self.directory(&parts, Missing::Make(layer))? else { return Ok(None) };
                 let node = match &entry.kind {
-                    EntryKind::Directory => match self.child(directory, name).map(|node| (node, &self.nodes[node])) {
-                        Some((node, Node::Directory(_))) => node,
-                        _ => self.new_node(Node::Directory(BTreeMap::new())),
-                    },
-                    EntryKind::Regular => self.new_node(Node::File(Held { layer, at: entry.at })),
-                    EntryKind::SymLink(target) => self.new_node(Node::Link(target.clone())),
-                    EntryKind::HardLink(target) => self.target(target)?,
-                    kind @ EntryKind::Special(b'3' | b'4' | b'6') => self.new_node(Node::Other(kind.to_string())),
+                    EntryKind::Directory => self.directory_of(directory, name, entry)?,
+                    EntryKind::Regular => {
+                        let held = Held { layer, at: entry.at };
+                        self.new_node(NodeKind::File(held, entry.size), entry)?
+                    }
+                    EntryKind::SymLink(target) => {
+                        if target.is_empty() || target.contains(&0) || target.len() >= LONGEST {
+                            return Err("its target is empty, holds a NUL, or is too long".to_owned());
+                        }
+                        self.take_room(target.len())?;
+                        self.new_node(NodeKind::Link(target.clone()), entry)?
+                    }
+                    EntryKind::HardLink(target) => self.linked(directory, name, target)?,
+                    EntryKind::Special(flag @ (b'3' | b'4' | b'6')) => {
+                        self.new_node(NodeKind::Special(*flag), entry)?
+                    }
                     kind @ EntryKind::Special(_) => return Err(format!("it is {kind}")),
                 };
-                if let Node::Directory(children) = &mut self.nodes[directory] {
-                    children.insert(name.into(), Child { node, layer });
-                }
+                self.name(directory, name, Child { node, layer })?;
                 Ok(Some(node))
             }
         }
     }
 
-    /// Returns every path from the root, and the number of what it leads to: the root first, then in order.
-    pub(in crate::ops) fn entries(&self) -> Vec<(Vec<u8>, usize)> {
-        let mut entries = Vec::new();
-        let mut pending = vec![(b"/".to_vec(), ROOT)];
-        while let Some((path, node)) = pending.pop() {
-            if let Node::Directory(children) = &self.nodes[node] {
-                for (name, child) in children.iter().rev() {
-                    let mut below = if node == ROOT { Vec::new() } else { path.clone() };
-                    below.push(b'/');
-                    below.extend_from_slice(name);
-                    pending.push((below, child.node));
-                }
-            }
-            entries.push((path, node));
-        }
-        entries
+    /// Returns what has a number.
+    pub(in crate::ops) fn node(&self, number: usize) -> &Node {
+        &self.nodes[number]
     }
 
-    /// Finds where a path leads, through links as a program in the image would go.
-    pub(in crate::ops) fn find(&self, parts: &[&[u8]]) -> Found {
+    /// Returns how many numbers there are: below this, all of them are.
+    pub(in crate::ops) const fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Returns whether a layer has an entry for the root itself.
+    pub(in crate::ops) const fn root_is_said(&self) -> bool {
+        self.root_is_said
+    }
+
+    /// Returns the names in a directory; none of anything else.
+    pub(in crate::ops) fn names(&self, node: usize) -> impl Iterator<Item = (&[u8], usize)> {
+        self.children(node).iter().map(|(name, child)| (&**name, child.node))
+    }
+
+    /// Goes through all that lies below a directory, by the order of names: a directory comes before what is in it.
+    pub(in crate::ops) fn walk<'o, E>(
+        &'o self,
+        from: usize,
+        mut visit: impl FnMut(Visit<'_, 'o>) -> Result<Onward, E>,
+    ) -> Result<(), E> {
+        let mut path = Vec::new();
+        let mut todo: Vec<(usize, usize, btree_map::Iter<'o, _, _>)> = vec![(from, 0, self.children(from).iter())];
+        while let Some((directory, length, names)) = todo.last_mut() {
+            path.truncate(*length);
+            let Some((name, child)) = names.next() else {
+                todo.pop();
+                continue;
+            };
+            if !path.is_empty() {
+                path.push(b'/');
+            }
+            path.extend_from_slice(name);
+            let seen = Visit { path: &path, directory: *directory, name, node: child.node };
+            if visit(seen)? == Onward::Into {
+                todo.push((child.node, path.len(), self.children(child.node).iter()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds what a path leads to, through links as a program in the image would go.
+    pub(in crate::ops) fn find(&self, parts: &[&[u8]], last: Last) -> Option<usize> {
         let mut way = vec![ROOT];
         let mut todo: Vec<&[u8]> = parts.iter().rev().copied().collect();
         let mut hops = 0;
         while let Some(part) = todo.pop() {
-            let Some(node) = self.step(&mut way, part) else { return Found::Nothing };
-            match &self.nodes[node] {
-                Node::Link(target) => {
+            let node = self.step(&mut way, part)?;
+            match &self.nodes[node].kind {
+                NodeKind::Link(target) if last == Last::Followed || !todo.is_empty() => {
                     hops += 1;
                     if hops > MOST_HOPS {
-                        return Found::Nothing;
+                        return None;
                     }
                     follow(target, &mut way, &mut todo);
                 }
                 _ => way.push(node),
             }
         }
-        match way.last().map(|node| &self.nodes[*node]) {
-            Some(Node::File(held)) => Found::File(*held),
-            Some(Node::Other(kind)) => Found::Other(kind.clone()),
-            _ => Found::Directory,
-        }
+        way.pop()
     }
 
     /// Goes one part on; `..` goes back, and stays at the root.
     fn step(&self, way: &mut Vec<usize>, part: &[u8]) -> Option<usize> {
+        let at = *way.last()?;
         if part == b".." {
+            self.nodes[at].is_directory().then_some(())?;
             way.pop();
             return way.pop().or(Some(ROOT));
         }
-        self.child(*way.last()?, part)
+        self.child(at, part)
     }
 
-    fn child(&self, directory: usize, name: &[u8]) -> Option<usize> {
-        match &self.nodes[directory] {
-            Node::Directory(children) => children.get(name).map(|child| child.node),
-            _ => None,
+    /// Finds a name in a directory; a link is not followed.
+    pub(in crate::ops) fn child(&self, directory: usize, name: &[u8]) -> Option<usize> {
+        self.children(directory).get(name).map(|child| child.node)
+    }
+
+    fn children(&self, node: usize) -> &Names {
+        static NONE: Names = Names::new();
+        match &self.nodes[node].kind {
+            NodeKind::Directory(names) => names,
+            _ => &NONE,
         }
     }
 
-    fn new_node(&mut self, node: Node) -> usize {
+    fn new_node(&mut self, kind: NodeKind, entry: &StreamEntry) -> Result<usize, String> {
+        let attributes = self.attributes_of(entry)?;
+        self.push(Node { kind, attributes })
+    }
+
+    fn attributes_of(&mut self, entry: &StreamEntry) -> Result<Attributes, String> {
+        let xattrs = entry.attributes.xattrs.iter();
+        self.take_room(xattrs.map(|(name, value)| EACH + name.len() + value.len()).sum())?;
+        Ok(entry.attributes.clone())
+    }
+
+    fn push(&mut self, node: Node) -> Result<usize, String> {
+        self.take_room(EACH)?;
         self.nodes.push(node);
-        self.nodes.len() - 1
+        Ok(self.nodes.len() - 1)
+    }
+
+    fn take_room(&mut self, bytes: usize) -> Result<(), String> {
+        self.left = self.left.checked_sub(bytes as u64).ok_or_else(|| {
+            let most = human_size(LARGEST);
+            format!("the names and attributes of the image take more than {most}: it may be a bomb")
+        })?;
+        Ok(())
+    }
+
+    /// Puts something under a name, in the place of what stood there.
+    fn name(&mut self, directory: usize, name: &[u8], child: Child) -> Result<(), String> {
+        self.take_room(name.len())?;
+        if let NodeKind::Directory(names) = &mut self.nodes[directory].kind {
+            names.insert(name.into(), child);
+        }
+        Ok(())
+    }
+
+    /// Finds the directory that an entry describes, or makes it.
+    fn directory_of(&mut self, parent: usize, name: &[u8], entry: &StreamEntry) -> Result<usize, String> {
+        match self.child(parent, name).filter(|node| self.nodes[*node].is_directory()) {
+            None => self.new_node(NodeKind::Directory(Names::new()), entry),
+            Some(node) => {
+                self.nodes[node].attributes = self.attributes_of(entry)?;
+                Ok(node)
+            }
+        }
+    }
+
+    /// Finds what a hard link is another name of. What stands under its own name goes first, and the rest with it.
+    fn linked(&mut self, directory: usize, name: &[u8], target: &[u8]) -> Result<usize, String> {
+        let wrong =
+            |reason: &str| format!("it is a hard link to {}, which {reason}", quoted(&String::from_utf8_lossy(target)));
+        let parts = names::parts(target).map_err(|reason| wrong(&reason))?;
+        let Some((last, above)) = parts.split_last() else { return Err(wrong("is the root")) };
+        let find = |outline: &mut Self| -> Result<Option<usize>, String> {
+            Ok(outline.directory(above, Missing::Leave)?.and_then(|directory| outline.child(directory, last)))
+        };
+        let node = find(self)?.ok_or_else(|| wrong("is not there"))?;
+        if self.nodes[node].is_directory() {
+            return Err(wrong("is a directory"));
+        }
+        if self.child(directory, name).is_some_and(|standing| standing != node) {
+            if let NodeKind::Directory(names) = &mut self.nodes[directory].kind {
+                names.remove(name);
+            }
+            if find(self)?.is_none() {
+                return Err(wrong("it takes the place of"));
+            }
+        }
+        Ok(node)
     }
 
     /// Goes to the directory of an entry.
@@ -187,16 +339,16 @@ impl Outline {
                 (Some(node), _) => node,
                 (None, Missing::Leave) => return Ok(None),
                 (None, Missing::Make(layer)) => {
-                    let node = self.new_node(Node::Directory(BTreeMap::new()));
-                    if let Some(Node::Directory(children)) = way.last().map(|last| &mut self.nodes[*last]) {
-                        children.insert(part.as_slice().into(), Child { node, layer });
+                    let node = self.push(Node::implied())?;
+                    if let Some(last) = way.last() {
+                        self.name(*last, &part, Child { node, layer })?;
                     }
                     node
                 }
             };
-            match (&self.nodes[node], missing) {
-                (Node::Directory(_), _) => way.push(node),
-                (Node::Link(target), _) => {
+            match (&self.nodes[node].kind, missing) {
+                (NodeKind::Directory(_), _) => way.push(node),
+                (NodeKind::Link(target), _) => {
                     hops += 1;
                     if hops > MOST_HOPS {
                         return Err("the links on its way lead around in a circle".to_owned());
@@ -218,23 +370,8 @@ impl Outline {
         Ok(way.pop())
     }
 
-    /// Finds what a hard link leads to.
-    fn target(&mut self, target: &[u8]) -> Result<usize, String> {
-        let wrong =
-            |reason: &str| format!("it is a hard link to {}, which {reason}", quoted(&String::from_utf8_lossy(target)));
-        let mut parts = names::parts(target).map_err(|reason| wrong(&reason))?;
-        let Some(name) = parts.pop() else { return Err(wrong("is the root")) };
-        let directory = self.directory(&parts, Missing::Leave)?;
-        match directory.and_then(|directory| self.child(directory, name)) {
-            None => Err(wrong("is not there")),
-            Some(node) if matches!(self.nodes[node], Node::Directory(_)) => Err(wrong("is a directory")),
-            Some(node) => Ok(node),
-        }
-    }
-
     fn hide_all(&mut self, directory: usize, layer: usize) {
-        let Node::Directory(children) = &self.nodes[directory] else { return };
-        let names: Vec<Box<[u8]>> = children.keys().cloned().collect();
+        let names: Vec<Box<[u8]>> = self.children(directory).keys().cloned().collect();
         for name in names {
             self.hide(directory, &name, layer);
         }
@@ -243,19 +380,27 @@ impl Outline {
     /// Removes what lies under a name, but for what the present layer has made. Recurs as deep as directories may lie,
     /// which is bounded.
     fn hide(&mut self, directory: usize, name: &[u8], layer: usize) {
-        let Node::Directory(children) = &self.nodes[directory] else { return };
-        let Some(child) = children.get(name).copied() else { return };
+        let Some(child) = self.children(directory).get(name).copied() else { return };
         self.hide_all(child.node, layer);
-        let is_empty = match &self.nodes[child.node] {
-            Node::Directory(children) => children.is_empty(),
-            _ => true,
-        };
         if child.layer < layer
-            && is_empty
-            && let Node::Directory(children) = &mut self.nodes[directory]
+            && self.children(child.node).is_empty()
+            && let NodeKind::Directory(names) = &mut self.nodes[directory].kind
         {
-            children.remove(name);
+            names.remove(name);
         }
+    }
+}
+
+impl Node {
+    /// Makes a directory that no layer has an entry for.
+    fn implied() -> Self {
+        let attributes = Attributes { mode: IMPLIED, ..Attributes::default() };
+        Self { kind: NodeKind::Directory(Names::new()), attributes }
+    }
+
+    /// Returns whether it is a directory.
+    pub(in crate::ops) const fn is_directory(&self) -> bool {
+        matches!(self.kind, NodeKind::Directory(_))
     }
 }
 
@@ -266,4 +411,49 @@ fn follow<'a>(target: &'a [u8], way: &mut Vec<usize>, todo: &mut Vec<&'a [u8]>) 
     }
     let steps = target.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
     todo.extend(steps.rev());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str, kind: EntryKind) -> StreamEntry {
+        StreamEntry { at: 0, name: name.into(), kind, size: 0, attributes: Attributes::default() }
+    }
+
+    #[test]
+    fn names_that_would_fill_the_memory_are_refused() {
+        let long = "n".repeat(4000);
+        let xattrs = BTreeMap::from([(b"user.x".to_vec(), vec![0; 4000])]);
+        let attributes = Attributes { xattrs, ..Attributes::default() };
+        let link = EntryKind::SymLink(vec![b'x'; 4000].into());
+        for (reason, fits, entry) in [
+            ("a usual name", true, entry("usr/bin/tool", EntryKind::Regular)),
+            ("a long name", false, entry(&long, EntryKind::Regular)),
+            ("a deep name", false, entry(&"d/".repeat(100), EntryKind::Directory)),
+            ("a long link", false, entry("link", link)),
+            ("a large attribute", false, StreamEntry { attributes, ..entry("x", EntryKind::Regular) }),
+        ] {
+            let mut outline = Outline { left: 3000, ..Outline::new() };
+            assert_eq!(outline.add(0, &entry).is_ok(), fits, "{reason}");
+        }
+        // what is replaced again and again is counted each time
+        let mut outline = Outline { left: 3000, ..Outline::new() };
+        assert!((0..100).any(|_| outline.add(0, &entry("same", EntryKind::Regular)).is_err()));
+    }
+
+    #[test]
+    fn nothing_lies_below_a_file() {
+        let mut outline = Outline::new();
+        for (name, kind) in [
+            ("file", EntryKind::Regular),
+            ("link", EntryKind::SymLink(b"file/../other"[..].into())),
+            ("other", EntryKind::Regular),
+        ] {
+            outline.add(0, &entry(name, kind)).unwrap();
+        }
+        assert_eq!(outline.find(&[b"link"], Last::Followed), None);
+        assert_eq!(outline.find(&[b"file", b"x"], Last::Followed), None);
+        assert!(outline.find(&[b"..", b"other"], Last::Followed).is_some());
+    }
 }

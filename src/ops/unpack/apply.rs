@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::super::rootfs::Limits;
 use super::super::rootfs::chunks::Chunks;
 use super::super::rootfs::fault::Fault;
 use super::super::rootfs::names::{self, Name};
@@ -31,7 +32,7 @@ pub(super) struct Applier<'a> {
     tree: Tree,
     keeper: Keeper,
     cancel: &'a Cancel,
-    most_files: u64,
+    limits: Limits,
     /// Whether the present entry has removed what names could lead through.
     ways_changed: bool,
     /// What the entry of the root itself says.
@@ -68,7 +69,7 @@ impl<'a> Applier<'a> {
     /// Starts with an empty tree.
     pub(super) fn new(tree: Tree, options: &Options, cancel: &'a Cancel) -> Self {
         let keeper = Keeper::new(options.owners);
-        Self { tree, keeper, cancel, most_files: options.files, ways_changed: false, root: None, entries: 0, bytes: 0 }
+        Self { tree, keeper, cancel, limits: options.limits(), ways_changed: false, root: None, entries: 0, bytes: 0 }
     }
 
     /// Applies one layer.
@@ -84,7 +85,8 @@ impl<'a> Applier<'a> {
                 return Err(StoreError::Cancelled.into());
             }
             self.entries += 1;
-            super::check_files(self.entries, self.most_files)
+            self.limits
+                .check_files(self.entries)
                 .and_then(|()| stream.source().check(entry.size))
                 .and_then(|()| self.entry(&entry, &mut stream))
                 .map_err(|fault| fault.at(&entry.what()))?;

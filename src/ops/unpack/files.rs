@@ -5,11 +5,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::io::{self, Write};
+use std::path::Path;
 
-use super::super::rootfs::chunks::{self, Allowance};
-use super::super::rootfs::fault::Fault;
-use super::super::rootfs::outline::Outline;
-use super::{Options, check_files, layers};
+use super::super::rootfs::outline::{Node, NodeKind, Onward, ROOT};
+use super::super::rootfs::read::{Room, copy};
+use super::super::rootfs::{Rootfs, layers_of};
+use super::Options;
 use crate::blob::Cancel;
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::ops::Error;
@@ -17,9 +18,8 @@ use crate::ops::choose::Chosen;
 use crate::store::Source;
 use crate::tar::entry::EntryKind;
 use crate::tar::header::Attributes;
-use crate::tar::stream::Stream;
 use crate::text::quoted;
-use crate::transfer::{Event, Observer, Outcome, Piece};
+use crate::transfer::{Event, Observer};
 
 /// What stands under a name in an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,16 +39,20 @@ pub struct FileFacts {
 }
 
 impl FileFacts {
-    fn of(kind: &EntryKind, attributes: &Attributes, content: Option<(u64, Digest)>) -> Self {
-        let (major, minor) = attributes.device;
-        let kind = match kind {
-            EntryKind::Regular => "file".to_owned(),
-            EntryKind::Directory => "directory".to_owned(),
-            EntryKind::SymLink(target) => format!("link to {}", quoted(&String::from_utf8_lossy(target))),
-            EntryKind::Special(b'3' | b'4') => format!("device {major}:{minor}"),
-            other => other.to_string(),
+    fn of(node: &Node, digest: Option<&Digest>) -> Self {
+        let (major, minor) = node.attributes.device;
+        let mut content = None;
+        let kind = match &node.kind {
+            NodeKind::File(_, size) => {
+                content = digest.map(|digest| (*size, *digest));
+                "file".to_owned()
+            }
+            NodeKind::Directory(_) => "directory".to_owned(),
+            NodeKind::Link(target) => format!("link to {}", quoted(&String::from_utf8_lossy(target))),
+            NodeKind::Special(b'3' | b'4') => format!("device {major}:{minor}"),
+            NodeKind::Special(_) => "FIFO".to_owned(),
         };
-        let Attributes { mode, uid, gid, mtime, xattrs, .. } = attributes.clone();
+        let Attributes { mode, uid, gid, mtime, xattrs, .. } = node.attributes.clone();
         Self { kind, mode, owner: (uid, gid), mtime, content, xattrs }
     }
 
@@ -98,51 +102,33 @@ pub fn list_files(
     cancel: &Cancel,
     observer: &dyn Observer,
 ) -> Result<BTreeMap<Vec<u8>, FileFacts>, Error> {
-    let layers = layers(source, image)?;
-    let bytes = crate::content::total(layers.iter().map(|layer| layer.descriptor.size()));
-    observer.hear(Event::Begun { pieces: layers.len() as u64, bytes });
-    let mut outline = Outline::new();
-    let mut facts: HashMap<usize, FileFacts> = HashMap::new();
-    let mut entries = 0;
-    let mut allowance = Allowance { limit: options.size, left: options.size };
-    for (at, layer) in layers.iter().enumerate() {
-        let content = layer.descriptor.content();
-        let piece = Piece::start(observer, &content, &layer.about, source.location());
-        let count = |bytes| piece.count(bytes);
-        let reader = source.open(&content)?.cancelled_by(cancel).metered_by(&count);
-        let read = chunks::read(reader, source.location(), &layer.diff_id, &mut allowance, cancel, |chunks| {
-            let mut stream = Stream::new(chunks);
-            while let Some(entry) = stream.next().map_err(|error| Fault::tar(error, Default::default))? {
-                entries += 1;
-                check_files(entries, options.files)?;
-                let node = outline.add(at, &entry).map_err(|reason| Fault::Layer(reason).at(&entry.what()))?;
-                let content = match entry.kind {
-                    EntryKind::Regular => {
-                        let mut hashing = Hashing(Algorithm::Sha256.hasher());
-                        stream.copy_content(&mut hashing).map_err(|error| Fault::tar(error, Default::default))?;
-                        Some((entry.size, hashing.0.finish()))
-                    }
-                    _ => None,
-                };
-                // another name of a file says nothing of its own
-                if let (Some(node), false) = (node, matches!(entry.kind, EntryKind::HardLink(_))) {
-                    facts.insert(node, FileFacts::of(&entry.kind, &entry.attributes, content));
-                }
+    let mut digests: HashMap<usize, Digest> = HashMap::new();
+    let read = Rootfs::read_with(
+        layers_of(source, image)?,
+        &options.limits(),
+        cancel,
+        observer,
+        &mut |node, entry, stream| {
+            if let (Some(node), EntryKind::Regular) = (node, &entry.kind) {
+                let mut hashing = Hashing(Algorithm::Sha256.hasher());
+                copy(stream, &mut hashing, Path::new(""))?;
+                digests.insert(node, hashing.0.finish());
             }
             Ok(())
-        });
-        if let Err(fault) = read {
-            drop(piece);
-            observer.hear(Event::Ended);
-            return Err(layer.error(fault, source.location()));
-        }
-        piece.finish(Outcome::Checked);
-    }
+        },
+    );
     observer.hear(Event::Ended);
-    // a directory that no layer has an entry for is as unpack makes it
-    let implied = FileFacts::of(&EntryKind::Directory, &Attributes { mode: 0o755, ..Attributes::default() }, None);
-    let entries = outline.entries().into_iter();
-    Ok(entries.map(|(path, node)| (path, facts.get(&node).unwrap_or(&implied).clone())).collect())
+    let rootfs = read?;
+    let outline = rootfs.outline();
+    let facts = |node| FileFacts::of(outline.node(node), digests.get(&node));
+    let mut files = BTreeMap::from([(b"/".to_vec(), facts(ROOT))]);
+    let mut room = Room::new();
+    outline.walk(ROOT, |seen| {
+        room.take(seen.path.len())?;
+        files.insert([b"/", seen.path].concat(), facts(seen.node));
+        Ok::<_, Error>(Onward::Into)
+    })?;
+    Ok(files)
 }
 
 /// Hashes what is written to it.

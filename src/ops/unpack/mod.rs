@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::files::{FileFacts, list_files};
 pub use self::pick::{Taken, check_free, take_file};
+pub use super::rootfs::{DEFAULT_FILES, DEFAULT_SIZE};
 
 use self::apply::Applier;
 use self::staging::Staging;
@@ -31,21 +32,12 @@ use self::tree::Tree;
 use super::Error;
 use super::choose::Chosen;
 use super::rootfs::chunks::{self, Allowance};
-use super::rootfs::fault::Fault;
+use super::rootfs::{LayerOf, Limits, layers_of};
 use crate::blob::Cancel;
-use crate::content::Descriptor;
 use crate::digest::Digest;
-use crate::media::Role;
 use crate::platform::Platform;
-use crate::store::{Durability, Location, Source, StoreError};
-use crate::text::human_size;
+use crate::store::{Durability, Source, StoreError};
 use crate::transfer::{Event, Observer, Outcome, Piece};
-
-/// How many bytes an image may unpack to, unless it is said: tars and all, 100 GiB.
-pub const DEFAULT_SIZE: u64 = 100 << 30;
-/// How many entries its layers may have, unless it is said. What one layer has made is remembered while it is applied,
-/// with about twenty bytes for each.
-pub const DEFAULT_FILES: u64 = 3_000_000;
 
 /// Whose the files are to be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +60,12 @@ pub struct Options {
     pub files: u64,
     /// Whether it has to survive a loss of power.
     pub durability: Durability,
+}
+
+impl Options {
+    const fn limits(&self) -> Limits {
+        Limits { size: self.size, files: self.files }
+    }
 }
 
 impl Default for Options {
@@ -109,31 +107,6 @@ pub struct Unpacked {
     pub skipped: Skipped,
 }
 
-/// A layer to be applied.
-#[derive(Debug)]
-struct Layer {
-    descriptor: Descriptor,
-    diff_id: Digest,
-    about: String,
-}
-
-impl Layer {
-    fn error(&self, fault: Fault, place: &Location) -> Error {
-        fault.into_error(&self.descriptor.digest().to_string(), self.about.clone(), place)
-    }
-}
-
-/// Checks a count of entries against the limit.
-fn check_files(entries: u64, most: u64) -> Result<(), Fault> {
-    if entries <= most {
-        return Ok(());
-    }
-    Err(Fault::Refused {
-        reason: format!("the image has more than {most} files: it may be a bomb"),
-        hint: "if it is not, raise the limit with --max-files".to_owned(),
-    })
-}
-
 /// Unpacks an image to a directory that is not there yet, or empty. It gets its name when every layer was read to its end
 /// and is what its digest and its diff_id say.
 ///
@@ -148,7 +121,7 @@ pub fn unpack(
     cancel: &Cancel,
     observer: &dyn Observer,
 ) -> Result<Unpacked, Error> {
-    let layers = layers(source, image)?;
+    let layers = layers_of(source, image)?;
     let staging = Staging::create(to)?;
     let bytes = layers.iter().map(|layer| layer.descriptor.size()).sum();
     observer.hear(Event::Begun { pieces: layers.len() as u64, bytes });
@@ -168,7 +141,7 @@ pub fn unpack(
 fn fill(
     source: &dyn Source,
     image: &Chosen,
-    layers: &[Layer],
+    layers: &[LayerOf<'_>],
     staging: &Staging,
     options: &Options,
     cancel: &Cancel,
@@ -182,7 +155,7 @@ fn fill(
         let count = |bytes| piece.count(bytes);
         let reader = source.open(&content)?.cancelled_by(cancel).metered_by(&count);
         chunks::read(reader, source.location(), &layer.diff_id, &mut allowance, cancel, |chunks| applier.layer(chunks))
-            .map_err(|fault| layer.error(fault, source.location()))?;
+            .map_err(|fault| layer.error(fault))?;
         piece.finish(Outcome::Written);
     }
     let (entries, bytes) = (applier.entries, applier.bytes);
@@ -191,37 +164,6 @@ fn fill(
         applier.finish().map_err(|fault| fault.into_error(&digest.to_string(), image.describe(), source.location()))?;
     let (path, platform) = (staging.path().to_path_buf(), image.platform.clone());
     Ok(Unpacked { path, digest, platform, layers: layers.len() as u64, entries, bytes, skipped })
-}
-
-/// Returns the layers of an image from the base up, when all of them are there.
-fn layers(source: &dyn Source, image: &Chosen) -> Result<Vec<Layer>, Error> {
-    let manifest = image.manifest(source)?;
-    let config = image.config(source)?;
-    let (got, expected) = (config.diff_ids.len(), manifest.layers.len());
-    if got != expected {
-        let reason = format!("its config has {got} diff_ids, expected {expected}: one for each layer");
-        let what = image.descriptor.digest().to_string();
-        return Err(StoreError::malformed(what, source.location(), reason).into());
-    }
-    let mut layers = Vec::new();
-    for (at, (descriptor, diff_id)) in manifest.layers.iter().zip(config.diff_ids).enumerate() {
-        let size = human_size(descriptor.size());
-        let about = format!("layer {} of {}, {size}", at + 1, image.describe());
-        if !matches!(descriptor.media_type().role(), Role::Layer(_)) {
-            return Err(Error::Unsupported {
-                message: format!("cannot unpack {} ({about}) in {}", descriptor.digest(), source.location()),
-                cause: Some(format!("its media type is {}, which is no layer's", descriptor.media_type())),
-                hint: None,
-            });
-        }
-        source.open(&descriptor.content()).map_err(|error| Error::Content {
-            about: about.clone(),
-            error,
-            hint: None,
-        })?;
-        layers.push(Layer { descriptor: descriptor.clone(), diff_id, about });
-    }
-    Ok(layers)
 }
 
 /// Says what could not be kept: a sentence for each kind.

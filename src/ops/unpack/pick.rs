@@ -10,22 +10,21 @@ use std::path::Path;
 use rustix::fs::Mode;
 use tempfile::NamedTempFile;
 
-use super::super::rootfs::chunks::{self, Allowance};
-use super::super::rootfs::fault::Fault;
-use super::super::rootfs::names;
-use super::super::rootfs::outline::{Found, Held, Outline};
+use super::super::rootfs::outline::{Last, NodeKind};
+use super::super::rootfs::read::copy;
+use super::super::rootfs::{Rootfs, layers_of, names};
+use super::Options;
 use super::tree::times;
-use super::{Layer, Options, layers};
 use crate::blob::Cancel;
 use crate::digest::Digest;
 use crate::ops::Error;
 use crate::ops::choose::Chosen;
 use crate::platform::Platform;
 use crate::store::{Durability, Source, StoreError, TEMPORARY, UNPACK};
+use crate::tar::entry::EntryKind;
 use crate::tar::header::Attributes;
-use crate::tar::stream::Stream;
 use crate::text::quoted;
-use crate::transfer::{Event, Observer, Outcome, Piece};
+use crate::transfer::{Event, Observer};
 
 /// A file that was taken out of an image: whole, checked, and still without a name.
 #[derive(Debug)]
@@ -59,31 +58,31 @@ pub fn take_file(
         message: format!("cannot look for {}: it {reason}", quoted(path)),
         hint: Some("give the path from the root of the image".to_owned()),
     })?;
-    let layers = layers(source, image)?;
-    let bytes = layers.iter().map(|layer| layer.descriptor.size()).sum();
-    observer.hear(Event::Begun { pieces: layers.len() as u64, bytes });
-    let task = Task { source, layers: &layers, options, cancel };
-    let outline = task.outline(observer);
+    let read = Rootfs::read(layers_of(source, image)?, &options.limits(), cancel, observer);
     observer.hear(Event::Ended);
-    let held = match outline?.find(&parts) {
-        Found::File(held) => held,
-        other => return Err(no_file(source, image, path, &other)),
+    let rootfs = read?;
+    let found = rootfs.outline().find(&parts, Last::Followed).map(|number| (number, rootfs.outline().node(number)));
+    let (number, file, size) = match found.map(|(number, node)| (number, node, &node.kind)) {
+        Some((number, node, NodeKind::File(_, size))) => (number, node, *size),
+        other => return Err(no_file(source, image, path, other.map(|(_, _, kind)| kind))),
     };
     let mut content = tempfile::Builder::new()
         .prefix(".barge-")
         .tempfile_in(directory)
         .map_err(StoreError::io(TEMPORARY, directory))?;
-    let (attributes, size) = task.content(held, &mut content)?;
+    let spool = content.path().to_path_buf();
+    rootfs.contents(&mut [number], &mut |_, _, stream| copy(stream, &mut content, &spool))?;
     let (digest, platform) = (*image.descriptor.digest(), image.platform.clone());
+    let attributes = file.attributes.clone();
     Ok(Taken { digest, platform, size, attributes, durability: options.durability, content })
 }
 
-fn no_file(source: &dyn Source, image: &Chosen, path: &str, found: &Found) -> Error {
+fn no_file(source: &dyn Source, image: &Chosen, path: &str, found: Option<&NodeKind>) -> Error {
     let (cause, hint) = match found {
-        Found::Directory => {
+        Some(NodeKind::Directory(_)) => {
             (Some("it is a directory".to_owned()), Some("unpack the image, or name a file in it".to_owned()))
         }
-        Found::Other(kind) => (Some(format!("it is {kind}")), None),
+        Some(NodeKind::Special(flag)) => (Some(format!("it is {}", EntryKind::Special(*flag))), None),
         _ => (Some("no layer has it, or an upper one hides it".to_owned()), None),
     };
     let place = source.location();
@@ -91,61 +90,6 @@ fn no_file(source: &dyn Source, image: &Chosen, path: &str, found: &Found) -> Er
         message: format!("cannot take {} out of {} in {place}", quoted(path), image.describe()),
         cause,
         hint,
-    }
-}
-
-struct Task<'a> {
-    source: &'a dyn Source,
-    layers: &'a [Layer],
-    options: &'a Options,
-    cancel: &'a Cancel,
-}
-
-impl Task<'_> {
-    /// Reads all layers for their names.
-    fn outline(&self, observer: &dyn Observer) -> Result<Outline, Error> {
-        let mut outline = Outline::new();
-        let mut entries = 0;
-        let mut allowance = Allowance { limit: self.options.size, left: self.options.size };
-        for (at, layer) in self.layers.iter().enumerate() {
-            let content = layer.descriptor.content();
-            let piece = Piece::start(observer, &content, &layer.about, self.source.location());
-            let count = |bytes| piece.count(bytes);
-            let reader = self.source.open(&content)?.cancelled_by(self.cancel).metered_by(&count);
-            let place = self.source.location();
-            chunks::read(reader, place, &layer.diff_id, &mut allowance, self.cancel, |chunks| {
-                let mut stream = Stream::new(chunks);
-                while let Some(entry) = stream.next().map_err(|error| Fault::tar(error, Default::default))? {
-                    entries += 1;
-                    super::check_files(entries, self.options.files)?;
-                    outline.add(at, &entry).map_err(|reason| Fault::Layer(reason).at(&entry.what()))?;
-                }
-                Ok(())
-            })
-            .map_err(|fault| layer.error(fault, place))?;
-            piece.finish(Outcome::Checked);
-        }
-        Ok(outline)
-    }
-
-    /// Reads one layer for the content of one entry.
-    fn content(&self, held: Held, to: &mut NamedTempFile) -> Result<(Attributes, u64), Error> {
-        let layer = &self.layers[held.layer];
-        let place = self.source.location();
-        let reader = self.source.open(&layer.descriptor.content())?.cancelled_by(self.cancel);
-        let mut allowance = Allowance { limit: self.options.size, left: self.options.size };
-        chunks::read(reader, place, &layer.diff_id, &mut allowance, self.cancel, |chunks| {
-            let mut stream = Stream::new(chunks);
-            let path = to.path().to_path_buf();
-            while let Some(entry) = stream.next().map_err(|error| Fault::tar(error, Default::default))? {
-                if entry.at == held.at {
-                    stream.copy_content(to).map_err(|error| Fault::tar(error, || path))?;
-                    return Ok((entry.attributes, entry.size));
-                }
-            }
-            Err(Fault::Layer("it changed while it was read".to_owned()))
-        })
-        .map_err(|fault| layer.error(fault, place))
     }
 }
 
