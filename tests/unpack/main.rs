@@ -6,6 +6,7 @@ mod apply;
 mod attributes;
 mod command;
 mod debian;
+mod flat;
 mod hostile;
 mod limits;
 mod pick;

@@ -24,6 +24,8 @@ pub(in crate::ops) mod outline;
 mod pick;
 
 pub(in crate::ops) mod read;
+#[cfg(test)]
+mod tests;
 
 use crate::blob::Cancel;
 use crate::content::Descriptor;
