@@ -1,10 +1,13 @@
 //! The whole file system as one tar.
 
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::media::Compression;
 use crate::ops::rootfs::FlattenError;
+use crate::pack::{PackOptions, pack};
 use crate::tar::entry::EntryKind;
 use crate::tar::stream::Stream;
 
@@ -93,6 +96,25 @@ fn a_failure_to_write_is_told_as_that_wherever_it_comes() {
         }
     }
     assert!(rootfs.flatten(&mut Full(length)).is_ok());
+}
+
+/// A layer is packed while it is written: the reason has to pass through a packer, which only knows I/O errors.
+#[test]
+fn what_fails_at_the_source_passes_through_a_packer() {
+    let source = image(&zoo());
+    let cancel = Cancel::default();
+    let layers = layers_of(&source, &chosen(&source)).unwrap();
+    let rootfs = Rootfs::read(layers, &Limits::default(), &cancel, &Deaf).unwrap();
+    cancel.cancel();
+    let options = PackOptions { compression: Compression::Gzip, level: 6, jobs: NonZeroUsize::MIN };
+    let packed = pack(&options, &mut io::sink(), |tar| {
+        rootfs.flatten(tar).map_err(|error| match error {
+            FlattenError::From(error) => io::Error::other(error),
+            FlattenError::To(error) => error,
+        })
+    });
+    let error = packed.unwrap_err().downcast::<Error>().unwrap();
+    assert_eq!(error.class(), crate::error::Class::Interrupted);
 }
 
 #[test]
