@@ -8,6 +8,7 @@
 mod archives;
 mod check;
 mod commands;
+mod copied;
 mod daemons;
 mod foreign;
 mod images;

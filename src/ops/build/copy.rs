@@ -174,19 +174,11 @@ impl Step<'_> {
     fn add_directory(&self, tree: &mut Tree, source: &Source) -> Result<(), Error> {
         let to = Path::new(&self.destination);
         make_directories(tree, &self.options(to))?;
-        let taken = Cell::new(!source.ignored);
         let choose = |path: &Path, is_directory: bool| {
             let below = path.strip_prefix(&source.path).unwrap_or(path);
-            let choice =
-                stricter(self.from.choice(path, is_directory), choice(&self.copy.excludes, below, is_directory));
-            taken.set(taken.get() || choice == Choice::Take);
-            choice
+            stricter(self.from.choice(path, is_directory), choice(&self.copy.excludes, below, is_directory))
         };
-        self.from.origin().add(tree, &AddOptions { choose: &choose, ..self.options(to) }, &source.path)?;
-        if !taken.get() {
-            return Err(self.from.missing(&source.path.to_string_lossy(), true)?);
-        }
-        Ok(())
+        self.from.origin().add(tree, &AddOptions { choose: &choose, ..self.options(to) }, &source.path)
     }
 
     /// Adds what a pattern means below a directory, with the directories in between.

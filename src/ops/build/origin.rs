@@ -26,14 +26,15 @@ pub(crate) trait Origin {
     fn look(&self, path: &Path) -> Result<Option<Found>, Error>;
 
     /// Returns the paths that a pattern of COPY means (Go's `filepath.Match`, part by part), in the order of their bytes.
-    /// A pattern without a wildcard means what stands under it, if anything does.
+    /// A pattern without a wildcard means what stands under it, if anything does. Links are followed up to the first wildcard.
     ///
     /// # Errors
     /// When it is no pattern, or a directory on the way cannot be read.
     fn matches(&self, pattern: &str) -> Result<Vec<PathBuf>, Error>;
 
     /// Adds what a path leads to to a layer, as [`Tree::add`] does with [`crate::layer::Source::Path`]: what is in a
-    /// directory goes below the destination, anything else becomes what stands there.
+    /// directory goes below the destination, anything else becomes what stands there. `options.choose` is asked about paths
+    /// below the one that is given here, whatever links it leads through.
     ///
     /// # Errors
     /// When it is not there, cannot be read, or cannot be in a layer.

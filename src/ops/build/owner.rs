@@ -75,12 +75,13 @@ impl Account<'_> {
                 self.unknown(format!("{file} has {size}, and {} is the limit", human_size(LARGEST as u64)), None)
             );
         }
-        let lines: Vec<Vec<&[u8]>> =
-            text.split(|byte| *byte == b'\n').map(|line| line.split(|byte| *byte == b':').collect()).collect();
-        let Some(line) = lines.iter().find(|line| line.first() == Some(&name.as_bytes())) else {
-            let names = lines.iter().filter_map(|line| std::str::from_utf8(line.first()?).ok());
+        let lines = || text.split(|byte| *byte == b'\n');
+        let name_of = |line| <[u8]>::split(line, |byte| *byte == b':').next().unwrap_or_default();
+        let Some(line) = lines().find(|line| name_of(line) == name.as_bytes()) else {
+            let names = lines().filter_map(|line| std::str::from_utf8(name_of(line)).ok());
             return Err(self.unknown(format!("{file} of the image has no such {kind}"), nearest(name, names)));
         };
+        let line: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
         let mut numbers = [0; COUNT];
         for (number, field) in numbers.iter_mut().zip(fields) {
             let text = line.get(field).and_then(|field| std::str::from_utf8(field).ok());

@@ -1,11 +1,13 @@
 //! What the sources of COPY mean: which files, and what is said when there is none.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::context::found_at;
 use super::origin::{Found, Origin};
 use super::parents::cleaned;
-use crate::layer::{Choice, Context, End};
+use crate::layer::{AddOptions, Choice, Context, End, Lookup, Tree};
 use crate::ops::Error;
 use crate::recipe::ignore::Ignore;
 use crate::recipe::pattern::Pattern;
@@ -34,8 +36,6 @@ pub(super) struct Source {
     /// What it is called: by the name that was written or that matched, whatever a link leads to.
     pub(super) name: OsString,
     pub(super) found: Found,
-    /// Whether an ignore file leaves it out, all but exceptions below it.
-    pub(super) ignored: bool,
 }
 
 impl<'a> From<'a> {
@@ -60,10 +60,8 @@ impl<'a> From<'a> {
         let found = match self {
             Self::Context { context, .. } => {
                 let Some(way) = context.lookup(path)? else { return Ok(None) };
-                let Some(found) = context.look(path)? else { return Ok(None) };
                 let left_out = |path: &PathBuf| self.choice(path, false) == Choice::Leave;
-                let choice = self.choice(&way.path, found == Found::Directory);
-                if choice == Choice::Leave || way.links.iter().any(left_out) {
+                if way.links.iter().any(left_out) || !self.lets_in(&way)? {
                     return Ok(None);
                 }
                 if way.end == End::Nothing {
@@ -73,14 +71,33 @@ impl<'a> From<'a> {
                         hint: None,
                     });
                 }
-                Source { path: way.path, name, found, ignored: choice == Choice::Below }
+                Source { found: found_at(way.end), path: way.path, name }
             }
             Self::Image(origin) => {
                 let Some(found) = origin.look(path)? else { return Ok(None) };
-                Source { path: path.to_owned(), name, found, ignored: false }
+                Source { path: path.to_owned(), name, found }
             }
         };
         Ok(Some(found))
+    }
+
+    /// Returns whether an ignore file lets in something of what is there: of a directory, maybe only what is deep in it.
+    fn lets_in(&self, way: &Lookup) -> Result<bool, Error> {
+        match self.choice(&way.path, way.end == End::Directory) {
+            Choice::Take => return Ok(true),
+            Choice::Leave => return Ok(false),
+            Choice::Below => {}
+        }
+        let any = Cell::new(false);
+        let choose = |path: &Path, is_directory: bool| {
+            let choice = self.choice(path, is_directory);
+            any.set(any.get() || choice == Choice::Take);
+            // one is enough, and what is in it does not matter
+            if any.get() { Choice::Leave } else { choice }
+        };
+        let options = AddOptions { choose: &choose, ..AddOptions::new(Path::new("")) };
+        self.origin().add(&mut Tree::new(), &options, &way.path)?;
+        Ok(any.get())
     }
 
     /// Returns the directory that the sources of COPY --parents are seen from.
