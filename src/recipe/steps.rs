@@ -14,6 +14,10 @@ use super::variables::Variables;
 use super::{Dialect, Recipe, path, ports};
 use crate::text::{escaped, quoted};
 
+/// What every cluster image of sealer has at its root: in a Kubefile these are directories, whatever is copied there and
+/// whether the base has them or not.
+const CLUSTER_DIRECTORIES: [&str; 3] = ["/bin", "/charts", "/manifests"];
+
 /// A stage while it is worked off.
 pub(super) struct Scope<'a> {
     pub(super) recipe: &'a Recipe,
@@ -217,7 +221,9 @@ impl Scope<'_> {
         }
         let filled = self.fill(&said.destination, line)?;
         let mut destination = path::absolute(&self.inside.working_dir, &filled);
-        if path::is_directory(&filled) && !destination.ends_with('/') {
+        let of_a_cluster =
+            self.recipe.dialect == Dialect::Kubefile && CLUSTER_DIRECTORIES.contains(&destination.as_str());
+        if (path::is_directory(&filled) || of_a_cluster) && !destination.ends_with('/') {
             destination.push('/');
         }
         limited(&destination)?;

@@ -254,6 +254,13 @@ fn several_cmd_of_a_kubefile_are_kept_in_order() {
     let text = "FROM scratch\nCOPY ${ARCH}/helm bin\nCOPY manifests manifests\nCMD kubectl apply -f manifests\n\
                 CMD helm list\nCMDS [\"a b\", \"c\"]";
     let plan = kubefile.plan(text).unwrap();
+    // where sealer puts a cluster together, these are directories
+    let destination = |plan: &Plan| match &plan.stages[0].steps[0].work {
+        Work::Files(copy) => copy.destination.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(destination(&plan), "/bin/");
+    assert_eq!(destination(&Case::new().plan("FROM scratch\nCOPY a bin").unwrap()), "/bin");
     let mut config = config::scratch(&kubefile.platform);
     for step in &plan.stages[0].steps {
         if let Work::Config(changes) = &step.work {
