@@ -5,6 +5,7 @@
 //! context   a directory whose files may be added, and nothing outside
 //! lookup    what a path of a context leads to, and what its directories hold
 //! tree      what the layer holds: a sorted map from path to entry; later adds replace earlier ones
+//! covers    what a layer has to say of a path to the one above it
 //! resolve   where a destination leads to: links and directories of the layer and of those below it
 //! walk      files and directories of a context -> entries (content is not read)
 //! changed   whether owners were lost on the way, for a warning
@@ -35,6 +36,7 @@
 mod build;
 mod changed;
 mod context;
+mod covers;
 mod fingerprint;
 mod lookup;
 mod path;
@@ -52,6 +54,7 @@ pub use self::build::{Built, build};
 pub use self::changed::ChangedOwners;
 pub use self::context::Context;
 pub(crate) use self::context::spool_file;
+pub use self::covers::Covered;
 pub use self::lookup::{End, Lookup};
 pub(crate) use self::picked::{Picked, Thing, ThingKind};
 pub use self::resolve::Standing;
