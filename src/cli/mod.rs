@@ -3,7 +3,9 @@
 //! A command is a file with its `Args` and a thin `run` that calls one operation and turns its result into a
 //! [`report::Report`].
 
+mod build;
 mod cat;
+mod changes;
 mod check;
 mod copy;
 mod diff;
@@ -67,6 +69,8 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 absent or ambiguous, 4 content wrong, 5
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Build an image from files, for any number of platforms
+    Build(build::BuildArgs),
     /// Merge images, one for each platform, into one multi-arch image
     Merge(merge::MergeArgs),
     /// Check every reachable byte of a place or an image, and list everything wrong
@@ -118,6 +122,7 @@ enum Command {
 impl Command {
     const fn name(&self) -> &'static str {
         match self {
+            Self::Build(_) => "build",
             Self::Merge(_) => "merge",
             Self::Verify(_) => "verify",
             Self::Ls(_) => "ls",
@@ -144,6 +149,7 @@ impl Command {
     /// Returns how the command reaches registries; none for one that never does.
     const fn network(&self) -> Option<&NetworkArgs> {
         match self {
+            Self::Build(args) => Some(&args.network),
             Self::Merge(args) => Some(&args.network),
             Self::Verify(args) => Some(&args.network),
             Self::Ls(args) => Some(&args.network),
@@ -276,6 +282,7 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
     match command {
+        Command::Build(args) => build::run(args, session),
         Command::Merge(args) => merge::run(args, session),
         Command::Verify(args) => verify::run(args, session),
         Command::Ls(args) => ls::run(args, session),

@@ -97,6 +97,21 @@ impl Recipe {
         read(name, text, dialect).map_err(|fault| fault.in_file(name))
     }
 
+    /// Returns a recipe of one stage without instructions, on top of an image: its line is 0, because there is no file.
+    #[must_use]
+    pub fn only(image: &str) -> Self {
+        let image = image.replace('\\', "\\\\").replace('$', "\\$");
+        let from = From { line: 0, image, name: None, platform: None };
+        Self {
+            name: "--from".to_owned(),
+            dialect: Dialect::Containerfile,
+            global: Vec::new(),
+            stages: vec![Stage { from, instructions: Vec::new() }],
+            warnings: Vec::new(),
+            escape: '\\',
+        }
+    }
+
     /// Returns the number of a stage, counted from 0; without a name, of the last one.
     ///
     /// # Errors

@@ -1,0 +1,71 @@
+//! What a recipe asks for and does not get: the file, the line, and what to do.
+
+use super::*;
+
+#[test]
+fn a_mistake_is_told_with_its_file_and_line() {
+    let barge = Barge::new();
+    barge.write("c/there", "x");
+    barge.write("c/conf/a.conf", "x");
+    barge.write("c/conf/b.conf", "x");
+    barge.write("c/root.tar.xz", b"\xfd7zXZ\0rest");
+    for (text, code, line, said) in [
+        ("RUN apt-get update", 9, 2, &["RUN needs a container", "run it beforehand and COPY the result"][..]),
+        ("COPY there /\nRUN <<EOF\nx\nEOF", 9, 3, &["RUN"]),
+        ("COPY theer /", 3, 2, &["theer", "did you mean", "there"]),
+        ("COPY *.cfg /x/", 3, 2, &["*.cfg"]),
+        ("COPY conf/*.conf /x", 2, 2, &["end the destination with a slash"]),
+        ("COPY there conf /x", 2, 2, &["end the destination with a slash"]),
+        ("ADD https://x.example/a.tar /", 9, 2, &["opens no connection"]),
+        ("ADD root.tar.xz /", 9, 2, &["xz -d"]),
+        ("COPY --chown=nobody there /", 3, 2, &["nobody"]),
+        ("COPY --from=nothing:v1 /a /b", 3, 2, &["COPY --from=nothing:v1", "--online"]),
+        ("COPY there /a\nCOPY there /a/b", 9, 3, &["no directory"]),
+        ("CPOY there /", 2, 2, &["did you mean COPY?"]),
+        ("ENV", 2, 2, &["ENV"]),
+    ] {
+        barge.write("c/Containerfile", format!("FROM scratch\n{text}\n"));
+        let checked = barge.line("build -o out -t a --platform linux/amd64 c").exits(code);
+        checked.says(&[&format!("line {line} of c/Containerfile"), "hint: "][..1]).says(said);
+        assert!(!barge.path("out").exists(), "{text}");
+    }
+}
+
+#[test]
+fn an_image_that_is_nowhere_is_told_with_every_way_to_give_it() {
+    let barge = Barge::new();
+    barge.write("c/Containerfile", "# comment\nFROM debian:12\n");
+    barge.line("build -o out -t a c").exits(3).says(&[
+        "cannot carry out line 2 of c/Containerfile: FROM debian:12",
+        "docker://debian:12",
+        "--online",
+    ]);
+    // no registry is asked unless a word says so
+    barge.write("c/Containerfile", "FROM docker://127.0.0.1:1/x:1\n");
+    barge.line("--no-network build -o out -t a c").exits(2).says(&["--no-network"]);
+    assert!(!barge.path("out").exists());
+}
+
+#[test]
+fn what_a_recipe_is_called_decides_on_its_words() {
+    let barge = Barge::new();
+    barge.write("c/app.Kubefile", "FROM scratch\nCMDS [\"a\", \"b\"]\n");
+    barge.line("build -o out -t a -f c/app.Kubefile c").exits(0);
+    barge.write("c/Containerfile", "FROM scratch\nCMDS [\"a\", \"b\"]\n");
+    barge.line("build -o no -t a c").exits(2).says(&["CMDS", "Kubefile"]);
+    let mut command = barge.command();
+    command.args("build -o in -t a -f - c".split(' ')).stdin(std::process::Stdio::piped());
+    let mut running = Running::start(&mut command);
+    std::io::Write::write_all(&mut running.stdin(), b"FROM scratch\nRUN x\n").unwrap();
+    running.output(&barge).exits(9).says(&["line 2 of standard input"]);
+}
+
+#[test]
+fn a_last_stage_for_another_platform_is_refused() {
+    let barge = Barge::new();
+    barge.fixtures(&["buildx-amd64-arm64.tar"]);
+    barge.write("c/Containerfile", "FROM --platform=linux/amd64 buildx-amd64-arm64.tar\n");
+    barge.line("build -o out -t a --platform linux/amd64 c").exits(0);
+    let line = "build -o no -t a --platform linux/amd64,linux/arm64 c";
+    barge.line(line).exits(9).says(&["line 1 of c/Containerfile", "linux/arm64 is asked for"]);
+}
