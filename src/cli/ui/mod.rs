@@ -250,7 +250,7 @@ impl Observer for Ui {
                 }
             }
             Event::MakingAdvanced { about, place, bytes } => {
-                lock(&self.shared.board).advance_making(about, place, bytes)
+                lock(&self.shared.board).advance_making(about, place, bytes);
             }
             Event::Made { about, place, content } => self.made(about, place, content),
             Event::Ended => self.finish(),

@@ -193,7 +193,9 @@ impl Finding<'_> {
                 open(&format!("docker://{word}"), self.context)
             }
             // what was mistyped is told as ever; else it is an image that is meant, and there are several ways to give one
-            Err(Error::Absent { message, cause, hint }) if is_name && hint.as_deref().is_none_or(is_about_registries) => {
+            Err(Error::Absent { message, cause, hint })
+                if is_name && hint.as_deref().is_none_or(is_about_registries) =>
+            {
                 let shown = escaped(word);
                 let hint = format!(
                     "give the layout that has it with -L DIR, write a place before it (DIR:{shown}), or docker://{shown} for its registry, or look in registries with --online"
