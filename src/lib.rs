@@ -1,7 +1,7 @@
 //! An offline toolchain for OCI image layouts and archives.
 //!
-//! barge merges images that were built for one platform each into one multi-arch image, checks every byte on the way, carries
-//! it, and brings it to registries. It needs no daemon and no root, and a network only for registries. This page is the map of
+//! barge builds images and merges those that were built for one platform each into one multi-arch image, checks every byte on
+//! the way, carries it, and brings it to registries. It needs no daemon and no root, and a network only for registries. This page is the map of
 //! the code.
 //!
 //! # Plan, transfer, commit

@@ -143,7 +143,7 @@ pub fn build(
     let drafts = run::all(prepared, inputs, options, &mut target, &made, context);
     let result = drafts.and_then(|drafts| {
         let mut plan = Plan::new();
-        let images = finish(&drafts, options, &mut plan)?;
+        let images = finish(&drafts, &mut plan)?;
         Ok((plan, images))
     });
     let (plan, images) = match result {
@@ -184,11 +184,7 @@ pub fn build(
 }
 
 /// Writes configs and manifests into a plan.
-fn finish<'a>(
-    drafts: &[(Platform, Option<String>, Draft<'a>)],
-    options: &BuildOptions,
-    plan: &mut Plan<'a>,
-) -> Result<Vec<BuiltImage>, Error> {
+fn finish<'a>(drafts: &[(Platform, Option<String>, Draft<'a>)], plan: &mut Plan<'a>) -> Result<Vec<BuiltImage>, Error> {
     let mut images = Vec::new();
     for (platform, base, draft) in drafts {
         let manifest = draft.finish(plan)?;
@@ -201,7 +197,6 @@ fn finish<'a>(
             base: base.clone(),
         });
     }
-    let _ = options;
     Ok(images)
 }
 
