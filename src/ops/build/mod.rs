@@ -6,11 +6,13 @@
 //! copy      what one COPY or ADD adds to a layer; sources, parents, owner: what its words and flags mean
 //! work_dir  the directory of WORKDIR
 //! stage     a stage under way: a draft, and the layers made for it
+//! adding    a layer of what is copied
 //! run       stages, step by step
 //! ```
 //!
 //! The result is what `merge` would make of the images: an index over them, or the one image itself.
 
+mod adding;
 mod context;
 mod copy;
 pub(crate) mod origin;

@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
-use super::copy::{self, Beneath, Terms};
+use super::copy::Terms;
 use super::prepare::{Prepared, describe};
 use super::sources;
 use super::stage::{Shop, Stage};
 use super::work_dir::work_dir;
-use super::{Add, BuildOptions, Error, Inputs, moment};
+use super::{BuildOptions, Error, Inputs, moment};
 use crate::layer::Tree;
 use crate::ops::draft::{BASE_DIGEST, BASE_NAME, Draft, Form};
 use crate::ops::open::Context;
@@ -16,7 +16,6 @@ use crate::ops::rootfs::{Picking, layers_of};
 use crate::ops::target::{Made, Target};
 use crate::platform::Platform;
 use crate::recipe::config;
-use crate::recipe::ignore::Ignore;
 use crate::recipe::plan::{self, Base, Change, From, PlannedStage, Step, Work};
 use crate::store::StoreError;
 use crate::text::escaped;
@@ -58,7 +57,7 @@ pub(super) fn all<'a>(
         let run = Run { shop: &shop, prepared, inputs, platform };
         let (base, mut stage) = run.stages(plan)?;
         for add in inputs.adds.get(at).unwrap_or(&nothing) {
-            run.add(&mut stage, add)?;
+            shop.add(&mut stage, add)?;
         }
         for (created_by, change) in inputs.changes {
             run.changes(&mut stage, created_by, std::slice::from_ref(change))?;
@@ -148,7 +147,7 @@ impl<'a> Run<'_, 'a> {
                         let Some(context) = self.inputs.context else { return Err(no_context()) };
                         let Inputs { ignore, ignore_name: ignore_file, .. } = *self.inputs;
                         let from = sources::From::Context { context, ignore, ignore_file };
-                        return self.files(stage, &step.created_by, copy, from);
+                        return self.shop.files(stage, &step.created_by, copy, from);
                     }
                     From::Stage(number) => {
                         let from = stages.get(number).ok_or_else(|| lost(&Base::Stage(*number)))?;
@@ -161,33 +160,10 @@ impl<'a> Run<'_, 'a> {
                     }
                 };
                 let origin = Picking::new(&rootfs, name, self.shop.terms.spool);
-                self.files(stage, &step.created_by, copy, sources::From::Image(&origin))?;
+                self.shop.files(stage, &step.created_by, copy, sources::From::Image(&origin))?;
             }
         }
         Ok(())
-    }
-
-    /// Makes a layer of what is copied.
-    fn files(
-        &self,
-        stage: &mut Stage<'a>,
-        created_by: &str,
-        copy: &plan::Copy,
-        from: sources::From<'_>,
-    ) -> Result<(), Error> {
-        let mut tree = Tree::new().cancelled_by(self.shop.cancel);
-        self.with(stage, |beneath| copy::copy(&mut tree, copy, from, &self.shop.terms, beneath))?;
-        if copy.chown.is_none() && self.shop.terms.owner.is_none() {
-            self.shop.warn_of_owners(created_by, &tree);
-        }
-        self.shop.layer(stage, created_by, tree)
-    }
-
-    /// Lends out what a step sees of the image that it adds to.
-    fn with<T>(&self, stage: &Stage<'a>, work: impl FnOnce(&Beneath<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let below = self.shop.below(stage)?;
-        let accounts = |path: &str| self.shop.accounts(stage, path);
-        work(&Beneath { standing: &|path| below.standing(path), accounts: &accounts })
     }
 
     /// Carries out changes of the config, and their line in the history. A working directory is made where it is absent.
@@ -199,30 +175,12 @@ impl<'a> Run<'_, 'a> {
                 && self.platform.os != "windows"
             {
                 let user = stage.draft.config["config"]["User"].as_str().map(str::to_owned);
-                self.with(stage, |beneath| {
+                self.shop.with(stage, |beneath| {
                     work_dir(&mut tree, path, user.as_deref(), &self.shop.terms, beneath).map(drop)
                 })?;
             }
         }
         self.shop.layer(stage, created_by, tree)
-    }
-
-    /// Adds something without a recipe.
-    fn add(&self, stage: &mut Stage<'a>, add: &Add) -> Result<(), Error> {
-        let copy = plan::Copy {
-            from: From::Context,
-            sources: vec![add.path.clone()],
-            inline: Vec::new(),
-            destination: add.to.clone(),
-            chown: None,
-            chmod: None,
-            parents: false,
-            excludes: Ignore::default(),
-            unpack: true,
-        };
-        let nothing = Ignore::default();
-        let from = sources::From::Context { context: &add.context, ignore: &nothing, ignore_file: "" };
-        self.files(stage, &format!("ADD {}", add.to), &copy, from)
     }
 }
 
