@@ -206,7 +206,7 @@ struct Global {
     /// Refuse whatever would open a connection
     #[arg(long, global = true, help_heading = "Global options")]
     no_network: bool,
-    /// Where to unpack compressed archives to [default: beside them]
+    /// Where temporary files go, such as archives that are unpacked to be read [default: beside what they are for]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     tmpdir: Option<PathBuf>,
 }

@@ -34,8 +34,8 @@ impl Built {
     }
 }
 
-/// Builds a layer into content that is being made, and in which there is nothing yet. The same tree and the same packing give the same bytes, for any number of threads. `meter` is told of
-/// every count of bytes of content that was read.
+/// Builds a layer into content that is being made, and in which there is nothing yet. The same tree and the same packing give
+/// the same bytes, for any number of threads. `meter` is told of every count of bytes of content that was read.
 ///
 /// # Errors
 /// When a file cannot be read, or changes its size while it is read; when packing or writing fails; [`StoreError::Cancelled`].
@@ -46,19 +46,34 @@ pub fn build(
     cancel: &Cancel,
     meter: &(dyn Fn(u64) + Sync),
 ) -> Result<Built, StoreError> {
-    // a plain tar is the layer: its bytes are hashed once
-    let hasher = (options.compression != Compression::None).then(|| Algorithm::Sha256.hasher());
-    let packed = pack(options, to, |tar| {
-        let mut hashing = Hashing { to: tar, hasher, size: 0 };
-        Writer::new(tree, cancel, &|count| meter(count)).run(&mut hashing).map_err(|error| match error {
+    let path = to.path().to_owned();
+    let built = build_tar(options, to, |tar| {
+        Writer::new(tree, cancel, &|count| meter(count)).run(tar).map_err(|error| match error {
             LayerError::From(error) => io::Error::other(error), // taken out again below
             LayerError::To(error) => error,
-        })?;
-        Ok((hashing.hasher.map(Hasher::finish), hashing.size))
+        })
     });
-    let (diff_id, unpacked_size) = packed.map_err(|error| match error.downcast::<StoreError>() {
+    built.map_err(|error| match error.downcast::<StoreError>() {
         Ok(known) => known,
-        Err(error) => StoreError::io("write", to.path())(error),
+        Err(error) => StoreError::io("write", path)(error),
+    })
+}
+
+/// Builds a layer from a tar that `write` writes.
+///
+/// # Errors
+/// What `write` failed with, or when packing or writing fails.
+pub fn build_tar(
+    options: &PackOptions,
+    to: &mut Making<'_>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<Built> {
+    // a plain tar is the layer: its bytes are hashed once
+    let hasher = (options.compression != Compression::None).then(|| Algorithm::Sha256.hasher());
+    let (diff_id, unpacked_size) = pack(options, to, |tar| {
+        let mut hashing = Hashing { to: tar, hasher, size: 0 };
+        write(&mut hashing)?;
+        Ok((hashing.hasher.map(Hasher::finish), hashing.size))
     })?;
     let media_type = MediaType::new(match options.compression {
         Compression::None => OCI_LAYER,

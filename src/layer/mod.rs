@@ -50,7 +50,7 @@ mod xattrs;
 
 use std::path::Path;
 
-pub use self::build::{Built, build};
+pub use self::build::{Built, build, build_tar};
 pub use self::changed::ChangedOwners;
 pub use self::context::Context;
 pub(crate) use self::context::spool_file;

@@ -66,8 +66,6 @@ pub(crate) struct BuildArgs {
     /// Add a directory, a file or a tar; {os} {arch} {variant} {platform} in SRC are those of each platform (can be repeated)
     #[arg(long, value_name = "SRC:DST")]
     add: Vec<String>,
-    #[command(flatten)]
-    changes: ChangeArgs,
     /// An annotation of every manifest and of the index (can be repeated)
     #[arg(long, value_name = "KEY=VALUE")]
     annotation: Vec<String>,
@@ -78,12 +76,15 @@ pub(crate) struct BuildArgs {
     #[arg(long)]
     online: bool,
     #[command(flatten)]
-    pub(crate) layers: LayerArgs,
-    #[command(flatten)]
     write: WriteArgs,
     /// The directory that COPY and ADD take files from [default: .]
     #[arg(value_name = "CONTEXT")]
     context: Option<PathBuf>,
+    // their headings count for what follows, so these come last
+    #[command(flatten)]
+    changes: ChangeArgs,
+    #[command(flatten)]
+    pub(crate) layers: LayerArgs,
 }
 
 /// How layers are made.

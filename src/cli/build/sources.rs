@@ -36,8 +36,8 @@ impl Sources {
     /// Finds and reads all that the arguments mean.
     pub(super) fn find(args: &BuildArgs) -> Result<Self, Error> {
         let directory = args.context.as_deref().unwrap_or(Path::new("."));
-        let (path, recipe) = recipe(args.file.as_deref(), directory)?;
         let context = Context::open(directory)?;
+        let (path, recipe) = recipe(args.file.as_deref(), directory)?;
         let (ignore_name, ignore) = ignore(args.ignorefile.as_deref(), path.as_deref(), directory)?;
         Ok(Self { recipe, context: Some(context), ignore, ignore_name })
     }

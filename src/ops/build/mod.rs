@@ -7,6 +7,7 @@
 //! work_dir  the directory of WORKDIR
 //! stage     a stage under way: a draft, and the layers made for it
 //! adding    a layer of what is copied
+//! squash    all layers of a stage become one
 //! run       stages, step by step
 //! ```
 //!
@@ -21,7 +22,8 @@ mod parents;
 mod prepare;
 mod run;
 mod sources;
-mod stage;
+mod squash;
+pub(crate) mod stage;
 #[cfg(test)]
 mod tests;
 mod work_dir;

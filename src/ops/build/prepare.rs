@@ -133,7 +133,7 @@ impl Finding<'_> {
                 break;
             }
             for (line, image) in unknown {
-                let what = format!("FROM {}", escaped(&image.word));
+                let what = self.of_platform(format!("FROM {}", escaped(&image.word)), &image.platform);
                 let found = self.find(&image).map_err(|error| self.at(line, what, error))?;
                 self.known.insert(image, found);
             }
@@ -148,11 +148,16 @@ impl Finding<'_> {
                 && let From::Reference(word) = &copy.from
             {
                 let image = BaseImage { word: word.clone(), platform: platform.clone() };
-                let what = format!("COPY --from={}", escaped(word));
+                let what = self.of_platform(format!("COPY --from={}", escaped(word)), platform);
                 self.find(&image).map_err(|error| self.at(step.line, what, error))?;
             }
         }
         Ok(())
+    }
+
+    /// Says for which platform something was wanted, where there are several.
+    fn of_platform(&self, what: String, platform: &Platform) -> String {
+        if self.asked.platforms.len() == 1 { what } else { format!("{what} (for {platform})") }
     }
 
     fn at(&self, line: usize, what: String, error: Error) -> Error {

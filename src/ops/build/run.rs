@@ -107,7 +107,11 @@ impl<'a> Run<'_, 'a> {
             Error::Store(StoreError::Cancelled) => error,
             error if line == 0 => error, // there is no file
             error => {
-                let (file, what) = (self.prepared.file.clone(), escaped(what));
+                let file = self.prepared.file.clone();
+                let what = match self.prepared.plans.len() {
+                    1 => escaped(what),
+                    _ => format!("{} (for {})", escaped(what), self.platform),
+                };
                 Error::Line { file, line, what, error: Box::new(error) }
             }
         }
