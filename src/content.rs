@@ -245,6 +245,13 @@ impl Descriptor {
         self.store_annotations()
     }
 
+    /// Returns the descriptor without the places from which its content may be fetched as well.
+    #[must_use]
+    pub fn without_urls(mut self) -> Self {
+        self.fields.remove("urls");
+        self
+    }
+
     fn store_annotations(mut self) -> Self {
         if self.annotations.is_empty() {
             self.fields.remove("annotations");

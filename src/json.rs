@@ -7,7 +7,7 @@
 //! A document that came from outside is never written again from its parsed form: [`encode`] is for what barge made, and
 //! [`Object`] changes single fields of a document while every other byte stays as it was.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::Deserialize as _;
@@ -348,8 +348,7 @@ impl Object {
 
     /// Sets a list field.
     pub fn set_items(&mut self, name: &str, items: &[Box<RawValue>]) {
-        let joined = items.iter().map(|item| item.get()).collect::<Vec<_>>().join(",");
-        self.set(name, raw(format!("[{joined}]")));
+        self.set(name, list(items));
     }
 
     /// Removes a field.
@@ -369,6 +368,67 @@ impl Object {
         let field = |(name, value): &(String, Box<RawValue>)| format!("{}:{}", Value::from(name.as_str()), value.get());
         raw(format!("{{{}}}", self.fields.iter().map(field).collect::<Vec<_>>().join(",")))
     }
+}
+
+/// Returns a document that says what a value says, where everything that it said before keeps its bytes: fields and their
+/// order, numbers of any length, items of lists. One that says the same is the very same.
+///
+/// # Errors
+/// As [`parse`].
+pub fn edited(before: &[u8], to: &Value) -> Result<Vec<u8>, JsonError> {
+    let from = parse(before)?;
+    if from == *to {
+        return Ok(before.to_vec());
+    }
+    let mut decoder = serde_json::Deserializer::from_str(as_text(before)?);
+    let raw = Box::<RawValue>::deserialize(&mut decoder).map_err(|error| syntax(&error))?;
+    Ok(changed(raw, &from, to)?.get().as_bytes().to_vec())
+}
+
+/// As deep as the document is, which [`parse`] has limited.
+fn changed(before: Box<RawValue>, from: &Value, to: &Value) -> Result<Box<RawValue>, JsonError> {
+    match (from, to) {
+        _ if from == to => Ok(before),
+        (Value::Object(from), Value::Object(to)) => {
+            let mut object = Object::from_raw(before.get())?;
+            for name in from.keys().filter(|name| !to.contains_key(*name)) {
+                object.remove(name);
+            }
+            for (name, value) in to {
+                let new = match (from.get(name), object.find(name)) {
+                    (Some(old), Some(raw)) => changed(raw.to_owned(), old, value)?,
+                    _ => made(value),
+                };
+                object.set(name, new);
+            }
+            Ok(object.to_raw())
+        }
+        (Value::Array(from), Value::Array(to)) => {
+            let items = Vec::<Box<RawValue>>::deserialize(&*before).map_err(|error| syntax(&error))?;
+            let same_length = from.len() == to.len();
+            let held: HashMap<Vec<u8>, &RawValue> =
+                from.iter().map(encode).zip(items.iter().map(|raw| &**raw)).collect();
+            let mut new = Vec::new();
+            for (at, item) in to.iter().enumerate() {
+                new.push(match held.get(&encode(item)) {
+                    Some(same) => (*same).to_owned(),
+                    None if same_length => changed(items[at].clone(), &from[at], item)?,
+                    None => made(item),
+                });
+            }
+            Ok(list(&new))
+        }
+        _ => Ok(made(to)),
+    }
+}
+
+fn made(value: &Value) -> Box<RawValue> {
+    raw(sorted(value).to_string())
+}
+
+fn list(items: &[Box<RawValue>]) -> Box<RawValue> {
+    let joined = items.iter().map(|item| item.get()).collect::<Vec<_>>().join(",");
+    raw(format!("[{joined}]"))
 }
 
 /// Wraps text that was put together from valid JSON.
@@ -434,6 +494,34 @@ mod tests {
             object.to_raw().get(),
             r#"{"z":1e400000000000,"manifests":[{"a":  1.0}],"odd":"\u0041","new":null}"#
         );
+    }
+
+    #[test]
+    fn what_is_said_as_before_keeps_its_bytes() {
+        let before =
+            r#"{ "z": {"b": 1.50, "a": [ 1,2 ]}, "list":[{"x":"\u0041"}, {"y":2 }],"n":18446744073709551616 }"#;
+        let value = parse(before.as_bytes()).unwrap();
+        assert_eq!(edited(before.as_bytes(), &value).unwrap(), before.as_bytes(), "white space and all");
+        for (path, new, expected) in [
+            ("/z/a/1", "3", before.replace("[ 1,2 ]", "[1,3]")),
+            ("/z/a", "[2]", before.replace("[ 1,2 ]", "[2]")),
+            ("/list/1/y", "{\"q\":1,\"p\":2}", before.replace("{\"y\":2 }", "{\"y\":{\"p\":2,\"q\":1}}")),
+            ("/list", "[{\"w\":0},{\"x\":\"A\"},{\"y\":2}]", before.replace("\"list\":[", "\"list\":[{\"w\":0},")),
+            ("/z", "null", before.replace("{\"b\": 1.50, \"a\": [ 1,2 ]}", "null")),
+        ] {
+            let mut to = value.clone();
+            *to.pointer_mut(path).unwrap() = parse(new.as_bytes()).unwrap();
+            let after = String::from_utf8(edited(before.as_bytes(), &to).unwrap()).unwrap();
+            assert_eq!(parse(after.as_bytes()).unwrap(), to, "{path}");
+            let plain = |text: &str| text.replace(' ', "");
+            assert_eq!(plain(&after), plain(&expected), "{path}");
+        }
+        let mut to = value.clone();
+        to.as_object_mut().unwrap().shift_remove("z");
+        to["new"] = Value::Null;
+        let after = String::from_utf8(edited(before.as_bytes(), &to).unwrap()).unwrap();
+        assert!(after.starts_with("{\"list\":[{\"x\":\"\\u0041\"}, {"), "{after}");
+        assert!(after.ends_with("\"n\":18446744073709551616,\"new\":null}"), "{after}");
     }
 
     #[test]

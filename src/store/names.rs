@@ -30,7 +30,7 @@
 //! flat index, where every platform has the same name, is kept as it is. Content is never removed by a commit.
 //!
 //! A descriptor that is to go leaves its place to a coming one that says the same in its annotations: an image that became
-//! smaller stays where it was.
+//! smaller stays where it was. Where several do, the one for the same platform is preferred.
 
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -137,10 +137,12 @@ fn named(entries: Vec<Entry>, roots: &[Descriptor], gone: &[Descriptor]) -> Resu
         entries.iter().map(|entry| is_gone(entry).then(|| entry.descriptor.clone())).collect();
     let mut slots: Vec<Option<Entry>> = entries.into_iter().map(|entry| (!is_gone(&entry)).then_some(entry)).collect();
     for root in roots {
-        let says_the_same = |old: &Option<Descriptor>| {
-            old.as_ref().is_some_and(|old| old.annotations() == root.annotations() && old.platform() == root.platform())
+        let says_the_same =
+            |old: &Option<Descriptor>| old.as_ref().is_some_and(|old| old.annotations() == root.annotations());
+        let same_platform = |old: &Option<Descriptor>| {
+            says_the_same(old) && old.as_ref().is_some_and(|old| old.platform() == root.platform())
         };
-        let mut place = left.iter().position(says_the_same);
+        let mut place = left.iter().position(same_platform).or_else(|| left.iter().position(says_the_same));
         // a bare tag that comes keeps it, whatever comes before it: full names can do without
         let bare = roots.iter().filter(|other| full_name(other).is_none());
         let root = &spelled(root, slots.iter().flatten().map(|entry| &entry.descriptor).chain(bare));
