@@ -152,6 +152,23 @@ pub fn empty_history(config: &mut Value) {
 
 /// Adds a line to the history.
 pub fn add_history(config: &mut Value, line: &HistoryEntry) {
+    let line = made_line(line);
+    edit_field(config, "history", |history| edit_list(history, |lines| lines.push(line)));
+}
+
+/// Puts one line in the place of all that have a layer, where the first of them stands.
+pub fn squash_history(config: &mut Value, line: &HistoryEntry) {
+    let line = made_line(line);
+    edit_field(config, "history", |history| {
+        edit_list(history, |lines| {
+            let at = lines.iter().position(has_layer).unwrap_or(0);
+            lines.retain(|line| !has_layer(line));
+            lines.insert(at, line);
+        });
+    });
+}
+
+fn made_line(line: &HistoryEntry) -> Value {
     let mut made = Map::new();
     for (name, value) in
         [("created", line.created.as_ref()), ("created_by", Some(&line.created_by)), ("comment", line.comment.as_ref())]
@@ -163,7 +180,7 @@ pub fn add_history(config: &mut Value, line: &HistoryEntry) {
     if line.empty_layer {
         made.insert("empty_layer".to_owned(), true.into());
     }
-    edit_field(config, "history", |history| edit_list(history, |lines| lines.push(Value::Object(made))));
+    Value::Object(made)
 }
 
 /// Carries out a change.
@@ -192,6 +209,52 @@ pub fn apply(config: &mut Value, change: &Change) {
         Change::OnBuild(line) => inner(config, "OnBuild", |all| edit_list(all, |lines| lines.push(text(line)))),
         Change::Author(author) => edit_field(config, "author", |field| *field = text(author)),
     }
+}
+
+/// Removes a variable, and returns whether it was there.
+pub fn unset_variable(config: &mut Value, name: &str) -> bool {
+    let Some(Value::Array(pairs)) = config.pointer_mut("/config/Env") else { return false };
+    let before = pairs.len();
+    pairs.retain(|pair| pair.as_str().is_none_or(|pair| pair.split('=').next() != Some(name)));
+    let (left, was_there) = (pairs.len(), pairs.len() < before);
+    if was_there && left == 0 {
+        remove(config, "Env");
+    }
+    was_there
+}
+
+/// Removes a label, and returns whether it was there.
+pub fn unset_label(config: &mut Value, name: &str) -> bool {
+    let Some(Value::Object(labels)) = config.pointer_mut("/config/Labels") else { return false };
+    let was_there = labels.shift_remove(name).is_some();
+    if was_there && labels.is_empty() {
+        remove(config, "Labels");
+    }
+    was_there
+}
+
+/// Returns the lines of the history.
+#[must_use]
+pub fn history(config: &Value) -> &[Value] {
+    config.get("history").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Puts other lines into the place of the lowest layers' lines, or before all lines: `had` are the lines that the image of
+/// these layers has itself, and `layers` is how many there are. An image without any history stays without.
+pub fn swap_history(config: &mut Value, had: &[Value], layers: usize, new: &[Value]) {
+    edit_field(config, "history", |history| {
+        edit_list(history, |lines| {
+            let is_whole = had.iter().filter(|line| has_layer(line)).count() == layers && lines.starts_with(had);
+            let length = if is_whole { had.len() } else { first_lines(lines, layers) };
+            lines.splice(..length, new.iter().cloned());
+        });
+    });
+}
+
+/// Returns how many lines the lowest layers have.
+fn first_lines(lines: &[Value], layers: usize) -> usize {
+    let with_layer = lines.iter().enumerate().filter(|(_, line)| has_layer(line));
+    layers.checked_sub(1).and_then(|last| with_layer.map(|(at, _)| at).nth(last)).map_or(0, |at| at + 1)
 }
 
 /// Sets a variable where it stands, or adds it at the end.
@@ -332,6 +395,32 @@ mod tests {
                     {"created": "2020-01-01T00:00:00Z", "created_by": "COPY a /"},
                     {"created": "2020-01-01T00:00:00Z", "created_by": "ENV a=b", "empty_layer": true}]})
         );
+    }
+
+    #[test]
+    fn lines_of_layers_are_swapped_and_squashed() {
+        let line = |name: &str| json!({"created_by": name});
+        let empty = |name: &str| json!({"created_by": name, "empty_layer": true});
+        let with = |lines: &[Value]| json!({ "history": lines });
+        let base = [line("a"), empty("b"), line("c"), empty("d")];
+        let own = [empty("e"), line("f")];
+        let image = with(&[&base[..], &own].concat());
+        let new = [line("n")];
+        for (case, had, layers, expected) in [
+            ("the lines of the base", &base[..], 2, [&new[..], &own].concat()),
+            ("lines of another spelling", &[line("x"), line("y")], 2, [&new[..], &[empty("d")], &own].concat()),
+            ("no history of the base", &[], 1, [&new[..], &base[1..], &own].concat()),
+            ("no layers", &[], 0, [&new[..], &base, &own].concat()),
+            ("more than there are", &[], 9, [&new[..], &base, &own].concat()),
+        ] {
+            let mut config = image.clone();
+            swap_history(&mut config, had, layers, &new);
+            assert_eq!(history(&config), expected, "{case}");
+        }
+        let mut config = with(&[&[empty("0")], &base[..]].concat());
+        let one = HistoryEntry { created_by: "one".to_owned(), ..HistoryEntry::default() };
+        squash_history(&mut config, &one);
+        assert_eq!(history(&config), [empty("0"), line("one"), empty("b"), empty("d")]);
     }
 
     #[test]
