@@ -7,8 +7,10 @@ mod build;
 mod cat;
 mod changes;
 mod check;
+mod convert;
 mod copy;
 mod diff;
+mod edit;
 mod gc;
 mod inspect;
 mod load;
@@ -19,6 +21,7 @@ mod network;
 mod pull;
 mod push;
 mod report;
+mod reworked;
 mod rm;
 mod save;
 mod tag;
@@ -73,6 +76,10 @@ enum Command {
     Build(build::BuildArgs),
     /// Merge images, one for each platform, into one multi-arch image
     Merge(merge::MergeArgs),
+    /// Change an image: environment, command, labels, platform, base and the like
+    Edit(edit::EditArgs),
+    /// Write an image with OCI's or Docker's media types, or pack its layers otherwise
+    Convert(convert::ConvertArgs),
     /// Check every reachable byte of a place or an image, and list everything wrong
     #[command(visible_aliases = ["fsck", "validate"])]
     Verify(verify::VerifyArgs),
@@ -124,6 +131,8 @@ impl Command {
         match self {
             Self::Build(_) => "build",
             Self::Merge(_) => "merge",
+            Self::Edit(_) => "edit",
+            Self::Convert(_) => "convert",
             Self::Verify(_) => "verify",
             Self::Ls(_) => "ls",
             Self::Inspect(_) => "inspect",
@@ -151,6 +160,8 @@ impl Command {
         match self {
             Self::Build(args) => Some(&args.network),
             Self::Merge(args) => Some(&args.network),
+            Self::Edit(args) => Some(&args.network),
+            Self::Convert(args) => Some(&args.network),
             Self::Verify(args) => Some(&args.network),
             Self::Ls(args) => Some(&args.network),
             Self::Inspect(args) => Some(&args.network),
@@ -284,6 +295,8 @@ fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
     match command {
         Command::Build(args) => build::run(args, session),
         Command::Merge(args) => merge::run(args, session),
+        Command::Edit(args) => edit::run(args, session),
+        Command::Convert(args) => convert::run(args, session),
         Command::Verify(args) => verify::run(args, session),
         Command::Ls(args) => ls::run(args, session),
         Command::Inspect(args) => inspect::run(args, session),
