@@ -1,6 +1,5 @@
 //! `barge convert`
 
-use barge::media::Compression;
 use barge::ops::Error;
 use barge::ops::convert::{Repack, Which, is_work, repack, set_form};
 use barge::ops::draft::Form;
@@ -10,6 +9,7 @@ use barge::platform::PlatformFilter;
 use clap::{ArgGroup, Args, ValueEnum};
 
 use super::Session;
+use super::layers::CompressionArg;
 use super::network::NetworkArgs;
 use super::report::Report;
 use super::reworked::{PlaceArgs, carry_out, warn_of_lost};
@@ -53,13 +53,6 @@ enum FormArg {
     Docker,
 }
 
-#[derive(ValueEnum, Clone, Copy, Debug)]
-enum CompressionArg {
-    Gzip,
-    Zstd,
-    None,
-}
-
 pub(crate) fn run(args: &ConvertArgs, session: &Session<'_>) -> Result<Report, Error> {
     let how = args.compression.map(|compression| how(args, compression, session));
     how.as_ref().map_or(Ok(()), Repack::check)?;
@@ -95,11 +88,7 @@ pub(crate) fn run(args: &ConvertArgs, session: &Session<'_>) -> Result<Report, E
 
 fn how(args: &ConvertArgs, compression: CompressionArg, session: &Session<'_>) -> Repack {
     Repack {
-        compression: match compression {
-            CompressionArg::Gzip => Compression::Gzip,
-            CompressionArg::Zstd => Compression::Zstd,
-            CompressionArg::None => Compression::None,
-        },
+        compression: compression.into(),
         level: args.compression_level,
         which: if args.recompress_all { Which::All } else { Which::Others },
         jobs: session.global.jobs(),

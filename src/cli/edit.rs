@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 
 use barge::ops::Error;
 use barge::ops::draft::moment;
-use barge::ops::edit::{Base, EditOptions, edit, rebase};
+use barge::ops::edit::{Base, EditOptions, FileOptions, edit, files, rebase};
 use barge::ops::open::{Opened, open};
 use barge::ops::rework::Rework;
+use barge::ops::target::Made;
 use barge::platform::{Platform, PlatformError};
 use barge::text::quoted;
 use barge::transfer::{Event, Observer as _};
 use clap::Args;
 
 use super::Session;
+use super::build::adds;
 use super::changes::{ChangeArgs, pairs};
+use super::layers::LayerArgs;
 use super::network::NetworkArgs;
 use super::report::Report;
 use super::reworked::{PlaceArgs, carry_out};
@@ -28,6 +31,7 @@ use super::write::platforms;
 Examples:
   barge edit dist:app:v1 --env LOG=debug --label org.opencontainers.image.version=1.0.1
   barge edit bundle.tar:app:v1 -t app:v1-arm --platform linux/arm64 --cmd '[\"/app\",\"--slow\"]'
+  barge edit dist:app:v1 -t app:v1-conf --add conf-{arch}/:/etc/app
   barge edit dist:app:v1 -t app:v2 --rebase base.tar:debian:12.5=base.tar:debian:12.6")]
 pub(crate) struct EditArgs {
     #[command(flatten)]
@@ -58,24 +62,45 @@ pub(crate) struct EditArgs {
     /// Put the layers of the image NEW into the place of those of OLD, on which it is based
     #[arg(long, value_name = "OLD=NEW")]
     rebase: Option<String>,
+    /// Add a directory, a file or a tar; {os} {arch} {variant} {platform} in SRC are those of each platform (can be repeated)
+    #[arg(long, value_name = "SRC:DST")]
+    add: Vec<String>,
+    /// Make one layer of all, after what is added
+    #[arg(long)]
+    squash: bool,
     /// The image: DIR:NAME, FILE.tar:NAME, either with @DIGEST, or docker://HOST/REPOSITORY:TAG
     #[arg(value_name = "REF")]
     reference: String,
+    // their headings count for what follows, so these come last
     #[command(flatten)]
     changes: ChangeArgs,
+    #[command(flatten)]
+    layers: LayerArgs,
 }
 
 pub(crate) fn run(args: &EditArgs, session: &Session<'_>) -> Result<Report, Error> {
     let options = options(args)?;
     let platforms = platforms(&args.platform)?;
     let bases = args.rebase.as_ref().map(|pair| open_bases(pair, session)).transpose()?;
-    let job = args.place.open(&args.reference, session)?;
+    let layers = FileOptions { layers: args.layers.options(session)?, squash: args.squash };
+    let mut job = args.place.open(&args.reference, session)?;
+    let made = Made::default();
     let mut rework = Rework::read(&job.opened.store, job.opened.selector.as_ref(), &job.renaming, &platforms)?;
     if let Some((old, new)) = &bases {
         rebase(&mut rework, &base(old), &base(new))?;
     }
     for warning in edit(&mut rework, &options)? {
         session.ui.hear(Event::Warning(warning));
+    }
+    if args.squash || !args.add.is_empty() {
+        let context = session.context();
+        let adds = |platform: &Platform| adds::read(&args.add, platform);
+        let bench = job.target.workbench(&made, session.global.dry_run, &context);
+        let done = bench.and_then(|bench| files(&mut rework, &adds, &layers, &bench, &made, &context));
+        if done.is_err() {
+            job.target.abandon();
+        }
+        done?;
     }
     let reworked = rework.finish(job.whither)?;
     carry_out(job.target, reworked, job.whither, &job.renaming, session)
@@ -111,7 +136,7 @@ fn options(args: &EditArgs) -> Result<EditOptions, Error> {
         platform,
         created: args.created.as_ref().map(|text| moment::read(text)).transpose()?,
     };
-    if options.is_empty() && args.rebase.is_none() {
+    if options.is_empty() && args.rebase.is_none() && args.add.is_empty() && !args.squash {
         return Err(Error::Usage {
             message: "cannot edit an image: nothing is to change".to_owned(),
             hint: Some("say what, with --env, --cmd, --label or the like: see `barge edit --help`".to_owned()),

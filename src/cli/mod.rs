@@ -13,6 +13,7 @@ mod diff;
 mod edit;
 mod gc;
 mod inspect;
+mod layers;
 mod load;
 mod login;
 mod ls;

@@ -139,17 +139,6 @@ pub fn align_history(config: &mut Value, layers: usize) {
     });
 }
 
-/// Marks all lines of the history as such to which no layer belongs: what they did is in another layer now.
-pub fn empty_history(config: &mut Value) {
-    edit_field(config, "history", |history| {
-        edit_list(history, |lines| {
-            for line in lines {
-                edit_field(line, "empty_layer", |field| *field = true.into());
-            }
-        });
-    });
-}
-
 /// Adds a line to the history.
 pub fn add_history(config: &mut Value, line: &HistoryEntry) {
     let line = made_line(line);

@@ -7,6 +7,7 @@
 mod bench;
 mod changes;
 mod convert;
+mod files;
 mod index;
 mod interop;
 #[allow(dead_code)] // the other tests use more of it

@@ -1,26 +1,23 @@
 //! `barge build`
 
-mod adds;
+pub(crate) mod adds;
 mod sources;
 
 use std::path::PathBuf;
 
-use barge::layer::{Modes, Owner};
-use barge::media::Compression;
 use barge::ops::Error;
 use barge::ops::build::{Asked, BuildOptions, BuiltImage, Inputs, Outcome, build, prepare};
-use barge::ops::draft::moment;
 use barge::ops::target::{Target, names_of};
-use barge::pack::PackOptions;
 use barge::platform::{Platform, PlatformFilter};
 use barge::recipe::Recipe;
 use barge::text::{escaped, human_size, quoted};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 
 use self::sources::Sources;
 use super::Session;
 use super::changes::{ChangeArgs, pairs};
+use super::layers::LayerArgs;
 use super::network::NetworkArgs;
 use super::report::{Report, table};
 use super::write::{WriteArgs, count, names, platforms, refuse_mixed_output, stats};
@@ -87,46 +84,6 @@ pub(crate) struct BuildArgs {
     pub(crate) layers: LayerArgs,
 }
 
-/// How layers are made.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Layers")]
-pub(crate) struct LayerArgs {
-    /// How to pack layers
-    #[arg(long, value_enum, default_value = "gzip", value_name = "HOW")]
-    pub(crate) compression: CompressionArg,
-    /// How hard to pack: gzip 0 to 9, zstd 1 to 22 [default: 6, for zstd 3]
-    #[arg(long, value_name = "N")]
-    pub(crate) compression_level: Option<u32>,
-    /// Whose added files are: UID[:GID], or `keep` them as they are [default: 0:0; from tars and images as they are]
-    #[arg(long, value_name = "WHOSE")]
-    owner: Option<String>,
-    /// What permissions added files get: their own, or 0755 and 0644 whatever umask made them
-    #[arg(long, value_enum, default_value = "keep", value_name = "WHICH")]
-    modes: ModesArg,
-    /// When it is made: seconds since 1970, or a moment such as 2024-05-01T12:00:00Z [default: $SOURCE_DATE_EPOCH, else 0]
-    #[arg(long, value_name = "MOMENT")]
-    source_date_epoch: Option<String>,
-    /// Let files keep times after that
-    #[arg(long)]
-    keep_times: bool,
-    /// An extended attribute to keep beside security.capability and user.* (can be repeated)
-    #[arg(long, value_name = "NAME")]
-    xattr: Vec<String>,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CompressionArg {
-    Gzip,
-    Zstd,
-    None,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug)]
-enum ModesArg {
-    Keep,
-    Plain,
-}
-
 pub(crate) fn run(args: &BuildArgs, session: &Session<'_>) -> Result<Report, Error> {
     let names = names(&args.tag)?;
     let platforms = match platforms(&args.platform)? {
@@ -144,15 +101,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session<'_>) -> Result<Report, Err
         names,
         index: args.index,
         annotations: pairs("annotation", &args.annotation)?.into_iter().collect(),
-        pack: args.layers.pack(session)?,
-        owner: args.layers.owner()?,
-        modes: match args.layers.modes {
-            ModesArg::Keep => Modes::Keep,
-            ModesArg::Plain => Modes::Plain,
-        },
-        epoch: args.layers.epoch()?,
-        keep_times: args.layers.keep_times,
-        xattrs: args.layers.xattr.clone(),
+        layers: args.layers.options(session)?,
         deliver: !session.global.dry_run,
     };
     let sources = match &args.from {
@@ -239,52 +188,6 @@ fn images_table(images: &[BuiltImage]) -> String {
 fn image_as_json(image: &BuiltImage) -> Value {
     json!({"platform": image.platform.to_string(), "digest": image.descriptor.digest().to_string(),
         "layers": image.layers, "size": image.bytes, "from": image.base})
-}
-
-impl LayerArgs {
-    /// Returns how layers are packed.
-    pub(crate) fn pack(&self, session: &Session<'_>) -> Result<PackOptions, Error> {
-        let compression = match self.compression {
-            CompressionArg::Gzip => Compression::Gzip,
-            CompressionArg::Zstd => Compression::Zstd,
-            CompressionArg::None => Compression::None,
-        };
-        let level = self.compression_level.unwrap_or_else(|| PackOptions::usual_level(compression));
-        let levels = PackOptions::levels(compression);
-        if !levels.contains(&level) {
-            return Err(Error::Usage {
-                message: format!(
-                    "cannot pack with level {level}: {compression} has {} to {}",
-                    levels.start(),
-                    levels.end()
-                ),
-                hint: None,
-            });
-        }
-        Ok(PackOptions { compression, level, jobs: session.global.jobs() })
-    }
-
-    /// Returns whose added files are to be.
-    pub(crate) fn owner(&self) -> Result<Option<Owner>, Error> {
-        let Some(text) = &self.owner else { return Ok(None) };
-        if text == "keep" {
-            return Ok(Some(Owner::Keep));
-        }
-        let (uid, gid) = text.split_once(':').unwrap_or((text, text));
-        match (uid.parse(), gid.parse()) {
-            (Ok(uid), Ok(gid)) => Ok(Some(Owner::Is { uid, gid })),
-            _ => Err(Error::Usage {
-                message: format!("cannot use the owner {}", quoted(text)),
-                hint: Some("give numbers, UID or UID:GID, or keep".to_owned()),
-            }),
-        }
-    }
-
-    /// Returns the moment when everything is made.
-    pub(crate) fn epoch(&self) -> Result<i64, Error> {
-        let variable = || std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.is_empty());
-        self.source_date_epoch.clone().or_else(variable).map_or(Ok(0), |text| moment::read(&text))
-    }
 }
 
 /// Reads `--build-arg`. One without a value has that of the environment, and none when that has none.

@@ -32,7 +32,7 @@ use std::collections::BTreeMap;
 
 pub use self::prepare::{Asked, Prepared, prepare};
 use super::Error;
-use super::draft::{Draft, moment};
+use super::draft::Draft;
 use super::merge::{MergeOptions, MergeSource, merge, named};
 use super::open::Context;
 use super::target::{Made, Target};
@@ -75,6 +75,23 @@ pub struct Add {
     pub label: String,
 }
 
+/// How layers are made.
+#[derive(Clone, Debug)]
+pub struct LayerOptions {
+    /// How they are packed.
+    pub pack: PackOptions,
+    /// Whose added files are; else 0:0 for files of the disk, and as they are in tars and images.
+    pub owner: Option<Owner>,
+    /// What permissions added files get.
+    pub modes: Modes,
+    /// When they were made, in seconds since 1970: nothing in them gets a later time.
+    pub epoch: i64,
+    /// Whether files keep later times.
+    pub keep_times: bool,
+    /// Names of extended attributes to keep beside `security.capability` and `user.*`.
+    pub xattrs: Vec<String>,
+}
+
 /// How images are made.
 #[derive(Clone, Debug)]
 pub struct BuildOptions {
@@ -84,18 +101,8 @@ pub struct BuildOptions {
     pub index: bool,
     /// Annotations of every manifest, and of the index.
     pub annotations: BTreeMap<String, String>,
-    /// How layers are packed.
-    pub pack: PackOptions,
-    /// Whose added files are; else 0:0 for files of the disk, and as they are in tars and images.
-    pub owner: Option<Owner>,
-    /// What permissions added files get.
-    pub modes: Modes,
-    /// When it was made, in seconds since 1970: nothing in it gets a later time.
-    pub epoch: i64,
-    /// Whether files keep later times.
-    pub keep_times: bool,
-    /// Names of extended attributes to keep beside `security.capability` and `user.*`.
-    pub xattrs: Vec<String>,
+    /// How layers are made.
+    pub layers: LayerOptions,
     /// Whether the target gets anything: else everything is made, so that its digest is known, and dropped.
     pub deliver: bool,
 }

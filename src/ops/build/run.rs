@@ -1,16 +1,14 @@
 //! Stages, step by step: what was planned becomes drafts with layers.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use super::copy::Terms;
 use super::prepare::{Prepared, describe};
 use super::sources;
 use super::stage::{Shop, Stage};
 use super::work_dir::work_dir;
-use super::{BuildOptions, Error, Inputs, moment};
+use super::{BuildOptions, Error, Inputs};
 use crate::layer::Tree;
-use crate::ops::draft::{BASE_DIGEST, BASE_NAME, Draft, Form};
+use crate::ops::draft::{BASE_DIGEST, BASE_NAME, Draft, Form, moment};
 use crate::ops::open::Context;
 use crate::ops::rootfs::{Picking, layers_of};
 use crate::ops::target::{Made, Target};
@@ -33,24 +31,9 @@ pub(super) fn all<'a>(
     context: &Context<'_>,
 ) -> Result<Vec<Image<'a>>, Error> {
     let bench = target.workbench(made, !options.deliver, context)?;
-    let xattrs: Vec<&str> = options.xattrs.iter().map(String::as_str).collect();
-    let shop = Shop {
-        made,
-        pack: options.pack,
-        terms: Terms {
-            owner: options.owner,
-            modes: options.modes,
-            epoch: (!options.keep_times).then_some(options.epoch),
-            spool: bench.spool(),
-            xattrs: &xattrs,
-        },
-        created: moment::written(options.epoch)?,
-        cancel: context.cancel,
-        observer: context.observer,
-        built: RefCell::new(HashMap::new()),
-        read: RefCell::new(BTreeMap::new()),
-        bench: &bench,
-    };
+    let xattrs: Vec<&str> = options.layers.xattrs.iter().map(String::as_str).collect();
+    let created = moment::written(options.layers.epoch)?;
+    let shop = Shop::new(&bench, made, &options.layers, &xattrs, created, context);
     let nothing = Vec::new();
     let mut images = Vec::new();
     for (at, (platform, plan)) in prepared.plans.iter().enumerate() {

@@ -8,7 +8,6 @@ use crate::content::{Kind, total};
 use crate::layer::build_tar;
 use crate::ops::draft::DraftLayer;
 use crate::ops::rootfs::FlattenError;
-use crate::recipe::config::{self, HistoryEntry};
 use crate::store::{StoreError, TEMPORARY};
 use crate::transfer::Making;
 
@@ -29,16 +28,12 @@ impl From<StoreError> for Failed {
 }
 
 impl<'a> Shop<'_, 'a> {
-    /// Makes one layer of all that a stage has: what upper layers hide or remove is gone. The lines of the history stay, as such
-    /// that have no layer, and one is added for the layer that there is. A single layer is left alone.
+    /// Makes one layer of all that a stage has: what upper layers hide or remove is gone.
     ///
     /// # Errors
     /// When a layer cannot be read, is wrong, or the new one cannot be kept.
-    pub(crate) fn squash(&self, stage: &mut Stage<'a>) -> Result<(), Error> {
+    pub(crate) fn squashed(&self, stage: &Stage<'a>) -> Result<DraftLayer<'a>, Error> {
         let count = stage.draft.layers.len();
-        if count < 2 {
-            return Ok(());
-        }
         let rootfs = self.rootfs(stage)?;
         let about = format!("one layer for the {count} of {}", stage.platform);
         let size = total(stage.draft.layers.iter().map(|layer| layer.descriptor.size()));
@@ -59,21 +54,6 @@ impl<'a> Shop<'_, 'a> {
             Failed::Source(error) => *error,
         })?;
         making.finish(&content);
-        config::align_history(&mut stage.draft.config, count);
-        config::empty_history(&mut stage.draft.config);
-        let layer = DraftLayer { descriptor: built.descriptor(), diff_id: built.diff_id, source: self.made };
-        stage.draft.layers.clear();
-        stage.draft.layers.push(layer);
-        config::add_history(
-            &mut stage.draft.config,
-            &HistoryEntry {
-                created: Some(self.created.clone()),
-                created_by: "barge edit --squash".to_owned(),
-                comment: Some(format!("{count} layers in one")),
-                empty_layer: false,
-            },
-        );
-        *stage = Stage::over(stage.draft.clone(), &stage.platform);
-        Ok(())
+        Ok(DraftLayer { descriptor: built.descriptor(), diff_id: built.diff_id, source: self.made })
     }
 }

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::rc::Rc;
 
-use super::Error;
 use super::copy::Terms;
+use super::{Error, LayerOptions};
 use crate::blob::Cancel;
 use crate::content::Kind;
 use crate::digest::Digest;
 use crate::layer::{self, Built, Covered, Standing, Tree};
 use crate::ops::draft::{Draft, DraftLayer};
+use crate::ops::open::Context;
 use crate::ops::rootfs::{LayerOf, Limits, Rootfs};
 use crate::ops::target::{Made, Workbench};
 use crate::pack::PackOptions;
@@ -95,6 +96,36 @@ impl<'a> Stage<'a> {
     pub(crate) fn line(&mut self, shop: &Shop<'_, '_>, created_by: &str) {
         let line = shop.history(created_by, true);
         self.draft.add_line(&line);
+    }
+}
+
+impl<'s, 'a> Shop<'s, 'a> {
+    /// Opens for work of which `created` says when it is done, in RFC 3339; `xattrs` are those of the options.
+    pub(crate) fn new(
+        bench: &'s Workbench<'s>,
+        made: &'a Made,
+        options: &LayerOptions,
+        xattrs: &'s [&'s str],
+        created: String,
+        context: &Context<'s>,
+    ) -> Self {
+        Self {
+            bench,
+            made,
+            pack: options.pack,
+            terms: Terms {
+                owner: options.owner,
+                modes: options.modes,
+                epoch: (!options.keep_times).then_some(options.epoch),
+                spool: bench.spool(),
+                xattrs,
+            },
+            created,
+            cancel: context.cancel,
+            observer: context.observer,
+            built: RefCell::new(HashMap::new()),
+            read: RefCell::new(BTreeMap::new()),
+        }
     }
 }
 

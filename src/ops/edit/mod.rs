@@ -1,7 +1,9 @@
 //! `edit`: an image that exists gets another environment, command, base or the like, for every platform or for some.
 //!
-//! A change means what the instruction of a recipe means, and leaves the same line in the history. Files are not touched.
+//! A change means what the instruction of a recipe means, and leaves the same line in the history. Layers keep their bytes, unless they are
+//! asked to become one.
 
+mod files;
 mod rebase;
 mod squash;
 
@@ -9,8 +11,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::Value;
 
+pub use self::files::{FileOptions, files};
 pub use self::rebase::{Base, rebase};
-pub use self::squash::squash;
 use super::Error;
 use super::draft::moment;
 use super::rework::{Image, Rework};

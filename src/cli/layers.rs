@@ -1,0 +1,119 @@
+//! The options by which layers are made, the same for every command that makes some.
+
+use barge::layer::{Modes, Owner};
+use barge::media::Compression;
+use barge::ops::Error;
+use barge::ops::build::LayerOptions;
+use barge::ops::draft::moment;
+use barge::pack::PackOptions;
+use barge::text::quoted;
+use clap::{Args, ValueEnum};
+
+use super::Session;
+
+/// How layers are made.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Layers")]
+pub(crate) struct LayerArgs {
+    /// How to pack layers
+    #[arg(long, value_enum, default_value = "gzip", value_name = "HOW")]
+    pub(crate) compression: CompressionArg,
+    /// How hard to pack: gzip 0 to 9, zstd 1 to 22 [default: 6, for zstd 3]
+    #[arg(long, value_name = "N")]
+    pub(crate) compression_level: Option<u32>,
+    /// Whose added files are: UID[:GID], or `keep` them as they are [default: 0:0; from tars and images as they are]
+    #[arg(long, value_name = "WHOSE")]
+    owner: Option<String>,
+    /// What permissions added files get: their own, or 0755 and 0644 whatever umask made them
+    #[arg(long, value_enum, default_value = "keep", value_name = "WHICH")]
+    modes: ModesArg,
+    /// Files that are added get no later time, and a build says that it was made then: seconds since 1970, or a moment such as 2024-05-01T12:00:00Z [default: $SOURCE_DATE_EPOCH, else 0]
+    #[arg(long, value_name = "MOMENT")]
+    source_date_epoch: Option<String>,
+    /// Let files keep times after that
+    #[arg(long)]
+    keep_times: bool,
+    /// An extended attribute to keep beside security.capability and user.* (can be repeated)
+    #[arg(long, value_name = "NAME")]
+    xattr: Vec<String>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CompressionArg {
+    Gzip,
+    Zstd,
+    None,
+}
+
+impl From<CompressionArg> for Compression {
+    fn from(said: CompressionArg) -> Self {
+        match said {
+            CompressionArg::Gzip => Self::Gzip,
+            CompressionArg::Zstd => Self::Zstd,
+            CompressionArg::None => Self::None,
+        }
+    }
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum ModesArg {
+    Keep,
+    Plain,
+}
+
+impl LayerArgs {
+    /// Returns how layers are made.
+    pub(crate) fn options(&self, session: &Session<'_>) -> Result<LayerOptions, Error> {
+        Ok(LayerOptions {
+            pack: self.pack(session)?,
+            owner: self.owner()?,
+            modes: match self.modes {
+                ModesArg::Keep => Modes::Keep,
+                ModesArg::Plain => Modes::Plain,
+            },
+            epoch: self.epoch()?,
+            keep_times: self.keep_times,
+            xattrs: self.xattr.clone(),
+        })
+    }
+
+    /// Returns how layers are packed.
+    fn pack(&self, session: &Session<'_>) -> Result<PackOptions, Error> {
+        let compression = self.compression.into();
+        let level = self.compression_level.unwrap_or_else(|| PackOptions::usual_level(compression));
+        let levels = PackOptions::levels(compression);
+        if !levels.contains(&level) {
+            return Err(Error::Usage {
+                message: format!(
+                    "cannot pack with level {level}: {compression} has {} to {}",
+                    levels.start(),
+                    levels.end()
+                ),
+                hint: None,
+            });
+        }
+        Ok(PackOptions { compression, level, jobs: session.global.jobs() })
+    }
+
+    /// Returns whose added files are to be.
+    fn owner(&self) -> Result<Option<Owner>, Error> {
+        let Some(text) = &self.owner else { return Ok(None) };
+        if text == "keep" {
+            return Ok(Some(Owner::Keep));
+        }
+        let (uid, gid) = text.split_once(':').unwrap_or((text, text));
+        match (uid.parse(), gid.parse()) {
+            (Ok(uid), Ok(gid)) => Ok(Some(Owner::Is { uid, gid })),
+            _ => Err(Error::Usage {
+                message: format!("cannot use the owner {}", quoted(text)),
+                hint: Some("give numbers, UID or UID:GID, or keep".to_owned()),
+            }),
+        }
+    }
+
+    /// Returns the moment when everything is made.
+    fn epoch(&self) -> Result<i64, Error> {
+        let variable = || std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.is_empty());
+        self.source_date_epoch.clone().or_else(variable).map_or(Ok(0), |text| moment::read(&text))
+    }
+}
