@@ -231,6 +231,14 @@ impl Descriptor {
         self
     }
 
+    /// Returns the descriptor without a platform.
+    #[must_use]
+    pub fn without_platform(mut self) -> Self {
+        self.fields.remove("platform");
+        self.platform = None;
+        self
+    }
+
     /// Returns the descriptor with an annotation set.
     #[must_use]
     pub fn with_annotation(mut self, name: &str, value: &str) -> Self {

@@ -157,6 +157,7 @@ fn as_row(image: &Listed, whole: bool) -> Vec<String> {
     let platforms = if platforms.is_empty() { format!("({kind})") } else { platforms };
     let state = match (image.missing, image.broken) {
         (0, 0) => "whole".to_owned(),
+        (missing, 0) if image.elsewhere => format!("sparse, {missing} elsewhere"),
         (missing, 0) => format!("{missing} missing"),
         (0, broken) => format!("{broken} broken"),
         (missing, broken) => format!("{missing} missing, {broken} broken"),
@@ -171,5 +172,6 @@ fn as_json(place: &str, image: &Listed) -> Value {
         "platforms": image.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "attestations": image.attestations, "size": image.size, "uniqueSize": image.unique,
         "missing": image.missing, "broken": image.broken, "complete": image.missing + image.broken == 0,
+        "sparse": image.missing > 0 && image.elsewhere,
         "created": image.created})
 }

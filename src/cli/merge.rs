@@ -159,6 +159,7 @@ fn options(args: &MergeArgs) -> Result<MergeOptions, Error> {
             TypeArg::Oci => IndexType::Oci,
             TypeArg::Docker => IndexType::Docker,
         },
+        may_be_empty: false,
     })
 }
 

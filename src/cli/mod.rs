@@ -17,6 +17,7 @@ mod layers;
 mod load;
 mod login;
 mod ls;
+mod manifest;
 mod merge;
 mod network;
 mod pull;
@@ -41,6 +42,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use barge::blob::Cancel;
+use barge::error::Class;
 use barge::ops::Error;
 use barge::ops::open::Context;
 use barge::store::registry::{Notice, Registries};
@@ -81,6 +83,8 @@ enum Command {
     Edit(edit::EditArgs),
     /// Write an image with OCI's or Docker's media types, or pack its layers otherwise
     Convert(convert::ConvertArgs),
+    /// Make and change lists (image indexes) by name, as docker, buildah and podman do
+    Manifest(manifest::ManifestArgs),
     /// Check every reachable byte of a place or an image, and list everything wrong
     #[command(visible_aliases = ["fsck", "validate"])]
     Verify(verify::VerifyArgs),
@@ -132,6 +136,7 @@ impl Command {
         match self {
             Self::Build(_) => "build",
             Self::Merge(_) => "merge",
+            Self::Manifest(_) => "manifest",
             Self::Edit(_) => "edit",
             Self::Convert(_) => "convert",
             Self::Verify(_) => "verify",
@@ -161,6 +166,7 @@ impl Command {
         match self {
             Self::Build(args) => Some(&args.network),
             Self::Merge(args) => Some(&args.network),
+            Self::Manifest(args) => args.network(),
             Self::Edit(args) => Some(&args.network),
             Self::Convert(args) => Some(&args.network),
             Self::Verify(args) => Some(&args.network),
@@ -289,13 +295,20 @@ pub(crate) fn main() -> ExitCode {
     });
     ui.finish();
     let warnings = ui.warnings();
-    report::print(cli.command.name(), &result, &warnings, started.elapsed(), format, cli.global.quiet)
+    let code = report::print(cli.command.name(), &result, &warnings, started.elapsed(), format, cli.global.quiet);
+    match (&cli.command, result) {
+        (Command::Manifest(args), Err(error)) if args.fails_with_125() && error.class() != Class::Interrupted => {
+            ExitCode::from(125)
+        }
+        _ => code,
+    }
 }
 
 fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
     match command {
         Command::Build(args) => build::run(args, session),
         Command::Merge(args) => merge::run(args, session),
+        Command::Manifest(args) => manifest::run(args, session),
         Command::Edit(args) => edit::run(args, session),
         Command::Convert(args) => convert::run(args, session),
         Command::Verify(args) => verify::run(args, session),

@@ -27,6 +27,9 @@ pub(crate) struct NetworkArgs {
     #[arg(long, value_name = "BOOL", help_heading = HEADING, default_value_t = true, default_missing_value = "true",
         num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set)]
     tls_verify: bool,
+    /// What docker calls --tls-verify=false
+    #[arg(long, hide = true)]
+    insecure: bool,
     /// Speak HTTP without TLS (on this machine it is tried in any case)
     #[arg(long, help_heading = HEADING)]
     plain_http: bool,
@@ -128,7 +131,7 @@ impl NetworkArgs {
         let own = below_home("XDG_CONFIG_HOME", ".config").map(|config| config.join("containers/certs.d"));
         let system = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
         TlsOptions {
-            verify: if self.tls_verify { Verify::Always } else { Verify::Skip },
+            verify: if self.tls_verify && !self.insecure { Verify::Always } else { Verify::Skip },
             ca_files: self.ca_file.clone(),
             client_cert: self.client_cert.clone(),
             client_key: self.client_key.clone(),

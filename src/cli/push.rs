@@ -6,6 +6,7 @@ use barge::digest::Digest;
 use barge::error::Class;
 use barge::ops::Error;
 use barge::ops::copy::CopySource;
+use barge::ops::manifest::Lent;
 use barge::ops::open::open;
 use barge::ops::push::{Broken, Destinations, NameMap, PushOptions, PushReport, Pushed, Pushing, push};
 use barge::reference::{Destination, ImageName, parse_destination};
@@ -59,17 +60,25 @@ pub(crate) fn run(args: &PushArgs, session: &Session<'_>) -> Result<Report, Erro
         carry: args.carry.options()?,
         taken: if args.no_clobber { Taken::Refuse } else { Taken::Replace },
         keep_going: args.keep_going,
+        origins: Vec::new(),
     };
     let map = NameMap::parse(&args.map)?;
     let destinations = destinations(&args.destinations, session)?;
     let opened = open(&args.source, &context)?;
-    let source = CopySource::select(opened.label.clone(), &opened.store, opened.selector.as_ref())?;
+    let mut options = options;
+    let mut source = CopySource::select(opened.label.clone(), &opened.store, opened.selector.as_ref())?;
+    // of a list that was made from a registry, that one has the rest
+    let lent = Lent::new(&opened.store, &source.roots, &session.registries)?;
+    if lent.repositories().next().is_some() {
+        options.origins = lent.repositories().map(|(host, path)| (host.to_owned(), path.to_owned())).collect();
+        source.source = &lent;
+    }
     let pushing = push(&source, &destinations, &map, &options)?;
     carry_out(&pushing, &options, session)
 }
 
 /// Reads the destinations: all of them registries, or all of them names.
-fn destinations(words: &[String], session: &Session<'_>) -> Result<Destinations, Error> {
+pub(super) fn destinations(words: &[String], session: &Session<'_>) -> Result<Destinations, Error> {
     let (mut prefixes, mut names) = (Vec::new(), Vec::new());
     for word in words {
         match parse_destination(word)? {

@@ -74,6 +74,8 @@ pub struct MergeOptions {
     pub annotations: BTreeMap<String, String>,
     /// The type of the index.
     pub index_type: IndexType,
+    /// Whether an index without any image is one too.
+    pub may_be_empty: bool,
 }
 
 /// An image that went into the index, for reports.
@@ -286,7 +288,7 @@ fn refuse_absent_platforms(
             hint: None,
         });
     }
-    if images.is_empty() {
+    if images.is_empty() && !options.may_be_empty {
         let labels = sources.iter().map(|source| source.label.as_str()).collect::<Vec<_>>().join(", ");
         return Err(Error::Absent { message: format!("cannot find an image in {labels}"), cause: None, hint: None });
     }

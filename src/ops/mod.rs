@@ -19,6 +19,7 @@ mod layer;
 pub mod loadable;
 pub mod look;
 pub mod lookup;
+pub mod manifest;
 pub mod merge;
 pub mod open;
 pub mod published;

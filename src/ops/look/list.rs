@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::Error;
 use super::super::lookup::{is_attached, name_of};
+use super::super::manifest::is_elsewhere;
 use super::{config_of, platform_of};
 use crate::content::{Descriptor, total};
 use crate::digest::Digest;
@@ -61,6 +62,8 @@ pub struct Listed {
     pub missing: usize,
     /// How many of its documents cannot be used.
     pub broken: usize,
+    /// Whether what is missing is known to be in a registry.
+    pub elsewhere: bool,
     /// When it was made (RFC 3339), as its config says; for an index, its first image's.
     pub created: Option<String>,
 }
@@ -117,6 +120,7 @@ fn look_at(source: &dyn Source, root: &Descriptor) -> (Listed, Vec<(Digest, u64)
         unique: 0,
         missing: reach.findings.iter().filter(|finding| absent(&finding.error)).count(),
         broken: reach.findings.iter().filter(|finding| !absent(&finding.error)).count(),
+        elsewhere: is_elsewhere(root),
         created: facts.created,
     };
     let mut contents = HashMap::new();

@@ -36,6 +36,8 @@ pub struct PushOptions {
     pub taken: Taken,
     /// Whether one failure leaves the rest undone.
     pub keep_going: bool,
+    /// Hosts and repositories that hold what is pushed: in the same registry it is taken from there.
+    pub origins: Vec<(String, String)>,
 }
 
 /// A push that has been planned and not carried out.
@@ -49,8 +51,8 @@ pub struct Pushing<'a> {
     pub routed: Vec<Routed>,
     /// The images that cannot go, when the others are to go all the same.
     pub broken: Vec<Broken>,
-    /// The repository that the content comes from, when that is one.
-    origin: Option<(String, String)>,
+    /// The repositories that the content comes from, as far as it comes from some.
+    origins: Vec<(String, String)>,
 }
 
 /// An image that is wrong where it lies.
@@ -110,11 +112,11 @@ pub fn push<'a>(
     let broken = if options.keep_going { put_aside(&mut images, options)? } else { Vec::new() };
     let Copying { plan, images } = copy(std::slice::from_ref(&images), &Naming::Keep, &options.carry)?;
     let routed = route(&images, destinations, map, source.source.location())?;
-    let origin = match source.source.location() {
-        Location::Registry(name) => repository_of(name),
-        _ => None,
-    };
-    Ok(Pushing { plan, images, routed, broken, origin })
+    let mut origins = options.origins.clone();
+    if let Location::Registry(name) = source.source.location() {
+        origins.extend(repository_of(name));
+    }
+    Ok(Pushing { plan, images, routed, broken, origins })
 }
 
 /// Takes out the images that cannot be planned for.
@@ -285,7 +287,9 @@ impl Pushing<'_> {
                         delivery.names.push(named);
                     }
                 }
-                let origin = self.origin.as_ref().filter(|(host, _)| host == name.registry());
+                let is_sibling =
+                    |(host, path): &&(String, String)| host == name.registry() && path != name.repository();
+                let origin = self.origins.iter().find(is_sibling);
                 delivery.sibling = origin.map(|(_, path)| path.clone());
             }
         }
