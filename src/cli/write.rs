@@ -233,7 +233,9 @@ pub(crate) fn say_carried(session: &Session<'_>, images: &[Carried]) {
     for image in images {
         let name = name_of(&image.to).map_or_else(|| "an image without a name".to_owned(), escaped);
         let left: Vec<String> = image.left_out.iter().map(ToString::to_string).collect();
-        if image.sparse {
+        if image.sparse && left.is_empty() {
+            session.ui.say(&format!("{name} stays sparse: what is in registries alone stays there"));
+        } else if image.sparse {
             session.ui.say(&format!("{name} keeps its index and is sparse: without {}", left.join(", ")));
         } else if image.from.digest() != image.to.digest() {
             session.ui.say(&format!("{name} is a smaller index now, without {}", left.join(", ")));

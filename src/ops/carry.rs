@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Error;
 use super::attached::{attached, belonging, called};
+use super::manifest::elsewhere;
 use crate::content::Descriptor;
 use crate::digest::Digest;
 use crate::document::{Body, Document};
@@ -87,9 +88,18 @@ pub fn carry<'a>(
             continue;
         }
         walked.insert(*root.digest(), carried.len());
-        let mut task = Task { source, options, plan, taken: Vec::new(), left_out: Vec::new(), reached: HashSet::new() };
+        let mut task = Task {
+            source,
+            options,
+            plan,
+            root,
+            taken: Vec::new(),
+            left_out: Vec::new(),
+            reached: HashSet::new(),
+            lacking: false,
+        };
         let to = task.take(root)?;
-        let Task { taken, left_out, reached: mut contents, .. } = task;
+        let Task { taken, left_out, reached: mut contents, lacking, .. } = task;
         contents.insert(*root.digest());
         // what is named by itself is not carried twice
         contents.extend(roots.iter().map(|root| *root.digest()));
@@ -99,7 +109,7 @@ pub fn carry<'a>(
             let reach = reach.whole()?.all_there(source)?;
             plan.add_reach(source, &reach);
         }
-        let sparse = !left_out.is_empty() && options.index == IndexPolicy::Keep;
+        let sparse = lacking || (!left_out.is_empty() && options.index == IndexPolicy::Keep);
         carried.push(Carried { from: root.clone(), to, taken, left_out, sparse, referrers });
     }
     Ok(carried)
@@ -109,9 +119,13 @@ struct Task<'t, 'a> {
     source: &'a dyn Source,
     options: &'t CarryOptions,
     plan: &'t mut Plan<'a>,
+    /// What is carried.
+    root: &'t Descriptor,
     taken: Vec<Platform>,
     left_out: Vec<Platform>,
     reached: HashSet<Digest>,
+    /// Whether some of it is in registries alone, and stays there.
+    lacking: bool,
 }
 
 impl Task<'_, '_> {
@@ -129,9 +143,36 @@ impl Task<'_, '_> {
 
     fn whole(&mut self, root: &Descriptor) -> Result<(), Error> {
         let reach: Reach = graph::reach(self.source, std::slice::from_ref(root), &mut |_, _| ());
-        let reach = graph::without_foreign(self.source, reach).0.whole()?.all_there(self.source)?;
+        let mut reach = graph::without_foreign(self.source, reach).0.whole()?;
+        if let Some(registries) = elsewhere(self.root) {
+            self.take_what_is_here(&mut reach, &registries)?;
+        }
+        let reach = reach.all_there(self.source)?;
         self.reached.extend(reach.nodes.iter().map(|node| node.content.digest));
         self.plan.add_reach(self.source, &reach);
+        Ok(())
+    }
+
+    /// Leaves out of a list what is in registries alone, when it may stay sparse.
+    fn take_what_is_here(&mut self, reach: &mut Reach, registries: &str) -> Result<(), Error> {
+        let mut lacking = None;
+        for node in reach.nodes.iter().filter(|node| !node.media_type.is_document()) {
+            if !self.source.holds(&node.content)? {
+                lacking.get_or_insert_with(|| (node.content.digest, node.describe()));
+            }
+        }
+        let Some((digest, about)) = lacking else { return Ok(()) };
+        if self.options.index == IndexPolicy::Shrink {
+            let error = StoreError::Missing { digest, place: self.source.location().clone() };
+            let hint = format!(
+                "{} is sparse, the rest is in {registries}: push it to where it is wanted, pull it from there as a whole, or take what is here with --index keep",
+                called(self.root)
+            );
+            return Err(Error::Content { about, error, hint: Some(hint) });
+        }
+        let source = self.source;
+        reach.nodes.retain(|node| node.media_type.is_document() || matches!(source.holds(&node.content), Ok(true)));
+        self.lacking = true;
         Ok(())
     }
 

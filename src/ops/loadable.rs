@@ -106,8 +106,9 @@ fn manifest_for_classic(source: &dyn Source, root: &Descriptor) -> Result<Option
         match document.body() {
             Body::Manifest(manifest) => return Ok(Some((manifest.clone(), images))),
             Body::Index(index) => {
-                // of a sparse index only what is there can be named
-                let is_there = |child: &Descriptor| source.open(&child.content()).is_ok();
+                // of a sparse index only what is there as a whole can be named
+                let is_there =
+                    |child: &Descriptor| source.open(&child.content()).is_ok() && !lacks_layers(source, child);
                 let runnable = |child: &&Descriptor| {
                     child.attestation_of().is_none() && child.media_type().is_document() && is_there(child)
                 };
@@ -125,6 +126,16 @@ fn manifest_for_classic(source: &dyn Source, root: &Descriptor) -> Result<Option
         }
     }
     Ok(None)
+}
+
+/// Returns whether layers of an image are not there, which is so where they stay in a registry.
+fn lacks_layers(source: &dyn Source, image: &Descriptor) -> bool {
+    let Ok(document) = read_document(source, image) else { return false };
+    let Body::Manifest(manifest) = document.body() else { return false };
+    let is_absent = |layer: &Descriptor| {
+        !layer.media_type().is_foreign_layer() && matches!(source.holds(&layer.content()), Ok(false))
+    };
+    manifest.layers.iter().any(is_absent)
 }
 
 /// Returns the config and the layers of what docker can run; none for an artifact.

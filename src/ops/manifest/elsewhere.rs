@@ -13,6 +13,7 @@ use crate::ops::open::Store;
 use crate::reference::ImageName;
 use crate::store::registry::{Registries, Repository};
 use crate::store::{Location, Source, StoreError};
+use crate::text::escaped;
 
 /// What the annotations begin with; the host follows.
 const SOURCE: &str = "containerd.io/distribution.source.";
@@ -26,6 +27,17 @@ pub(super) type Repositories = BTreeMap<String, BTreeSet<String>>;
 #[must_use]
 pub fn is_elsewhere(root: &Descriptor) -> bool {
     root.annotations().keys().any(|name| name.starts_with(SOURCE))
+}
+
+/// Returns the registries that have what a top-level descriptor leads to and its place does not, for a message; none when there
+/// are none.
+pub(in crate::ops) fn elsewhere(root: &Descriptor) -> Option<String> {
+    let repositories = told(root);
+    let places: Vec<String> = repositories
+        .iter()
+        .flat_map(|(host, paths)| paths.iter().map(move |path| format!("docker://{}/{}", escaped(host), escaped(path))))
+        .collect();
+    (!places.is_empty()).then(|| places.join(", "))
 }
 
 /// Reads where the content of a top-level descriptor is.
