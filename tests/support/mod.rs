@@ -4,3 +4,4 @@
 pub mod digests;
 pub mod image;
 pub mod tar;
+pub mod tree;

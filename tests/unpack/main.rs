@@ -12,6 +12,9 @@ mod limits;
 mod pick;
 #[path = "../support/tar.rs"]
 mod tar;
+#[path = "../support/tree.rs"]
+#[allow(missing_docs, unreachable_pub)] // shared with other test files
+mod tree;
 
 use std::collections::BTreeMap;
 use std::fs;

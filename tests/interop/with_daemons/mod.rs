@@ -2,6 +2,7 @@
 
 mod check;
 mod containerd;
+mod debian;
 mod docker;
 mod fixtures;
 mod loaders;
