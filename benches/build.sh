@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A root file system, as a directory, becomes a gzip layer in an OCI layout: by barge, by `tar c | pigz -6`, by umoci and by
 # buildah in turns. Prints the median seconds of each, the size of the layer, the most memory (VmHWM, MiB) and the ratio to
-# barge. Only ratios of one run mean something. `tar | pigz` hashes nothing and makes no image: it is the bar for speed.
+# barge. Only ratios of one run mean something. `tar | pigz` hashes nothing and makes no image: it is the bar for speed, as
+# gzip -6 plus 2 % is for the size and 256 MiB for memory. Where barge misses one, the script says so and fails.
 #   TMPDIR=/dev/shm benches/build.sh [BARGE [ROOTFS [ROUNDS]]]
 # ROOTFS is a directory that may be read; without one, Debian's minbase is fetched with debootstrap.
 set -euo pipefail
@@ -36,8 +37,8 @@ with_umoci() {
 with_buildah() {
     local from
     from=$(buildah --root "$work/storage" --runroot "$work/run" from scratch)
-    buildah -q --root "$work/storage" --runroot "$work/run" add -q "$from" "$rootfs" / >/dev/null
-    buildah --root "$work/storage" --runroot "$work/run" commit -q --signature-policy policy.json "$from" oci:out/buildah:v1 >/dev/null 2>&1
+    buildah --root "$work/storage" --runroot "$work/run" add -q "$from" "$rootfs" / >/dev/null
+    buildah --root "$work/storage" --runroot "$work/run" commit -q --disable-compression=false --signature-policy policy.json "$from" oci:out/buildah:v1 >/dev/null 2>&1
 }
 export -f with_barge with_pigz with_umoci with_buildah
 export barge rootfs work
@@ -70,4 +71,11 @@ for program in "${programs[@]}"; do
         printf "%-8s %6.2f s  (%.2f times barge)  %8d KiB (%.3f of gzip -6)  %6.1f MiB of memory\n",
             name, time, time / ours, size / 1024, size / gzip, memory / 1024 }'
 done
-awk -v size="$our_size" -v gzip="$gzip_size" 'BEGIN { exit !(size <= gzip * 1.02) }' || { echo "the layer is more than 2 % larger than gzip -6 makes it" >&2; exit 1; }
+missed=0
+bar() { # WHAT VALUE BAR: says when the value is above the bar
+    awk -v value="$2" -v bar="$3" 'BEGIN { exit !(value <= bar) }' || { echo "missed: $1 ($2, at most $3)" >&2; missed=1; }
+}
+bar "seconds, beside tar | pigz -6" "$ours" "$(median pigz 1)"
+bar "bytes of the layer, beside gzip -6 and 2 %" "$our_size" $((gzip_size * 102 / 100))
+bar "KiB of memory" "$(median barge 2)" $((256 * 1024))
+exit $missed
