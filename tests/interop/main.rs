@@ -6,12 +6,14 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // all of this is tests
 
 mod archives;
+mod built;
 mod check;
 mod commands;
 mod copied;
 mod daemons;
 mod foreign;
 mod images;
+mod packed;
 mod podman;
 mod recipe;
 mod shared_layouts;

@@ -55,7 +55,7 @@ const RECIPES: [(&str, &str); 25] = [
     ("stages", "ENV a=1\nWORKDIR /w\nCMD [\"c\"]\nUSER u\nFROM first\nENV b=$a\nENTRYPOINT [\"e\"]\nWORKDIR x"),
 ];
 
-fn picked(config: &Value) -> Map<String, Value> {
+pub(crate) fn picked(config: &Value) -> Map<String, Value> {
     let kept = |name: &str| {
         let mut value = config.get(name)?.clone();
         if let Some(labels) = value.as_object_mut() {
