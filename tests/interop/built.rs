@@ -2,14 +2,17 @@
 //!
 //! Not compared is where barge differs on purpose: times, which barge clamps to SOURCE_DATE_EPOCH; the history, which has a
 //! line for each instruction here and one in all there; which layer a file is in, because buildah squashes its own.
+//! Not in the table, because barge means otherwise: setuid and setgid bits of the context, which it keeps, as BuildKit does
+//! since 0.13; a link to nothing in the place of a file, which it replaces; VOLUME, which adds no directory.
 //! Not in the table, because buildah 1.28 lacks it or does otherwise than BuildKit, which barge follows: --exclude,
 //! --parents, here-documents, the owner of what ADD --chown unpacks, CMD and ENTRYPOINT under a SHELL of their own.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, FileType, Mode, XattrFlags, mknodat, setxattr};
 use serde_json::Value;
 
 use crate::recipe::picked;
@@ -45,7 +48,7 @@ struct Case {
 
 const PLAIN: Case = Case { name: "", options: "", ignore: "", recipe: "" };
 
-const CASES: [Case; 16] = [
+const CASES: [Case; 21] = [
     Case {
         name: "stages give files to each other, by name and by number",
         recipe: "FROM scratch AS made\nCOPY app /out/app\nCOPY conf/*.conf /out/etc/\n\
@@ -134,6 +137,36 @@ const CASES: [Case; 16] = [
         ..PLAIN
     },
     Case {
+        name: "links of a base in the place of a destination",
+        recipe: "FROM example.com/base:v1\nCOPY conf/a.conf /etc/to-shadow\nCOPY conf/b.conf /etc/to-home\nADD bin.tar /\n",
+        ..PLAIN
+    },
+    Case {
+        name: "names with spaces, further names, attributes, pipes and the sticky bit",
+        recipe: "FROM scratch AS first\nCOPY [\"odd/a name\", \"/a b/\"]\nCOPY odd /odd\nCOPY odd/sticky /sticky/\n\
+            FROM scratch\nCOPY --from=first /odd /again\n",
+        ..PLAIN
+    },
+    Case {
+        name: "all of a stage, and what its links lead to",
+        recipe: "FROM example.com/base:v1 AS first\nCOPY app/main /new\nFROM scratch\nCOPY --from=first / /\n\
+            COPY --from=first /home/me/ /me\nCOPY --from=first /usr/bin/../lib /l\nCOPY --from=first /bin /b\n\
+            COPY --from=first /etc/to-shadow /s\nCOPY --from=first /etc/to-home /h\n",
+        ..PLAIN
+    },
+    Case {
+        name: "destinations below the working directory",
+        recipe: "FROM example.com/base:v1\nCOPY conf/a.conf .\nCOPY conf ./sub\nCOPY app/ ../x/\nWORKDIR new/one\n\
+            COPY app/lib/*.so conf/?.conf ${PATH}/d/\nCOPY */a.conf as-file\nUSER 0\nWORKDIR ..\nCOPY conf/b.conf .\n",
+        ..PLAIN
+    },
+    Case {
+        name: "stages for the machine that builds",
+        recipe: "FROM --platform=$BUILDPLATFORM scratch AS tools\nCOPY app /app\n\
+            FROM --platform=$TARGETPLATFORM scratch\nCOPY --from=tools /app /app\n",
+        ..PLAIN
+    },
+    Case {
         name: "links go as they are, and lead where they do",
         recipe: "FROM scratch\nCOPY links /l\nCOPY links/to-main /one\nCOPY links/to-lib /two\nCOPY links/*o-* /three/\n",
         ..PLAIN
@@ -176,6 +209,9 @@ fn make(work: &Work) {
     for (mode, directory) in [(0o700, "context/app/lib"), (0o711, "context/over/etc"), (0o750, "base/root/home/me")] {
         fs::set_permissions(work.path(directory), fs::Permissions::from_mode(mode)).unwrap();
     }
+    symlink("shadow", work.path("base/root/etc/to-shadow")).unwrap();
+    symlink("/home/me", work.path("base/root/etc/to-home")).unwrap();
+    make_odd(&work.path("context/odd"));
     make_tars(work);
     for (name, text) in [("base", BASE), ("triggers", TRIGGERS)] {
         work.write(&format!("{name}.Containerfile"), text);
@@ -185,6 +221,17 @@ fn make(work: &Work) {
         work.run(&format!("barge save -o {name}.tar lib:example.com/{name}:v1"));
         work.run(&format!("podman load -q -i {name}.tar"));
     }
+}
+
+/// What a context rarely has.
+fn make_odd(odd: &Path) {
+    fs::create_dir_all(odd.join("sticky")).unwrap();
+    fs::set_permissions(odd.join("sticky"), fs::Permissions::from_mode(0o1777)).unwrap();
+    fs::write(odd.join("a name"), "name").unwrap();
+    fs::hard_link(odd.join("a name"), odd.join("another name")).unwrap();
+    fs::write(odd.join("noted"), "noted").unwrap();
+    setxattr(odd.join("noted"), "user.note", b"\0note", XattrFlags::empty()).unwrap();
+    mknodat(CWD, odd.join("sticky/pipe"), FileType::Fifo, Mode::from_raw_mode(0o640), 0).unwrap();
 }
 
 /// Tars with owners of their own, a directory that the base has with another mode, links, and no directory for some files.
@@ -203,6 +250,12 @@ fn make_tars(work: &Work) {
     tar.append_data(&mut header(tar::EntryType::Regular, 0o640, (5, 6), 3), "etc/in-tar", &b"tar"[..]).unwrap();
     tar.append_data(&mut header(tar::EntryType::Regular, 0o4711, (0, 0), 3), "srv/deep/file", &b"set"[..]).unwrap();
     tar.append_link(&mut header(tar::EntryType::Symlink, 0o777, (7, 8), 0), "srv/link", "deep/file").unwrap();
+    // in the base this is a link to a directory
+    let mut bin = tar::Builder::new(Vec::new());
+    bin.append_data(&mut header(tar::EntryType::Directory, 0o750, (0, 0), 0), "bin/", &b""[..]).unwrap();
+    bin.append_data(&mut header(tar::EntryType::Regular, 0o750, (0, 0), 5), "bin/added", &b"added"[..]).unwrap();
+    fs::write(work.path("context/bin.tar"), bin.into_inner().unwrap()).unwrap();
+
     let tar = tar.into_inner().unwrap();
     fs::write(work.path("context/files.tar"), &tar).unwrap();
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

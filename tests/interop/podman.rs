@@ -93,3 +93,26 @@ fn a_docker_manifest_list_is_loaded() {
     work.run("podman load -i hello.tar");
     assert_eq!(loaded(&work), [(vec!["example.com/hello:v1".to_owned()], config_of(host()))]);
 }
+
+#[test]
+fn what_was_built_for_several_platforms_is_loaded() {
+    let Some(work) = work(&["podman", "root"]) else { return };
+    work.run(&format!("barge merge -o lib -t example.com/base:v1 {}", six()));
+    work.write("added", "added");
+    for packing in ["gzip", "zstd", "none"] {
+        let index = work.run(&format!(
+            "barge build -L lib -o {packing}.tar -t example.com/built:{packing} --platform linux/amd64,linux/arm64,linux/s390x \
+             --from example.com/base:v1 --add added:/srv/ --label packed={packing} --compression {packing}"
+        ));
+        work.run(&format!("podman load -i {packing}.tar"));
+        let inspected = work.json(&format!("podman image inspect example.com/built:{packing}"));
+        assert_eq!(inspected[0]["Labels"]["packed"], packing);
+        assert_eq!(format!("linux/{}", inspected[0]["Architecture"].as_str().unwrap()), host());
+        let digests = strings(&inspected[0]["RepoDigests"]);
+        assert!(digests.contains(&format!("example.com/built@{index}")), "{digests:?}");
+        let root = std::path::PathBuf::from(work.run(&format!("podman image mount example.com/built:{packing}")));
+        assert_eq!(std::fs::read(root.join("srv/added")).unwrap(), b"added");
+        assert!(root.join("etc/os-release").exists());
+        work.run(&format!("podman image unmount example.com/built:{packing}"));
+    }
+}

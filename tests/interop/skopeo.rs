@@ -178,3 +178,42 @@ fn an_archive_is_a_docker_archive_too() {
         assert_eq!(sha256(&config), config_of(platform), "{name}");
     }
 }
+
+#[test]
+fn what_was_built_for_several_platforms_is_copied_and_chosen_from() {
+    let Some(work) = work(&["skopeo"]) else { return };
+    for architecture in ["amd64", "arm64"] {
+        work.write(&format!("helm-{architecture}"), architecture);
+    }
+    work.write("Kubefile", "FROM scratch\nCOPY helm-${ARCH} bin/helm\nCOPY Kubefile /shared\nCMD [\"helm\"]\n");
+    for (at, packing) in ["gzip", "zstd", "none"].iter().enumerate() {
+        let build = format!(
+            "-t example.com/app:v1 --platform linux/arm64/v8,linux/amd64 --compression {packing} -f Kubefile ."
+        );
+        let index = work.run(&format!("barge build -o built{at} {build}"));
+        assert_eq!(work.run(&format!("barge build -o built{at}.tar {build}")), index);
+        for place in [format!("oci:built{at}:v1"), format!("oci-archive:built{at}.tar:v1")] {
+            let directory = format!("copy-of-{}", place.replace(':', "-"));
+            work.run(&format!("skopeo copy --all --preserve-digests {place} dir:{directory}"));
+            let copy = Copy { work: &work, directory };
+            assert_eq!(sha256(&copy.file("manifest.json")), index, "{place}");
+            copy.check_every_digest();
+            for architecture in ["amd64", "arm64"] {
+                let of = work.json(&format!("skopeo --override-arch {architecture} inspect {place}"));
+                assert_eq!((&of["Os"], &of["Architecture"]), (&"linux".into(), &architecture.into()), "{place}");
+                assert_eq!(of["Layers"].as_array().unwrap().len(), 2, "{place}");
+                // unpacked, layers are what the config says of them
+                let directory = format!("{}-{architecture}", copy.directory);
+                work.run(&format!(
+                    "skopeo --override-arch {architecture} copy --dest-decompress {place} dir:{directory}"
+                ));
+                let one = Copy { work: &work, directory };
+                let manifest = one.json("manifest.json");
+                let config = one.json(manifest["config"]["digest"].as_str().unwrap());
+                let layers = manifest["layers"].as_array().unwrap().iter().map(|layer| layer["digest"].clone());
+                assert_eq!(config["rootfs"]["diff_ids"], layers.collect::<Value>(), "{place}");
+                one.check_every_digest();
+            }
+        }
+    }
+}

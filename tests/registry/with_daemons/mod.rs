@@ -66,3 +66,36 @@ fn containerd_pulls_all_platforms() {
         assert_eq!(bench.work.run(&format!("ctr run --rm {name} one")), "hello from linux/amd64");
     }
 }
+
+#[test]
+fn what_was_built_is_pulled_by_docker_podman_and_containerd() {
+    let Some(bench) = Bench::new(&["docker", "dockerd", "containerd", "ctr", "podman", "root"]) else { return };
+    let _daemons = daemons::docker(&bench.work);
+    let registry = Distribution::start(Mode::Plain);
+    bench.merged("lib", APP);
+    bench.work.write("added", "added");
+    bench.work.write("Containerfile", &format!("FROM {APP}\nCOPY added /srv/\nWORKDIR /srv\nLABEL for=$TARGETARCH\n"));
+    let name = format!("{}/team/built:v1", registry.host());
+    let build =
+        format!("build -L lib -o dist -t {name} --platform linux/amd64,linux/arm64,linux/s390x -f Containerfile .");
+    let digest = bench.ok(&build).digests().remove(0);
+    bench.ok(&format!("push dist {}", registry.host()));
+    bench.same("dist", &digest, &registry, "team/built:v1");
+
+    let pulled = bench.work.run(&format!("docker pull {name}"));
+    assert!(pulled.contains(&digest), "{pulled}");
+    for architecture in ["amd64", "arm64"] {
+        bench.work.run(&format!("podman pull -q --tls-verify=false --arch {architecture} {name}"));
+        let pulled: Value = bench.work.json(&format!("podman image inspect {name}"));
+        assert_eq!(pulled[0]["Architecture"], architecture);
+        let root = bench.work.run(&format!("podman image mount {name}"));
+        assert_eq!(std::fs::read(format!("{root}/srv/added")).unwrap(), b"added");
+        bench.work.run(&format!("podman image unmount {name}"));
+    }
+    bench.work.run("podman rmi --all --force");
+    bench.work.run(&format!("ctr images pull --plain-http --all-platforms {name}"));
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(bench.work.run(&format!("docker run --rm --network none {name}")), "hello from linux/amd64");
+        assert_eq!(bench.work.run(&format!("ctr run --rm {name} one")), "hello from linux/amd64");
+    }
+}
