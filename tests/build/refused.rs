@@ -69,3 +69,39 @@ fn a_last_stage_for_another_platform_is_refused() {
     let line = "build -o no -t a --platform linux/amd64,linux/arm64 c";
     barge.line(line).exits(9).says(&["line 1 of c/Containerfile", "linux/arm64 is asked for"]);
 }
+
+#[test]
+fn what_is_no_recipe_is_told_and_nobody_waits_for_it_in_vain() {
+    let barge = Barge::new();
+    for directory in ["d/Containerfile", "p", "e"] {
+        std::fs::create_dir_all(barge.path(directory)).unwrap();
+    }
+    barge.write("file", "FROM scratch\n");
+    assert!(barge.around("mkfifo").arg(barge.path("p/Containerfile")).status().unwrap().success());
+    for (arguments, code, said) in [
+        ("d", 2, "cannot read \"d/Containerfile\": it is a directory"),
+        ("-f d d", 2, "cannot read \"d\": it is a directory"),
+        ("p", 2, "cannot read \"p/Containerfile\": it is no regular file"),
+        ("nowhere", 3, "nowhere"),
+        ("file", 2, "CONTEXT is a directory; give a recipe with -f FILE"),
+        ("-f file nowhere", 3, "nowhere"),
+        ("e", 3, "there is no Containerfile, Dockerfile or Kubefile"),
+    ] {
+        barge.line(&format!("build -o out -t a {arguments}")).exits(code).says(&[said]);
+        assert!(!barge.path("out").exists(), "{arguments}");
+    }
+    // a pipe that nobody writes to waits, and can be stopped
+    for arguments in ["-f p/Containerfile e", "-f file --ignorefile p/Containerfile e"] {
+        let mut command = barge.command();
+        command.args("build -o out -t a".split(' ')).args(arguments.split(' '));
+        let running = Running::start(&mut command);
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        running.signal(rustix::process::Signal::TERM);
+        running.output(&barge).exits(130);
+    }
+    // and one that somebody writes to is read
+    let pipe = barge.path("p/Containerfile");
+    let writer = std::thread::spawn(move || std::fs::write(pipe, "FROM scratch\nENV A=1\n").unwrap());
+    barge.line("build -o out -t a -f p/Containerfile e").exits(0);
+    writer.join().unwrap();
+}

@@ -106,7 +106,7 @@ pub(crate) fn run(args: &BuildArgs, session: &Session<'_>) -> Result<Report, Err
     };
     let sources = match &args.from {
         Some(image) => Sources::without(Recipe::only(image)),
-        None => Sources::find(args)?,
+        None => Sources::find(args, &session.cancel)?,
     };
     let adds = platforms.iter().map(|platform| adds::read(&args.add, platform)).collect::<Result<Vec<_>, _>>()?;
     let changes = args.changes.changes()?;
