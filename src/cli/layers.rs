@@ -113,7 +113,18 @@ impl LayerArgs {
 
     /// Returns the moment when everything is made.
     fn epoch(&self) -> Result<i64, Error> {
-        let variable = || std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.is_empty());
-        self.source_date_epoch.clone().or_else(variable).map_or(Ok(0), |text| moment::read(&text))
+        if let Some(text) = &self.source_date_epoch {
+            return moment::read(text);
+        }
+        let variable = std::env::var("SOURCE_DATE_EPOCH").ok().filter(|text| !text.is_empty());
+        variable.map_or(Ok(0), |text| {
+            moment::read(&text).map_err(|error| match error {
+                Error::Usage { message, .. } => {
+                    let hint = "set SOURCE_DATE_EPOCH to seconds since 1970, or unset it".to_owned();
+                    Error::Usage { message, hint: Some(hint) }
+                }
+                other => other,
+            })
+        })
     }
 }

@@ -75,7 +75,6 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 absent or ambiguous, 4 content wrong, 5
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Build an image from files, for any number of platforms
     Build(build::BuildArgs),
     /// Merge images, one for each platform, into one multi-arch image
     Merge(merge::MergeArgs),

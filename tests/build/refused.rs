@@ -105,3 +105,33 @@ fn what_is_no_recipe_is_told_and_nobody_waits_for_it_in_vain() {
     barge.line("build -o out -t a -f p/Containerfile e").exits(0);
     writer.join().unwrap();
 }
+
+#[test]
+fn a_moment_that_is_none_is_told_with_where_it_stands() {
+    let barge = Barge::new();
+    barge.write("c/Containerfile", "FROM scratch\n");
+    barge
+        .line("build -o out -t a --source-date-epoch 1e9 c")
+        .exits(2)
+        .says(&["cannot use the time \"1e9\"", "such as 2024"]);
+    for wrong in ["1e9", "-5", "99999999999999999999"] {
+        let mut command = barge.command();
+        command.env("SOURCE_DATE_EPOCH", wrong).args("build -o out -t a c".split(' '));
+        barge.finish(&mut command).exits(2).says(&[wrong, "set SOURCE_DATE_EPOCH to seconds since 1970"]);
+    }
+}
+
+#[test]
+fn help_says_what_build_does_and_puts_each_option_where_it_belongs() {
+    let barge = Barge::new();
+    let help = barge.line("build --help").exits(0).stdout().to_owned();
+    assert!(help.contains("RUN is refused"), "{help}");
+    let after = |heading: &str, option: &str| {
+        let at = |text: &str| help.find(text).unwrap_or_else(|| panic!("no {text:?} in {help}"));
+        at(heading) < at(option)
+    };
+    for option in ["--annotation <", "--online", "--index", "--no-sync", "--lock-timeout", "[CONTEXT]\n"] {
+        assert!(!after("\nConfig:", option), "{option}");
+    }
+    assert!(after("\nConfig:", "--env <") && after("\nLayers:", "--owner <"));
+}
