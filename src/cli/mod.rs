@@ -280,6 +280,7 @@ pub(crate) fn main() -> ExitCode {
     let started = Instant::now();
     let ui = Arc::new(Ui::new(cli.global.progress, cli.global.quiet, cli.global.verbose, cli.command.name()));
     let cancel = listen_to_signals();
+    raise_file_limit();
     let registries = match cli.command.network() {
         Some(network) => network.registries(&cli.global, &cancel, notice(&ui)),
         None => {
@@ -336,6 +337,15 @@ fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
 fn current_layout(global: &Global, variable: Option<OsString>) -> Option<PathBuf> {
     let asked = global.layout.clone().or_else(|| variable.filter(|path| !path.is_empty()).map(PathBuf::from));
     asked.or_else(|| Path::new("oci-layout").is_file().then(|| PathBuf::from(".")))
+}
+
+/// Lets this process have as many files open as it may: each layer that is made stays open until all of them get their names,
+/// and the usual limit of 1024 is one for programs that call select(2).
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // what is not given is told when it is needed
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 /// Turns the first SIGINT, SIGTERM or SIGHUP into a request to stop; the second one ends the process at once.

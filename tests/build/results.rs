@@ -229,3 +229,20 @@ fn what_a_build_is_given_on_its_command_line_comes_last() {
     let (last, layers) = (image.history().len() - 1, image.history());
     assert_eq!(layers[last], ("CMD [\"a\",\"b c\"]", false));
 }
+
+#[test]
+fn more_layers_than_files_may_be_open_at_first_are_no_matter() {
+    let barge = Barge::new();
+    let mut recipe = "FROM scratch\n".to_owned();
+    for at in 0..80 {
+        barge.write(&format!("c/{at}"), at.to_string());
+        recipe.push_str(&format!("COPY {at} /\n"));
+    }
+    barge.write("c/Containerfile", recipe);
+    for out in ["out", "out.tar"] {
+        let line = format!("ulimit -S -n 64; exec \"$0\" build -o {out} -t a --platform linux/amd64 c");
+        let mut command = barge.around("sh");
+        command.args(["-c", &line, env!("CARGO_BIN_EXE_barge")]);
+        barge.finish(&mut command).exits(0).says(&["80 layers"]);
+    }
+}
