@@ -153,15 +153,11 @@ struct Stage<'a> {
 impl Stage<'_> {
     fn bring(&self, content: &Content, piece: &Piece<'_>, cancel: &Cancel) -> Result<Outcome, StoreError> {
         let count = |bytes| piece.count(bytes);
-        let mut was_wrong = false;
+        let mut was_wrong = None;
         if let Some(held) = self.sink.held(content)? {
             match held.cancelled_by(cancel).metered_by(&count).check() {
                 Ok(_) => return Ok(Outcome::Present),
-                Err(BlobError::Mismatch(mismatch)) => {
-                    was_wrong = true;
-                    let (digest, place) = (content.digest, self.sink.location());
-                    self.observer.hear(Event::Warning(format!("{digest} in {place} was wrong ({mismatch}): replaced")));
-                }
+                Err(BlobError::Mismatch(mismatch)) => was_wrong = Some(mismatch),
                 Err(error) => return Err(StoreError::reading(error, content, self.sink.location())),
             }
         }
@@ -169,8 +165,12 @@ impl Stage<'_> {
             piece.start_over();
             let blob = self.plan.open(content)?.cancelled_by(cancel).metered_by(&count);
             match self.sink.put(blob) {
-                Ok(Outcome::Written) if was_wrong => return Ok(Outcome::Replaced),
-                Ok(outcome) => return Ok(outcome),
+                Ok(outcome) => {
+                    let Some(mismatch) = was_wrong else { return Ok(outcome) };
+                    let (digest, place) = (content.digest, self.sink.location());
+                    self.observer.hear(Event::Warning(format!("{digest} in {place} was wrong ({mismatch}): replaced")));
+                    return Ok(if outcome == Outcome::Written { Outcome::Replaced } else { outcome });
+                }
                 Err(PutError::From(error)) => {
                     return Err(StoreError::reading(error, content, &self.plan.origin(content)));
                 }

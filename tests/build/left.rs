@@ -101,3 +101,38 @@ fn a_full_disk_is_told_and_leaves_what_was_there() {
     }
     let _ = (temporaries(&barge.path("")), assert_unchanged);
 }
+
+/// A base that only the delivery reads, because nothing in the recipe looks into it.
+#[test]
+fn a_wrong_layer_of_a_base_is_told_and_leaves_nothing() {
+    let barge = Barge::new();
+    barge.write("base/Containerfile", "FROM scratch\nCOPY Containerfile /\n");
+    barge.line("build -o lib -t base --platform linux/amd64 base").exits(0);
+    let layer = Image::of(&barge.path("lib"), None).manifest["layers"][0]["digest"].as_str().unwrap().to_owned();
+    let path = barge.path("lib/blobs").join(layer.replace(':', "/"));
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[20] ^= 1;
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, bytes).unwrap();
+    for recipe in ["FROM base\nENV A=1\n", "FROM base\nCOPY Containerfile /x\n", "FROM scratch\nCOPY --from=base / /\n"]
+    {
+        barge.write("c/Containerfile", recipe);
+        for out in ["new", "new.tar", "lib"] {
+            let before = fs::read(barge.path("lib/index.json")).unwrap();
+            let line = format!("-L lib build -o {out} -t new --platform linux/amd64 c");
+            barge.line(&line).exits(4).says(&[&layer, "layer 1 of linux/amd64"]).never(&["replaced"]);
+            assert!(!barge.path("new").exists() && !barge.path("new.tar").exists(), "{recipe} {out}");
+            assert_eq!(fs::read(barge.path("lib/index.json")).unwrap(), before);
+        }
+    }
+}
+
+#[test]
+fn a_place_that_cannot_be_is_told_before_anything_is_made() {
+    let barge = Barge::new();
+    barge.write("c/Containerfile", "FROM scratch\nCOPY nothing /\n");
+    for out in ["nowhere/out", "nowhere/out.tar"] {
+        let said = ["cannot find the directory \"nowhere\" to hold the", "make it first"];
+        barge.line(&format!("build -o {out} -t new c")).exits(3).says(&said).never(&["line 2"]);
+    }
+}

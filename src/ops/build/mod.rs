@@ -182,7 +182,10 @@ pub fn build(
                 annotations: options.annotations.clone(),
                 ..MergeOptions::default()
             };
-            let merged = merge(&sources, &merging)?;
+            let merged = merge(&sources, &merging).inspect_err(|_| {
+                context.observer.hear(Event::Ended);
+                target.abandon();
+            })?;
             for warning in &merged.warnings {
                 context.observer.hear(Event::Warning(warning.clone()));
             }

@@ -26,7 +26,7 @@ use crate::plan::Plan;
 use crate::reference::{Place, Reference, Selector, Word, parse_word};
 use crate::store::archive::{self, Archive, ArchiveLock, ArchiveSink};
 use crate::store::layout::{LayoutOptions, LayoutSink};
-use crate::store::{Durability, Location, Sink, Source, StoreError, names};
+use crate::store::{Durability, Location, Sink, Source, StoreError, directory_of, names};
 use crate::text::{escaped, quoted};
 use crate::transfer::{self, Event, Observer, Summary};
 
@@ -84,6 +84,8 @@ pub struct Target {
     kind: TargetKind,
     options: WriteOptions,
     unreferenced: Unreferenced,
+    /// Whether content is made here.
+    makes: bool,
 }
 
 enum TargetKind {
@@ -107,7 +109,7 @@ impl Target {
             },
             Some(word) => return Self::at(place_of(word, Compression::None)?, context, options),
         };
-        Ok(Self { kind, options, unreferenced: Unreferenced::Keep })
+        Ok(Self { kind, options, unreferenced: Unreferenced::Keep, makes: false })
     }
 
     /// Opens a place that is known.
@@ -122,7 +124,7 @@ impl Target {
             Place::DockerArchive(path) => return Err(only_hybrid(&path)),
             Place::Registry(name) => return Err(no_registry(&name)),
         };
-        Ok(Self { kind, options, unreferenced: Unreferenced::Keep })
+        Ok(Self { kind, options, unreferenced: Unreferenced::Keep, makes: false })
     }
 
     /// Says what becomes of content that nothing in an archive refers to any more when it is written anew. In a layout it
@@ -142,7 +144,7 @@ impl Target {
         let path = match place_of(word, options.compression)? {
             Place::Stdio => {
                 let kind = TargetKind::Stream(stdout_stream()?);
-                return Ok(Self { kind, options, unreferenced: Unreferenced::Keep });
+                return Ok(Self { kind, options, unreferenced: Unreferenced::Keep, makes: false });
             }
             Place::Archive(path) | Place::DockerArchive(path) => path,
             Place::Layout(path) if !path.is_dir() => path, // whatever it is called: this command writes files
@@ -170,7 +172,7 @@ impl Target {
                 });
             }
         };
-        Ok(Self { kind: TargetKind::NewArchive(place), options, unreferenced: Unreferenced::Keep })
+        Ok(Self { kind: TargetKind::NewArchive(place), options, unreferenced: Unreferenced::Keep, makes: false })
     }
 
     fn layout(path: &Path, context: &Context<'_>, options: WriteOptions) -> Result<TargetKind, Error> {
@@ -185,6 +187,12 @@ impl Target {
 
     fn archive(path: PathBuf, context: &Context<'_>, options: WriteOptions) -> Result<TargetKind, Error> {
         if !is_there(&path)? {
+            let above = directory_of(&path);
+            if !above.try_exists().map_err(StoreError::io("read", above))? {
+                let what = format!("the directory {} to hold the archive", quoted(&above.to_string_lossy()));
+                let hint = Some("make it first, or check the path".to_owned());
+                return Err(StoreError::Absent { what, place: Location::Archive(path), hint }.into());
+            }
             return Ok(TargetKind::NewArchive(archive::Place::New(path)));
         }
         let lock = ArchiveLock::wait_for(&path, options.lock_timeout, context.cancel)?;
@@ -248,9 +256,16 @@ impl Target {
                 )));
             }
         }
-        let Self { kind, options, unreferenced } = self;
+        let Self { kind, options, unreferenced, makes } = self;
         match kind {
-            TargetKind::Layout(mut sink) => Ok(transfer::run(&plan, &mut *sink, cancel, observer)?),
+            TargetKind::Layout(mut sink) => {
+                let result = transfer::run(&plan, &mut *sink, cancel, observer);
+                if makes && result.is_err() {
+                    // what was made is made again from what is here, and is of no use to anybody until then
+                    sink.abandon();
+                }
+                Ok(result?)
+            }
             TargetKind::NewArchive(place) => {
                 let options = archive_options(&mut plan, None, options, observer)?;
                 let mut sink = ArchiveSink::to_file(place, options)?;

@@ -72,6 +72,7 @@ impl Target {
         let spool = context.tmpdir.map_or(beside, Path::to_path_buf);
         let place = match &mut self.kind {
             TargetKind::Layout(sink) if !apart => {
+                self.makes = true;
                 sink.begin(&Inventory::default())?;
                 Bench::Layout(sink)
             }

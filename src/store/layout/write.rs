@@ -130,7 +130,7 @@ impl LayoutSink {
                 let above = directory_of(&path);
                 if !above.try_exists().map_err(StoreError::io("read", above))? {
                     let hint = Some("make it first, or check the path".to_owned());
-                    let what = format!("the directory {} to make the layout in", quoted(&above.to_string_lossy()));
+                    let what = format!("the directory {} to hold the layout", quoted(&above.to_string_lossy()));
                     return Err(StoreError::Absent { what, place: location, hint });
                 }
                 None
