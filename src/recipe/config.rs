@@ -127,11 +127,16 @@ fn has_layer(line: &Value) -> bool {
     line.get("empty_layer").and_then(Value::as_bool) != Some(true)
 }
 
-/// Adds lines to the history until every layer that is there has one: images without any history are common, and readers
-/// count its lines off against the layers.
+/// Makes the history have one line for each layer, beside those of empty layers: readers count its lines off against the
+/// layers. Images without any history are common; of one with too many, the last change nothing, and what is no line goes.
 pub fn align_history(config: &mut Value, layers: usize) {
     edit_field(config, "history", |history| {
         edit_list(history, |lines| {
+            lines.retain(Value::is_object);
+            let surplus = lines.iter_mut().filter(|line| has_layer(line)).skip(layers);
+            for line in surplus.filter_map(Value::as_object_mut) {
+                line.insert("empty_layer".to_owned(), true.into());
+            }
             for _ in lines.iter().filter(|line| has_layer(line)).count()..layers {
                 lines.push(json!({ "comment": "a layer whose history is not known" }));
             }
@@ -320,6 +325,25 @@ mod tests {
 
     fn env(name: &str, value: &str) -> Change {
         Change::Env { name: name.to_owned(), value: value.to_owned() }
+    }
+
+    #[test]
+    fn a_history_has_one_line_for_each_layer() {
+        let full = |text: &str| json!({ "created_by": text });
+        for (before, layers) in [
+            (json!(null), 2),
+            (json!([full("a")]), 2),
+            (json!([full("a"), full("b"), full("c")]), 2),
+            (json!([full("a"), { "empty_layer": true }, full("b"), full("c")]), 1),
+            (json!(["text", 5, null, full("a")]), 1),
+            (json!([full("a")]), 0),
+        ] {
+            let mut config = json!({ "history": before });
+            align_history(&mut config, layers);
+            let lines = config["history"].as_array().map(Vec::as_slice).unwrap_or_default();
+            assert_eq!(lines.iter().filter(|line| has_layer(line)).count(), layers, "{before}");
+            assert!(lines.iter().all(Value::is_object), "{before}");
+        }
     }
 
     fn words(words: &[&str]) -> Vec<String> {

@@ -135,3 +135,31 @@ fn help_says_what_build_does_and_puts_each_option_where_it_belongs() {
     }
     assert!(after("\nConfig:", "--env <") && after("\nLayers:", "--owner <"));
 }
+
+#[test]
+fn a_base_that_is_wrong_is_told_with_its_name() {
+    let barge = Barge::new();
+    barge.write("base/Containerfile", "FROM scratch\nCOPY Containerfile /\n");
+    barge.line("build -o lib -t a --platform linux/amd64 base").exits(0);
+    let layout = barge.path("lib");
+    let write = |value: &serde_json::Value| {
+        let bytes = value.to_string();
+        let digest = barge::digest::Digest::of(bytes.as_bytes());
+        std::fs::write(layout.join("blobs/sha256").join(digest.hex()), &bytes).unwrap();
+        (digest.to_string(), bytes.len())
+    };
+    let Image { mut manifest, mut config, .. } = Image::of(&layout, None);
+    config["rootfs"]["diff_ids"] = serde_json::json!([]);
+    let (digest, size) = write(&config);
+    (manifest["config"]["digest"], manifest["config"]["size"]) = (digest.into(), size.into());
+    let (digest, size) = write(&manifest);
+    let mut index: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(layout.join("index.json")).unwrap()).unwrap();
+    let entry = &mut index["manifests"][0];
+    (entry["digest"], entry["size"]) = (digest.into(), size.into());
+    std::fs::write(layout.join("index.json"), index.to_string()).unwrap();
+    barge.write("c/Containerfile", "FROM lib:a\n");
+    let said = ["line 1 of c/Containerfile: FROM lib:a", "0 diff_ids, expected 1"];
+    barge.line("build -o out -t a --platform linux/amd64 c").exits(4).says(&said);
+    assert!(!barge.path("out").exists());
+}

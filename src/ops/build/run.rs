@@ -67,7 +67,11 @@ impl<'a> Run<'_, 'a> {
         let mut stages: BTreeMap<usize, Stage<'a>> = BTreeMap::new();
         let mut last = (None, Stage::over(Draft::scratch(self.platform), self.platform));
         for planned in &plan.stages {
-            let mut stage = self.start(planned, &stages).map_err(|error| self.at(planned.line, "FROM", error))?;
+            let what = match &planned.base {
+                Base::Image(word) => format!("FROM {word}"),
+                _ => "FROM".to_owned(),
+            };
+            let mut stage = self.start(planned, &stages).map_err(|error| self.at(planned.line, &what, error))?;
             for step in &planned.steps {
                 if self.shop.cancel.is_cancelled() {
                     return Err(StoreError::Cancelled.into());
