@@ -81,7 +81,31 @@ pub(super) fn choose_root(
         return Ok(roots.swap_remove(0));
     }
     let named = name_of(&roots[0]).map_or_else(|| "the images".to_owned(), crate::text::escaped);
-    choose(source, &named, &roots, platforms).map(|(root, _)| root)
+    let (chosen, platform) = choose(source, &named, &roots, platforms)?;
+    // in an index the first of two is meant; a name has one meaning for each platform, or it is not clear what it means
+    for other in roots.iter().filter(|other| other.digest() != chosen.digest() && other.attestation_of().is_none()) {
+        let theirs = match other.platform() {
+            Some(platform) => Some(platform.clone()),
+            None => match read_document(source, other)?.body() {
+                Body::Manifest(manifest) => platform_of(source, other, manifest),
+                Body::Index(_) => None,
+            },
+        };
+        if let (Some(platform), Some(theirs)) = (&platform, &theirs)
+            && platform.key() == theirs.key()
+        {
+            let digests = format!("{} and {}", chosen.digest().short(), other.digest().short());
+            return Err(Error::Absent {
+                message: format!(
+                    "cannot choose among the images for {platform} that {named} means in {}",
+                    source.location()
+                ),
+                cause: Some(format!("it means {digests}")),
+                hint: Some("name one of them by `@DIGEST`".to_owned()),
+            });
+        }
+    }
+    Ok(chosen)
 }
 
 /// Goes from an index to the manifest for a platform.

@@ -137,6 +137,31 @@ fn help_says_what_build_does_and_puts_each_option_where_it_belongs() {
 }
 
 #[test]
+fn a_name_that_means_two_images_for_one_platform_is_refused() {
+    let barge = Barge::new();
+    for (text, tag) in [("one", "a"), ("two", "b")] {
+        barge.write("base/Containerfile", format!("FROM scratch\nLABEL x={text}\n"));
+        barge.line(&format!("build -o lib -t {tag} --platform linux/amd64 base")).exits(0);
+    }
+    barge.write("base/Containerfile", "FROM scratch\nLABEL x=three\n");
+    barge.line("build -o lib -t c --platform linux/arm64 base").exits(0);
+    let path = barge.path("lib/index.json");
+    let mut index: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for entry in index["manifests"].as_array_mut().unwrap() {
+        entry["annotations"] = serde_json::json!({"org.opencontainers.image.ref.name": "same"});
+    }
+    std::fs::write(&path, index.to_string()).unwrap();
+    barge.write("c/Containerfile", "FROM lib:same\nENV A=1\n");
+    barge.line("build -o out -t a --platform linux/amd64 c").exits(3).says(&[
+        "line 1 of c/Containerfile: FROM lib:same",
+        "for linux/amd64",
+        "@DIGEST",
+    ]);
+    assert!(!barge.path("out").exists());
+    barge.line("build -o out -t a --platform linux/arm64 c").exits(0);
+}
+
+#[test]
 fn a_base_that_is_wrong_is_told_with_its_name() {
     let barge = Barge::new();
     barge.write("base/Containerfile", "FROM scratch\nCOPY Containerfile /\n");
