@@ -86,10 +86,11 @@ pub(super) fn choose_root(
     for other in roots.iter().filter(|other| other.digest() != chosen.digest() && other.attestation_of().is_none()) {
         let theirs = match other.platform() {
             Some(platform) => Some(platform.clone()),
-            None => match read_document(source, other)?.body() {
+            None if other.media_type().is_document() => match read_document(source, other)?.body() {
                 Body::Manifest(manifest) => platform_of(source, other, manifest),
                 Body::Index(_) => None,
             },
+            None => None,
         };
         if let (Some(platform), Some(theirs)) = (&platform, &theirs)
             && platform.key() == theirs.key()

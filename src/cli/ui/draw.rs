@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(
             lines[1],
             json!({"event": "progress", "bytes": 10 * MIB, "total": 40 * MIB, "rate": 3 * MIB,
-                "digest": Digest::of(b"a").to_string(), "place": "-"})
+                "digest": Digest::of(b"a").to_string(), "about": "layer 3 of linux/arm64, 40.0 MiB", "place": "-"})
         );
         let nothing = Count { done: 0, total: 0, rate: None };
         let empty = Snapshot { all: nothing, pieces: Vec::new() };
