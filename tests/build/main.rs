@@ -9,8 +9,11 @@ mod environment;
 mod left;
 mod look;
 mod refused;
+#[path = "../support/registry/mod.rs"]
+mod registry;
 mod results;
 mod same;
+mod together;
 mod without;
 
 use environment::{Barge, Running, assert_unchanged, listing, temporaries};
