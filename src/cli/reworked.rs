@@ -56,6 +56,11 @@ impl PlaceArgs {
             true => Whither::Here,
             false => Whither::Elsewhere,
         };
+        // an archive is locked from here on: whoever held it before may have changed what was read
+        let opened = match (whither, opened.store.location()) {
+            (Whither::Here, Location::Archive(_)) => open(reference, &context)?,
+            _ => opened,
+        };
         Ok(Job { opened, renaming, whither, target })
     }
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 pub use self::outcome::Outcome;
 use crate::blob::{BlobError, BlobReader, Mismatch};
-use crate::content::{Content, Descriptor};
+use crate::content::{CONTAINERD_NAME, Content, Descriptor, REF_NAME};
 use crate::digest::Digest;
 use crate::document::{Document, ImageConfig, LARGEST_DOCUMENT};
 use crate::error::Class;
@@ -164,6 +164,14 @@ pub enum StoreError {
         /// Which place.
         place: Location,
     },
+    /// Another process has changed what was to be changed, since it was read.
+    #[error("cannot change {what} in {place}: another process has changed it meanwhile")]
+    Changed {
+        /// What was to be changed: a name, or a digest.
+        what: String,
+        /// Where.
+        place: Location,
+    },
     /// The place cannot hold or give what is asked.
     #[error("cannot {action} {place}")]
     Unsupported {
@@ -210,6 +218,14 @@ impl StoreError {
         Self::Malformed { what: what.into(), place: place.clone(), reason: reason.into(), hint: None }
     }
 
+    /// Returns the complaint that a descriptor stands no longer where it was read.
+    #[must_use]
+    pub fn changed(descriptor: &Descriptor, place: &Location) -> Self {
+        let name = descriptor.annotation(CONTAINERD_NAME).or_else(|| descriptor.annotation(REF_NAME));
+        let what = name.map_or_else(|| descriptor.digest().to_string(), escaped);
+        Self::Changed { what, place: place.clone() }
+    }
+
     /// Says of an error met while reading content which content it was and where.
     #[must_use]
     pub fn reading(error: BlobError, content: &Content, place: &Location) -> Self {
@@ -236,7 +252,7 @@ impl StoreError {
             Self::Missing { .. } | Self::Wrong { .. } | Self::Malformed { .. } => Class::Content,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Class::Absent,
             Self::Io { .. } => Class::Machine,
-            Self::Busy { .. } => Class::Busy,
+            Self::Busy { .. } | Self::Changed { .. } => Class::Busy,
             Self::Unsupported { .. } => Class::Unsupported,
             Self::Remote { class, .. } => *class,
             Self::Cancelled => Class::Interrupted,
@@ -277,6 +293,9 @@ impl StoreError {
                 _ => None,
             },
             Self::Busy { .. } => Some("wait until it has ended, and run the same command again".to_owned()),
+            Self::Changed { .. } => {
+                Some("run the same command again: it then starts with what is there now".to_owned())
+            }
             Self::Cancelled => None,
         }
     }
@@ -290,6 +309,7 @@ impl StoreError {
             | Self::Wrong { place, .. }
             | Self::Malformed { place, .. }
             | Self::Busy { place }
+            | Self::Changed { place, .. }
             | Self::Unsupported { place, .. }
             | Self::Remote { place, .. } => Some(place.to_string()),
             Self::Io { path, .. } => Some(path.to_string_lossy().into_owned()),

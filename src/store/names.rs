@@ -77,6 +77,19 @@ pub fn edit(current: Option<&[u8]>, roots: &[Descriptor], gone: &[Descriptor]) -
     Ok(Some(index.to_raw().get().as_bytes().to_vec()))
 }
 
+/// Returns the first descriptor that is to go and is there no longer: another process came before, and what was planned for
+/// what it found is not to undo what it did.
+///
+/// # Errors
+/// As [`edit`].
+pub fn lost(current: Option<&[u8]>, gone: &[Descriptor]) -> Result<Option<Descriptor>, JsonError> {
+    if gone.is_empty() {
+        return Ok(None);
+    }
+    let held = current.map_or_else(|| Ok(Vec::new()), |bytes| parse(bytes.to_vec()))?;
+    Ok(gone.iter().find(|gone| !held.contains(gone)).cloned())
+}
+
 /// Returns the names that mean other content once some roots have theirs: each with what it meant before.
 #[must_use]
 pub fn displaced(held: &[Descriptor], roots: &[Descriptor]) -> Vec<(String, Digest)> {

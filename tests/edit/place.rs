@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use super::bench::Bench;
+use super::bench::{Bench, Ran};
 use super::made::{bare, digest, full, two_images};
 use super::support::image::{Images, Layer};
-use super::{HELLO, bytes, of_fixture, verify};
+use super::{HELLO, bytes, json, of_fixture, verify};
 
 #[test]
 fn the_name_goes_over_and_other_names_stay() {
@@ -93,6 +93,33 @@ fn an_image_that_stays_the_same_goes_where_it_is_asked_to() {
     bench.ok("convert place --to oci -t same:v1");
     assert_eq!(bench.roots("place").len(), 2);
     verify(&bench, "other");
+}
+
+#[test]
+fn of_edits_at_once_none_undoes_another() {
+    for place in ["place", "place.tar"] {
+        let bench = of_fixture(HELLO);
+        bench.ok("copy -q place place.tar");
+        let edit = |number: usize| {
+            let line = format!("edit {place} --env N{number}=1");
+            bench.command(&line).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+        };
+        let running: Vec<_> = (0..8).map(edit).collect();
+        let ran: Vec<Ran> = running.into_iter().map(|child| child.wait_with_output().unwrap().into()).collect();
+        let config = json(&bench, "config", &format!("{place} --platform linux/arm64"));
+        let variables = config["config"]["Env"].as_array().unwrap();
+        for (number, ran) in ran.iter().enumerate() {
+            let is_there = variables.contains(&format!("N{number}=1").into());
+            assert_eq!(ran.code, if is_there { 0 } else { 8 }, "{place} {number}: {}", ran.stderr);
+            if !is_there {
+                ran.says("another process has changed it meanwhile").says("hint: run the same command again");
+            }
+        }
+        // an archive is locked while it is read
+        assert!(ran.iter().any(|ran| ran.code == 0) && (place == "place" || ran.iter().all(|ran| ran.code == 0)));
+        assert_eq!(bench.roots(place).len(), 1);
+        verify(&bench, place);
+    }
 }
 
 #[test]

@@ -28,6 +28,10 @@ pub(super) fn add_to<'a>(
     observer: &dyn Observer,
 ) -> Result<Summary, Error> {
     let malformed = |error| StoreError::malformed("index.json", held.location(), crate::store::Reason::from(error));
+    let lost = names::lost(held.index_json().map(Document::raw), &plan.inventory().gone).map_err(malformed)?;
+    if let Some(lost) = lost {
+        return Err(StoreError::changed(&lost, held.location()).into());
+    }
     let edited = names::edit(held.index_json().map(Document::raw), &plan.inventory().roots, &plan.inventory().gone)
         .map_err(malformed)?;
     if edited.is_none()

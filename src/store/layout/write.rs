@@ -325,11 +325,16 @@ impl LayoutSink {
         &self,
         root: &Directory,
         edit: impl Fn(Option<&[u8]>) -> Result<Option<Vec<u8>>, JsonError>,
+        gone: &[Descriptor],
     ) -> Result<Committed, StoreError> {
         for _ in 0..ATTEMPTS {
             let lock = IndexLock::wait_for(root, self.options.lock_timeout, &self.cancel)?;
             refuse_linked_index(root)?;
             let current = files::read_index(root)?;
+            let lost = names::lost(current.as_deref(), gone).map_err(|error| files::unusable_index(root, error))?;
+            if let Some(lost) = lost {
+                return Err(StoreError::changed(&lost, &self.location));
+            }
             let edited = edit(current.as_deref()).map_err(|error| files::unusable_index(root, error))?;
             let Some(bytes) = edited else { return Ok(Committed::Unchanged) };
             if bytes.len() as u64 > LARGEST_INDEX_JSON {
@@ -436,7 +441,7 @@ impl Sink for LayoutSink {
         let root = self.begun()?;
         self.sync_blobs(root)?;
         let (roots, gone): (&[Descriptor], &[Descriptor]) = (&coming.roots, &coming.gone);
-        let committed = self.change_index(root, |current| names::edit(current, roots, gone))?;
+        let committed = self.change_index(root, |current| names::edit(current, roots, gone), gone)?;
         for content in coming.contents.iter().filter(|content| content.size >= partial::LEAST) {
             for held in self.blobs.iter().filter(|held| held.algorithm == content.digest.algorithm()) {
                 let _ = partial::remove(&held.directory, &content.digest); // a later run or `gc` will
