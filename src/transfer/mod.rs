@@ -166,10 +166,10 @@ impl Stage<'_> {
             let blob = self.plan.open(content)?.cancelled_by(cancel).metered_by(&count);
             match self.sink.put(blob) {
                 Ok(outcome) => {
-                    let Some(mismatch) = was_wrong else { return Ok(outcome) };
+                    let Some(mismatch) = was_wrong.filter(|_| outcome == Outcome::Written) else { return Ok(outcome) };
                     let (digest, place) = (content.digest, self.sink.location());
                     self.observer.hear(Event::Warning(format!("{digest} in {place} was wrong ({mismatch}): replaced")));
-                    return Ok(if outcome == Outcome::Written { Outcome::Replaced } else { outcome });
+                    return Ok(Outcome::Replaced);
                 }
                 Err(PutError::From(error)) => {
                     return Err(StoreError::reading(error, content, &self.plan.origin(content)));

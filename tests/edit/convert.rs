@@ -185,6 +185,8 @@ fn a_layer_that_is_not_what_it_should_be_ends_it_and_leaves_nothing() {
     let before = bench.listing();
     bench.exits(4, "convert place --compression zstd").says("cannot read sha256:9f927fb77d0e");
     assert_eq!(bench.listing(), before);
+    // what could not be put right is not said to have been
+    bench.exits(4, "convert place --to docker").says("cannot read sha256:9f927fb77d0e").says_not("replaced");
 }
 
 #[test]
