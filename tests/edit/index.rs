@@ -96,6 +96,16 @@ fn a_platform_is_set_in_the_config_and_in_the_index() {
     assert_eq!(index["manifests"][1]["platform"], json!({"architecture": "arm", "os": "linux", "variant": "v7"}));
     assert_eq!(json(&bench, "config", "place --platform linux/arm/v7")["variant"], "v7");
     verify(&bench, "place");
+    // a config that says another platform than the index is put right
+    let mut made = Made::new();
+    let liar = made.image("linux/amd64", &["a"]);
+    let index = made.index(&[on_platform(liar, "linux/arm64")]);
+    made.root(tagged(&index, "v1"));
+    made.layout(&bench.path("liar"));
+    bench.exits(4, "verify liar");
+    bench.ok("edit liar --set-platform linux/arm64");
+    verify(&bench, "liar");
+    bench.ok("edit liar --set-platform linux/arm64").says("nothing to do");
     // side by side in index.json
     let mut made = Made::new();
     let (a, b) = (made.image("linux/amd64", &["a"]), made.image("linux/arm64", &["b"]));

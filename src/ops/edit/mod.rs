@@ -84,10 +84,12 @@ pub fn edit(rework: &mut Rework<'_>, options: &EditOptions) -> Result<Vec<String
 }
 
 fn change(image: &mut Image<'_>, options: &EditOptions, created: Option<&str>, removed: &mut HashSet<String>) {
-    if let Some(platform) = &options.platform
-        && platform.key() != image.platform.key()
-    {
-        image.set_platform(platform);
+    if let Some(platform) = &options.platform {
+        // its config may say another one than the index does
+        let says = [image.platform.key(), image.draft.platform().key()];
+        if says.iter().any(|says| *says != platform.key()) {
+            image.set_platform(platform);
+        }
     }
     if let Some(created) = created {
         config::set_created(&mut image.draft.config, created);
