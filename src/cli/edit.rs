@@ -80,6 +80,7 @@ pub(crate) struct EditArgs {
 
 pub(crate) fn run(args: &EditArgs, session: &Session<'_>) -> Result<Report, Error> {
     let options = options(args)?;
+    args.layers.refuse_idle(args.squash || !args.add.is_empty(), !args.add.is_empty())?;
     let platforms = platforms(&args.platform)?;
     let bases = args.rebase.as_ref().map(|pair| open_bases(pair, session)).transpose()?;
     let layers = FileOptions { layers: args.layers.options(session)?, squash: args.squash };

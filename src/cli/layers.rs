@@ -15,18 +15,18 @@ use super::Session;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Layers")]
 pub(crate) struct LayerArgs {
-    /// How to pack layers
-    #[arg(long, value_enum, default_value = "gzip", value_name = "HOW")]
-    pub(crate) compression: CompressionArg,
+    /// How to pack layers [default: gzip]
+    #[arg(long, value_enum, value_name = "HOW")]
+    compression: Option<CompressionArg>,
     /// How hard to pack: gzip 0 to 9, zstd 1 to 22 [default: 6, for zstd 3]
     #[arg(long, value_name = "N")]
-    pub(crate) compression_level: Option<u32>,
+    compression_level: Option<u32>,
     /// Whose added files are: UID[:GID], or `keep` them as they are [default: 0:0; from tars and images as they are]
     #[arg(long, value_name = "WHOSE")]
     owner: Option<String>,
-    /// What permissions added files get: their own, or 0755 and 0644 whatever umask made them
-    #[arg(long, value_enum, default_value = "keep", value_name = "WHICH")]
-    modes: ModesArg,
+    /// What permissions added files get: their own, or 0755 and 0644 whatever umask made them [default: keep]
+    #[arg(long, value_enum, value_name = "WHICH")]
+    modes: Option<ModesArg>,
     /// Files that are added get no later time, and a build says that it was made then: seconds since 1970, or a moment such as 2024-05-01T12:00:00Z [default: $SOURCE_DATE_EPOCH, else 0]
     #[arg(long, value_name = "MOMENT")]
     source_date_epoch: Option<String>,
@@ -68,8 +68,8 @@ impl LayerArgs {
             pack: self.pack(session)?,
             owner: self.owner()?,
             modes: match self.modes {
-                ModesArg::Keep => Modes::Keep,
-                ModesArg::Plain => Modes::Plain,
+                None | Some(ModesArg::Keep) => Modes::Keep,
+                Some(ModesArg::Plain) => Modes::Plain,
             },
             epoch: self.epoch()?,
             keep_times: self.keep_times,
@@ -77,9 +77,34 @@ impl LayerArgs {
         })
     }
 
+    /// Refuses options that would have no effect: those of layers when none is made, those of files when none are added.
+    pub(crate) fn refuse_idle(&self, makes_layers: bool, adds_files: bool) -> Result<(), Error> {
+        let of_layers =
+            [("--compression", self.compression.is_some()), ("--compression-level", self.compression_level.is_some())];
+        let of_files = [
+            ("--owner", self.owner.is_some()),
+            ("--modes", self.modes.is_some()),
+            ("--source-date-epoch", self.source_date_epoch.is_some()),
+            ("--keep-times", self.keep_times),
+            ("--xattr", !self.xattr.is_empty()),
+        ];
+        let refuse = |option: &str, why: &str, hint: &str| {
+            let message = format!("cannot use {option}: {why}");
+            Err(Error::Usage { message, hint: Some(hint.to_owned()) })
+        };
+        match (of_layers.iter().find(|it| it.1), of_files.iter().find(|it| it.1)) {
+            (Some((option, _)), _) if !makes_layers => {
+                let hint = "it is for --add and --squash; `barge convert` packs the layers that are there otherwise";
+                refuse(option, "no layer is made", hint)
+            }
+            (_, Some((option, _))) if !adds_files => refuse(option, "no files are added", "it is for --add"),
+            _ => Ok(()),
+        }
+    }
+
     /// Returns how layers are packed.
     fn pack(&self, session: &Session<'_>) -> Result<PackOptions, Error> {
-        let compression = self.compression.into();
+        let compression = self.compression.unwrap_or(CompressionArg::Gzip).into();
         let level = self.compression_level.unwrap_or_else(|| PackOptions::usual_level(compression));
         let levels = PackOptions::levels(compression);
         if !levels.contains(&level) {
