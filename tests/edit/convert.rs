@@ -106,6 +106,30 @@ fn what_dockers_form_has_no_place_for_is_named() {
 }
 
 #[test]
+fn annotations_that_dockers_form_has_all_the_same_are_no_hindrance() {
+    let mut made = Made::new();
+    let layer = made.put("application/vnd.docker.image.rootfs.diff.tar", b"layer");
+    let config = json!({"architecture": "amd64", "os": "linux",
+        "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}});
+    let config = made.document(barge::media::DOCKER_CONFIG, &config);
+    let manifest = json!({"schemaVersion": 2, "mediaType": barge::media::DOCKER_MANIFEST, "config": config,
+        "layers": [layer], "annotations": {"a": "1"}});
+    let image = made.document(barge::media::DOCKER_MANIFEST, &manifest);
+    let index = json!({"schemaVersion": 2, "mediaType": barge::media::DOCKER_INDEX, "annotations": {"b": "1"},
+        "manifests": [on_platform(image, "linux/amd64")]});
+    let index = made.document(barge::media::DOCKER_INDEX, &index);
+    made.root(tagged(&index, "v1"));
+    let bench = Bench::new();
+    made.layout(&bench.path("place"));
+    bench.ok("edit place --env A=b");
+    assert_eq!(json(&bench, "manifest", "place")["annotations"], json!({"b": "1"}));
+    assert_eq!(json(&bench, "manifest", "place --platform linux/amd64")["annotations"], json!({"a": "1"}));
+    bench.exits(9, "edit place --annotation c=d");
+    bench.exits(9, "edit place --platform linux/amd64 --annotation c=d");
+    verify(&bench, "place");
+}
+
+#[test]
 fn zstd_and_docker_do_not_go_together() {
     let bench = of_fixture(HELLO);
     bench.ok("convert place --compression zstd");

@@ -235,7 +235,9 @@ impl<'a> Draft<'a> {
             }
             None => plan.add_bytes(raw, Kind::Config, about),
         }
-        if self.form == Form::Docker && !self.annotations.is_empty() {
+        // those that somebody wrote into one all the same stay what they are
+        let had = self.before.as_ref().map(|before| before.manifest.annotations());
+        if self.form == Form::Docker && !self.annotations.is_empty() && had != Some(&self.annotations) {
             return Err(Error::Unsupported {
                 message: format!("cannot write the manifest of {platform} in Docker's form"),
                 cause: Some("it has annotations, and Docker's manifest has no place for them".to_owned()),

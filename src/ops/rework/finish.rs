@@ -266,7 +266,7 @@ impl Assembly<'_, '_> {
                 let new = new.map_err(|error| StoreError::malformed(&about, place, Reason::from(error)))?;
                 if new.media_type().as_str() == DOCKER_INDEX
                     && !new.annotations().is_empty()
-                    && new.raw() != document.raw()
+                    && new.annotations() != document.annotations()
                 {
                     return Err(Error::Unsupported {
                         message: format!(
