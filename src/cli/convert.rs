@@ -78,7 +78,11 @@ pub(crate) fn run(args: &ConvertArgs, session: &Session<'_>) -> Result<Report, E
         }
         packed?;
     }
-    let reworked = rework.finish(job.whither)?;
+    let reworked = rework.finish(job.whither);
+    if reworked.is_err() {
+        job.target.abandon();
+    }
+    let reworked = reworked?;
     lost.extend(reworked.lost.iter().cloned());
     lost.sort();
     lost.dedup();

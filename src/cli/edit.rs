@@ -94,6 +94,8 @@ pub(crate) fn run(args: &EditArgs, session: &Session<'_>) -> Result<Report, Erro
         session.ui.hear(Event::Warning(warning));
     }
     if args.squash || !args.add.is_empty() {
+        // what can be known to fail does so before anything is packed
+        rework.finish(job.whither)?;
         let context = session.context();
         let adds = |platform: &Platform| adds::read(&args.add, platform);
         let bench = job.target.workbench(&made, session.global.dry_run, &context);
@@ -103,7 +105,11 @@ pub(crate) fn run(args: &EditArgs, session: &Session<'_>) -> Result<Report, Erro
         }
         done?;
     }
-    let reworked = rework.finish(job.whither)?;
+    let reworked = rework.finish(job.whither);
+    if reworked.is_err() {
+        job.target.abandon();
+    }
+    let reworked = reworked?;
     carry_out(job.target, reworked, job.whither, &job.renaming, session)
 }
 

@@ -97,17 +97,9 @@ pub fn is_work(rework: &Rework<'_>, repack: Option<&Repack>) -> Result<bool, Err
         for layer in &image.draft.layers {
             let repacked = repack.filter(|repack| repack.wants(&layer.descriptor));
             is_work |= repacked.is_some();
-            if let Some(repack) = repacked
-                && in_form(&layer_type(repack.compression), image.draft.form).is_none()
-            {
-                return Err(Error::Unsupported {
-                    message: format!("cannot pack the layers of {} with {}", image.platform, repack.compression),
-                    cause: Some("Docker's form has no type for them that programs read".to_owned()),
-                    hint: Some("use --compression gzip, or --to oci".to_owned()),
-                });
-            }
-            if repacked.is_none() {
-                image.draft.fits_its_form(layer)?;
+            match repacked {
+                Some(repack) => image.draft.fits_packing(repack.compression)?,
+                None => image.draft.fits_its_form(layer)?,
             }
         }
     }

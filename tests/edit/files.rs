@@ -68,6 +68,29 @@ fn each_platform_gets_its_own_files_on_top() {
 }
 
 #[test]
+fn what_is_refused_is_so_before_anything_is_packed() {
+    let bench = of_fixture(HELLO);
+    fs::create_dir(bench.path("top")).unwrap();
+    fs::write(bench.path("top/file"), "file").unwrap();
+    bench.ok("convert -q place -o docker --to docker");
+    bench.ok("copy -q place sparse --platform linux/amd64 --index keep");
+    let before = bench.listing();
+    for (code, line, says) in [
+        (9, "edit docker --add top:/ --annotation a=b", "no place for them"),
+        (9, "edit docker --squash --compression zstd", "use --compression gzip"),
+        (2, "edit place --squash --platform linux/arm64 --set-platform linux/amd64", "there is one in the same index"),
+        (4, "edit sparse --squash --platform linux/amd64", "the image is sparse"),
+        (4, "convert sparse --compression zstd", "cannot find"),
+    ] {
+        for output in ["-o new", "-o new.tar"] {
+            let ran = bench.exits(code, &format!("{line} {output} --progress plain -v"));
+            ran.says(says).says_not("made sha256:").says_not("checked sha256:");
+            assert_eq!(bench.listing(), before, "{line} {output}");
+        }
+    }
+}
+
+#[test]
 fn one_layer_holds_what_all_of_them_made() {
     let bench = of_fixture(HELLO);
     fs::create_dir_all(bench.path("top/usr")).unwrap();

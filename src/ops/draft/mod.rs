@@ -18,7 +18,7 @@ use crate::content::{Descriptor, Kind};
 use crate::digest::Digest;
 use crate::document::{Body, Document, ImageConfig};
 use crate::json::{self, JsonError};
-use crate::media::{DOCKER_CONFIG, DOCKER_MANIFEST, MediaType, OCI_CONFIG, OCI_MANIFEST};
+use crate::media::{Compression, DOCKER_CONFIG, DOCKER_MANIFEST, MediaType, OCI_CONFIG, OCI_MANIFEST};
 use crate::plan::Plan;
 use crate::platform::Platform;
 use crate::recipe::config::{self, HistoryEntry};
@@ -175,6 +175,21 @@ impl<'a> Draft<'a> {
     /// When it has none.
     pub fn fits_its_form(&self, layer: &DraftLayer<'_>) -> Result<(), Error> {
         in_form(layer.descriptor.media_type(), self.form).map(drop).ok_or_else(|| no_such_type(layer))
+    }
+
+    /// Checks that the form has a type for layers that are packed so.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn fits_packing(&self, compression: Compression) -> Result<(), Error> {
+        match in_form(&layer_type(compression), self.form) {
+            Some(_) => Ok(()),
+            None => Err(Error::Unsupported {
+                message: format!("cannot pack the layers of {} with {compression}", self.platform()),
+                cause: Some("Docker's form has no type for them that programs read".to_owned()),
+                hint: Some("use --compression gzip, or `barge convert --to oci`".to_owned()),
+            }),
+        }
     }
 
     /// Returns the platform that the config says.

@@ -34,6 +34,9 @@ pub fn files<'a>(
     made: &'a Made,
     context: &Context<'_>,
 ) -> Result<(), Error> {
+    for image in rework.images() {
+        image.draft.fits_packing(options.layers.pack.compression)?;
+    }
     let xattrs: Vec<&str> = options.layers.xattrs.iter().map(String::as_str).collect();
     for image in rework.images_mut() {
         let said = image.draft.config.get("created").and_then(Value::as_str).map(str::to_owned);

@@ -56,12 +56,12 @@ impl<'a> Rework<'a> {
         self.index_type = Some(media_type);
     }
 
-    /// Writes what changed.
+    /// Writes what changed. Whoever is about to make layers, which takes long, tries it before: what is refused is refused then.
     ///
     /// # Errors
     /// When two entries of an index are for one platform now, a form cannot hold what it should, or something that stays is
     /// missing and would have to be brought.
-    pub fn finish(self, whither: Whither) -> Result<Reworked<'a>, Error> {
+    pub fn finish(&self, whither: Whither) -> Result<Reworked<'a>, Error> {
         self.refuse_twins()?;
         let mut became = Became::new();
         let mut changes = Vec::new();
@@ -80,8 +80,7 @@ impl<'a> Rework<'a> {
         let gone = self.gone(&became);
         let is_left_out = |entry: &Entry| entry.descriptor.attestation_of().is_some_and(|of| gone.contains(of));
         let needed = self.needed(&is_left_out);
-        let mut assembly =
-            Assembly { rework: &self, plan: Plan::new(), became, same: HashSet::new(), lost: Vec::new() };
+        let mut assembly = Assembly { rework: self, plan: Plan::new(), became, same: HashSet::new(), lost: Vec::new() };
         for (number, _) in needed.iter().enumerate().filter(|(_, needed)| **needed) {
             assembly.add(number, whither, &is_left_out)?;
         }
