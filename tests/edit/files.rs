@@ -95,7 +95,9 @@ fn one_layer_holds_what_all_of_them_made() {
     let bench = of_fixture(HELLO);
     fs::create_dir_all(bench.path("top/usr")).unwrap();
     fs::write(bench.path("top/usr/new"), "new").unwrap();
-    ok(&bench, "edit place@0 -t many:v1 --add top:/ --add top:/opt", &[]);
+    let many = ok(&bench, "-v edit place@0 -t many:v1 --add top:/ --add top:/opt", &[]);
+    let made = many.stderr.lines().filter(|line| line.contains("made sha256:")).count();
+    assert_eq!(made, 2, "both platforms have the same: {}", many.stderr);
     for jobs in [1, 2] {
         ok(&bench, &format!("--jobs {jobs} edit place:many:v1 -t one-{jobs}:v1 --squash"), &[]);
     }

@@ -38,10 +38,12 @@ pub fn files<'a>(
         image.draft.fits_packing(options.layers.pack.compression)?;
     }
     let xattrs: Vec<&str> = options.layers.xattrs.iter().map(String::as_str).collect();
+    let mut shop = Shop::new(bench, made, &options.layers, &xattrs, String::new(), context);
     for image in rework.images_mut() {
         let said = image.draft.config.get("created").and_then(Value::as_str).map(str::to_owned);
-        let created = said.map_or_else(|| moment::written(options.layers.epoch), Ok)?;
-        let shop = Shop::new(bench, made, &options.layers, &xattrs, created, context);
+        shop.created = said.map_or_else(|| moment::written(options.layers.epoch), Ok)?;
+        // layers that were built serve all platforms, file systems that were read this one alone
+        shop.read.borrow_mut().clear();
         let mut stage = Stage::over(image.draft.clone(), &image.platform);
         for add in adds(&image.platform)? {
             shop.add(&mut stage, &add)?;
