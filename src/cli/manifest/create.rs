@@ -48,8 +48,8 @@ pub(crate) enum DuplicateArg {
 pub(crate) struct CreateArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
-    /// Add to a list of that name, if there is one
-    #[arg(short, long)]
+    /// Add to a list of that name, if there is one; scripts have it before every image
+    #[arg(short, long, overrides_with = "amend")]
     amend: bool,
     /// Put another list in the place of one of that name
     #[arg(long, conflicts_with = "amend")]
