@@ -1,7 +1,7 @@
 //! `barge ls`
 
 use barge::ops::Error;
-use barge::ops::look::{Listed, list};
+use barge::ops::look::{Entry, Listed, list};
 use barge::ops::lookup::select;
 use barge::ops::open::{Store, open, open_path};
 use barge::reference::{ImageName, Selector, parse_host};
@@ -173,5 +173,14 @@ fn as_json(place: &str, image: &Listed) -> Value {
         "attestations": image.attestations, "size": image.size, "uniqueSize": image.unique,
         "missing": image.missing, "broken": image.broken, "complete": image.missing + image.broken == 0,
         "sparse": image.missing > 0 && image.elsewhere,
-        "created": image.created})
+        "created": image.created, "entries": entries(image)})
+}
+
+/// Returns what stands in an image for several platforms, for JSON.
+pub(super) fn entries(image: &Listed) -> Vec<Value> {
+    let entry = |it: &Entry| {
+        json!({"digest": it.digest.to_string(), "id": it.id.map(|id| id.to_string()), "created": it.created,
+            "size": it.size, "platform": it.platform.as_ref().map(ToString::to_string)})
+    };
+    image.entries.iter().map(entry).collect()
 }

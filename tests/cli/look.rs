@@ -45,13 +45,27 @@ fn images_are_listed_for_scripts() {
     let mut image = report["results"][0].clone();
     assert_eq!(image["created"].take(), "2023-11-14T22:13:20Z");
     assert_eq!(image["size"], image["uniqueSize"]);
+    let entries = image["entries"].take();
+    for (at, platform) in image["platforms"].as_array().unwrap().iter().enumerate() {
+        let entry = &entries[at];
+        let shown =
+            barge.line(&format!("inspect --json hello.tar@{}", entry["digest"].as_str().unwrap())).exits(0).json();
+        let manifest = &shown["results"][0]["document"];
+        let layers = manifest["layers"].as_array().unwrap().iter();
+        let sizes = layers.chain([&manifest["config"]]).map(|piece| piece["size"].as_u64().unwrap());
+        let size = sizes.sum::<u64>() + shown["results"][0]["size"].as_u64().unwrap();
+        let id = &manifest["config"]["digest"];
+        assert_eq!((&entry["platform"], &entry["id"], entry["size"].as_u64()), (platform, id, Some(size)));
+        assert!(entry["created"].is_string(), "{entry}");
+    }
+    assert_eq!(entries.as_array().unwrap().len(), 6);
     assert_eq!(
         image,
         json!({"place": "oci-archive:hello.tar", "names": [HELLO], "digest": SIX_DIGEST, "kind": "index",
             "mediaType": "application/vnd.oci.image.index.v1+json", "attached": false, "attestations": 0,
             "platforms": ["linux/amd64", "linux/arm/v7", "linux/arm64", "linux/ppc64le", "linux/riscv64", "linux/s390x"],
             "size": image["size"], "uniqueSize": image["uniqueSize"], "missing": 0, "broken": 0, "complete": true,
-            "sparse": false, "created": null})
+            "sparse": false, "created": null, "entries": null})
     );
     for place in SIX {
         let report = barge.line(&format!("ls --json {place}")).exits(0).json();

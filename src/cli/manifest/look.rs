@@ -101,7 +101,7 @@ pub(super) fn ls(session: &Session<'_>) -> Result<Report, Error> {
             rows.push(vec![escaped(name), image.digest.short(), platforms.join(","), state.to_owned()]);
         }
         report.results.push(json!({"names": image.names, "digest": image.digest.to_string(), "platforms": platforms,
-            "created": image.created, "size": image.size, "state": state}));
+            "created": image.created, "size": image.size, "state": state, "entries": super::super::ls::entries(&image)}));
     }
     if rows.is_empty() {
         session.ui.say(&format!("{} has no list", store.location()));

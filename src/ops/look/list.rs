@@ -37,6 +37,28 @@ impl Kind {
     }
 }
 
+/// One image of a list, or the one that there is.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// What docker and podman call its id: the digest of its config; none when the manifest is not there.
+    pub id: Option<Digest>,
+    /// When it was made (RFC 3339), as its config says.
+    pub created: Option<String>,
+    /// The bytes of all its content; none when the manifest is not there.
+    pub size: Option<u64>,
+    /// What it is for: what the list says, else its config.
+    pub platform: Option<Platform>,
+}
+
+impl Entry {
+    fn of(descriptor: &Descriptor) -> Self {
+        let platform = descriptor.platform().cloned();
+        Self { digest: *descriptor.digest(), id: None, created: None, size: None, platform }
+    }
+}
+
 /// One image of a place.
 #[derive(Clone, Debug)]
 pub struct Listed {
@@ -66,6 +88,8 @@ pub struct Listed {
     pub elsewhere: bool,
     /// When it was made (RFC 3339), as its config says; for an index, its first image's.
     pub created: Option<String>,
+    /// Its images, without attestations, in their order: those of an index, else itself.
+    pub entries: Vec<Entry>,
 }
 
 /// Lists the images of a place, those that belong to others too. Layers are looked for, not read.
@@ -121,7 +145,8 @@ fn look_at(source: &dyn Source, root: &Descriptor) -> (Listed, Vec<(Digest, u64)
         missing: reach.findings.iter().filter(|finding| absent(&finding.error)).count(),
         broken: reach.findings.iter().filter(|finding| !absent(&finding.error)).count(),
         elsewhere: is_elsewhere(root),
-        created: facts.created,
+        created: facts.entries.iter().find_map(|entry| entry.created.clone()),
+        entries: facts.entries,
     };
     let mut contents = HashMap::new();
     for node in &reach.nodes {
@@ -154,7 +179,9 @@ fn look_at(source: &dyn Source, root: &Descriptor) -> (Listed, Vec<(Digest, u64)
 struct Facts {
     platforms: Vec<(Digest, Platform)>,
     attestations: HashSet<Digest>,
-    created: Option<String>,
+    entries: Vec<Entry>,
+    /// Where in `entries` a manifest stands: an index may have it several times.
+    positions: HashMap<Digest, Vec<usize>>,
     subject: bool,
 }
 
@@ -165,19 +192,35 @@ impl Facts {
             Body::Index(index) => {
                 let attestations = index.manifests.iter().filter(|child| child.attestation_of().is_some());
                 self.attestations.extend(attestations.map(|child| *child.digest()));
+                let images = index.manifests.iter().filter(|child| child.media_type().role() == Role::Manifest);
+                images.filter(|child| child.attestation_of().is_none()).for_each(|child| self.add(child));
             }
             Body::Manifest(manifest) => {
                 if self.attestations.contains(descriptor.digest()) {
                     return;
                 }
-                if self.created.is_none() {
-                    let config: Option<ImageConfig> = config_of(source, manifest);
-                    self.created = config.and_then(|config| config.created);
-                }
                 let platform = platform_of(source, descriptor, manifest);
+                if !self.positions.contains_key(descriptor.digest()) {
+                    self.add(descriptor);
+                }
+                let config: Option<ImageConfig> = config_of(source, manifest);
+                let pieces = manifest.config.iter().chain(&manifest.layers).chain([descriptor]);
+                let pieces: HashMap<&Digest, u64> = pieces.map(|piece| (piece.digest(), piece.size())).collect();
+                for &at in self.positions.get(descriptor.digest()).into_iter().flatten() {
+                    let entry = &mut self.entries[at];
+                    entry.id = manifest.config.as_ref().map(|config| *config.digest());
+                    entry.created = config.as_ref().and_then(|config| config.created.clone());
+                    entry.size = Some(total(pieces.values().copied()));
+                    entry.platform = entry.platform.take().or_else(|| platform.clone());
+                }
                 let known = platform.filter(|platform| !platform.architecture.is_empty() && !platform.is_unknown());
                 self.platforms.extend(known.map(|platform| (*descriptor.digest(), platform)));
             }
         }
+    }
+
+    fn add(&mut self, descriptor: &Descriptor) {
+        self.positions.entry(*descriptor.digest()).or_default().push(self.entries.len());
+        self.entries.push(Entry::of(descriptor));
     }
 }

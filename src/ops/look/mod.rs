@@ -5,7 +5,7 @@ mod list;
 mod tree;
 
 pub use inspect::{Inspected, Part, inspect};
-pub use list::{Kind, Listed, list};
+pub use list::{Entry, Kind, Listed, list};
 pub use tree::{Branch, tree};
 
 use super::choose::{config_of, platform_of};
