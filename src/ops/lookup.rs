@@ -2,7 +2,8 @@
 //!
 //! A name is looked up by these rules, and the first with a hit wins: the full name that containerd wrote; the layout's
 //! own reference name; both sides normalised (`docker.io/library/`, `:latest`); the tag alone; a digest or the start of one.
-//! Where two digests answer under the winning rule nothing is guessed.
+//! Where two digests answer under the winning rule nothing is guessed. With a digest beside it a name without a tag is a
+//! repository, and what stands in an index is found too: `quay.io/org/app@sha256:...` is the image that a registry gives for it.
 
 use std::collections::HashSet;
 
@@ -11,7 +12,7 @@ use crate::content::{CONTAINERD_NAME, CONTAINERD_SUBJECT, Descriptor, REF_NAME};
 use crate::digest::Digest;
 use crate::document::{Body, Document};
 use crate::graph;
-use crate::reference::{DigestPrefix, Selector, same_name, tag_of};
+use crate::reference::{DigestPrefix, ImageName, Selector, same_name, tag_of};
 use crate::store::{Source, read_document};
 use crate::text::escaped;
 
@@ -103,13 +104,7 @@ fn matching(source: &dyn Source, selector: &Selector, roots: &[Descriptor]) -> R
         },
         Selector::Pinned { name, digest } => {
             let whole = selector.name().map(|whole| by_name(roots, &whole)).unwrap_or_default();
-            if whole.is_empty() {
-                let mut named = by_name(roots, name);
-                named.retain(|root| digest.matches(root.digest()));
-                named
-            } else {
-                whole
-            }
+            if whole.is_empty() { pinned(source, roots, name, digest)? } else { whole }
         }
         Selector::Position(position) => roots.get(*position).cloned().into_iter().collect(),
         Selector::Digest(digest) => by_digest(source, roots, digest)?,
@@ -172,6 +167,32 @@ fn by_name(roots: &[Descriptor], name: &str) -> Vec<Descriptor> {
         .map(|rule| roots.iter().filter(rule).cloned().collect::<Vec<_>>())
         .find(|found| !found.is_empty())
         .unwrap_or_default()
+}
+
+/// Looks for the digest among what a name means, and in the indexes that it means; a name without a tag is a repository, of
+/// which all images are meant.
+fn pinned(
+    source: &dyn Source,
+    roots: &[Descriptor],
+    name: &str,
+    digest: &DigestPrefix,
+) -> Result<Vec<Descriptor>, Error> {
+    let mut among = by_name(roots, name);
+    let repository = ImageName::parse(name).ok().filter(|name| name.tag().is_none() && name.digest().is_none());
+    if let Some(repository) = repository {
+        let full = repository.full_repository();
+        let of_it = |held: &str| ImageName::parse(held).is_ok_and(|held| held.full_repository() == full);
+        let held =
+            |root: &&Descriptor| [CONTAINERD_NAME, REF_NAME].iter().any(|key| root.annotation(key).is_some_and(of_it));
+        among.extend(roots.iter().filter(held).cloned());
+    }
+    if among.is_empty() {
+        return Ok(among);
+    }
+    let mut found = by_digest(source, &among, digest)?;
+    // of a manifest alone, not of a config
+    found.retain(|found| digest.matches(found.digest()));
+    Ok(found)
 }
 
 /// Looks for a manifest by its digest or its config's, at the top first, then inside indexes.
@@ -299,6 +320,11 @@ mod tests {
         assert_eq!(positions(&store, &format!(":{}", &digest[7..15])), [3], "the last rule");
         assert_eq!(positions(&store, &format!(":app@{digest}")), [3]);
         assert!(positions(&store, &format!(":v1@{digest}")).is_empty());
+        let tagged = store.roots().unwrap()[1].digest().to_string();
+        assert_eq!(positions(&store, &format!(":ghcr.io/org/app@{tagged}")), [1], "of a repository any tag");
+        for other in ["quay.io/x/y", "ghcr.io/org/app:v2", "app"] {
+            assert!(positions(&store, &format!(":{other}@{tagged}")).is_empty(), "{other}");
+        }
     }
 
     #[test]

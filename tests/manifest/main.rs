@@ -80,6 +80,22 @@ fn a_name_that_is_taken_is_kept_amended_or_replaced() {
 }
 
 #[test]
+fn an_image_is_found_by_its_repository_and_digest() {
+    let barge = bench();
+    let line = |form: &str| format!("-L lay manifest create quay.io/o/app:v1{form} {ARMV7} {RISCV} {ARM64}");
+    barge.line(&line("")).exits(0);
+    let held = entries(&barge, "quay.io/o/app:v1");
+    let by = |at: usize| format!("quay.io/o/app@{}", held[at].1);
+    barge.line(&format!("-L lay manifest create quay.io/o/app:v2 {} {}", by(2), by(0))).exits(0);
+    assert_eq!(entries(&barge, "quay.io/o/app:v2"), [held[0].clone(), held[2].clone()]);
+    // the repository of another image is not where it is
+    barge.line(&format!("-L lay manifest create x:v1 quay.io/o/other@{}", held[0].1)).exits(3);
+    let all: Vec<String> = (0..3).map(by).collect();
+    let again = barge.line(&format!("-L lay manifest create --amend again:v1 --amend {}", all.join(" -a "))).exits(0);
+    assert_eq!(again.stdout(), barge.line(&line("-same")).exits(0).stdout());
+}
+
+#[test]
 fn two_images_for_one_platform_are_refused_with_both_digests() {
     let barge = bench();
     barge.line(&format!("-L lay manifest create app:v1 {ARM64}")).exits(0);
