@@ -123,6 +123,9 @@ pub enum Error {
 fn at_content(about: &str, error: &StoreError) -> String {
     match error {
         StoreError::Missing { digest, place } => format!("cannot find {digest} ({about}) in {place}"),
+        StoreError::Absent { what, place, .. } if what.contains(':') => {
+            format!("cannot find {what} ({about}) in {place}")
+        }
         StoreError::Wrong { digest, place, .. } => format!("cannot read {digest} ({about}) in {place}"),
         StoreError::Malformed { what, place, .. } if what.contains(':') => {
             format!("cannot use {what} ({about}) in {place}")

@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::blob::BlobReader;
 use crate::content::{Content, Descriptor, Kind};
+use crate::digest::Digest;
 use crate::ops::Error;
 use crate::ops::open::Store;
 use crate::reference::ImageName;
@@ -93,6 +94,31 @@ impl<'a> Lent<'a> {
     pub fn repositories(&self) -> impl Iterator<Item = (&str, &str)> {
         self.others.iter().map(|repository| (repository.host(), repository.path()))
     }
+
+    fn nowhere(&self, digest: Digest, place: Location) -> StoreError {
+        let places: Vec<String> = self.repositories().map(|(host, path)| format!("docker://{host}/{path}")).collect();
+        StoreError::Absent {
+            what: digest.to_string(),
+            place,
+            hint: Some(format!(
+                "the list refers to what should be in {}, and is not: push it there again, or make the list from where it is",
+                places.join(", ")
+            )),
+        }
+    }
+}
+
+/// Says why a registry is asked that nobody has named.
+fn needed(error: StoreError, repository: &Repository) -> StoreError {
+    let why =
+        format!("docker://{}/{} has what the list refers to and is not here", repository.host(), repository.path());
+    match error {
+        StoreError::Remote { action, place, class, reason, hint } => {
+            let hint = hint.map_or_else(|| why.clone(), |hint| format!("{why}: {hint}"));
+            StoreError::Remote { action, place, class, reason, hint: Some(hint) }
+        }
+        other => other,
+    }
 }
 
 impl fmt::Debug for Lent<'_> {
@@ -112,13 +138,18 @@ impl Source for Lent<'_> {
 
     fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {
         match self.own.open(content) {
-            Err(StoreError::Missing { digest, place }) => {
+            Err(StoreError::Missing { digest, place }) if !self.others.is_empty() => {
+                let mut failed = None;
                 for repository in &self.others {
-                    if repository.holds(content)? {
-                        return repository.open(content);
+                    match repository.holds(content) {
+                        Ok(true) => return repository.open(content),
+                        Ok(false) => {}
+                        Err(error @ StoreError::Cancelled) => return Err(error),
+                        // another one may have it
+                        Err(error) => failed = failed.or_else(|| Some(needed(error, repository))),
                     }
                 }
-                Err(StoreError::Missing { digest, place })
+                Err(failed.unwrap_or_else(|| self.nowhere(digest, place)))
             }
             opened => opened,
         }
@@ -155,7 +186,6 @@ impl Source for Believed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Digest;
     use crate::media::{MediaType, OCI_INDEX};
 
     #[test]
