@@ -2,9 +2,9 @@
 //!
 //! [`harness`] and [`tokens`] prove that the registries of `tests/support/distribution` are what they should be;
 //! [`facts`] writes down how they answer. The others run barge: [`pushes`], [`pulls`], who is let in ([`access`]), what is
-//! killed or cut in the middle ([`cut`]), the way there ([`reach`]), and what other programs make of it ([`foreign`],
-//! [`with_daemons`]). A test whose programs are not installed fails in CI, and elsewhere says that
-//! it was skipped.
+//! killed or cut in the middle ([`cut`]), lists of what is there ([`lists`]), the way there ([`reach`]), and what other
+//! programs make of it ([`foreign`], [`with_daemons`]). A test whose programs are not installed fails in CI, and elsewhere
+//! says that it was skipped.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // all of this is tests
 
@@ -23,6 +23,7 @@ mod harness;
 #[path = "../interop/images.rs"]
 mod images;
 mod keep;
+mod lists;
 mod pulls;
 mod pushes;
 mod reach;
