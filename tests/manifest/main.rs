@@ -160,6 +160,39 @@ fn what_a_list_says_changes_and_no_image_does() {
 }
 
 #[test]
+fn a_list_says_what_it_belongs_to() {
+    let barge = bench();
+    barge.line(&format!("-L lay manifest create app:v1 {ARM64} {RISCV}")).exits(0);
+    barge.line(&format!("-L lay manifest create about:v1 {ARMV7}")).exits(0);
+    let annotate = "-L lay manifest annotate --index about:v1 --subject";
+    barge.line(&format!("{annotate} app:v1")).exits(0).silent_but(&["was sha256:"]);
+    barge.line(&format!("{annotate} app:v1")).exits(0).silent_but(&["says so already"]);
+    let subject = |list: &str| {
+        let shown = barge.line(&format!("-L lay --json manifest inspect {list}")).exits(0).json();
+        (shown["results"][0]["document"]["subject"].clone(), shown["results"][0]["digest"].clone())
+    };
+    let (told, _) = subject("about:v1");
+    assert_eq!(told["digest"], subject("app:v1").1);
+    assert_eq!(told.as_object().unwrap().len(), 3, "{told}");
+    // it is listed as before, and goes along with what it belongs to
+    barge.line("-L lay manifest ls").exits(0).prints(&["library/about:v1", "library/app:v1"]);
+    barge.line("copy lay:app:v1 other").exits(0);
+    barge.line("-L other manifest exists about:v1").exits(0);
+    barge.line("verify --deep lay").exits(0);
+    for (code, words, said) in [
+        (9, "--index about:v1 --subject about:v1", "belongs to itself"),
+        (3, "--index about:v1 --subject nothing:v1", "nothing:v1"),
+        (2, "about:v1 linux/arm/v7 --subject app:v1", "--subject"),
+        (2, "about:v1 --subject app:v1", "--index"),
+        (2, "--index about:v1 --subject docker://quay.io/x:1", "docker://"),
+    ] {
+        barge.line(&format!("-L lay manifest annotate {words}")).exits(code).says(&[said]);
+    }
+    barge.line("-L lay convert --to docker -t docker:v1 :app:v1").exits(0);
+    barge.line("-L lay manifest annotate --index docker:v1 --subject app:v1").exits(9).says(&["convert --to oci"]);
+}
+
+#[test]
 fn entries_go_by_digest_platform_or_name_and_with_their_attestations() {
     let barge = bench();
     barge.line(&format!("-L lay manifest create app:v1 {ARMV7} {RISCV} {SEVERAL}")).exits(0);

@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 
 use barge::ops::Error;
+use barge::ops::lookup::select_one;
 use barge::ops::manifest::{Changed, describe_entry, find_entry, find_list};
+use barge::ops::open::open;
 use barge::ops::rm::remove as remove_names;
 use barge::platform::PlatformFilter;
 use barge::reference::Selector;
@@ -29,6 +31,9 @@ pub(crate) struct AnnotateArgs {
     /// Annotate the list itself
     #[arg(long, conflicts_with_all = ["image", "os", "arch", "variant", "os_version", "os_features"])]
     index: bool,
+    /// The image that the list belongs to, with --index
+    #[arg(long, value_name = "REF", requires = "index", conflicts_with = "image")]
+    subject: Option<String>,
     #[command(flatten)]
     write: WriteArgs,
     /// The name of the list
@@ -64,7 +69,11 @@ pub(crate) struct RmArgs {
 
 pub(super) fn annotate(args: &AnnotateArgs, session: &Session<'_>) -> Result<Report, Error> {
     let name = list_name(&args.name)?;
-    let changes = args.entry.changes(&args.annotation)?;
+    let mut changes = args.entry.changes(&args.annotation)?;
+    if let Some(word) = &args.subject {
+        let opened = open(word, &session.context())?;
+        changes.subject = Some(select_one(&opened.store, opened.selector.as_ref())?);
+    }
     if changes.is_empty() {
         return Err(Error::Usage {
             message: "cannot annotate: nothing is to change".to_owned(),

@@ -118,6 +118,7 @@ impl EntryArgs {
             os_version: self.os_version.clone(),
             os_features: (!features.is_empty()).then_some(features),
             annotations: pairs("annotation", annotations)?.into_iter().collect(),
+            subject: None,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use barge::document::Body;
 use barge::ops::Error;
-use barge::ops::look::{Kind, list};
+use barge::ops::look::{Kind, Listed, list};
 use barge::ops::lookup::{select, select_one};
 use barge::ops::manifest::is_elsewhere;
 use barge::ops::open::open;
@@ -89,7 +89,9 @@ pub(super) fn ls(session: &Session<'_>) -> Result<Report, Error> {
     let store = layout(session)?;
     let mut report = Report::default();
     let mut rows = Vec::new();
-    for image in list(&store)?.into_iter().filter(|image| image.kind == Kind::Index && !image.attached) {
+    // one that was given a subject and has a name is a list as before
+    let is_whole = |image: &Listed| !image.attached || (image.subject && !image.names.is_empty());
+    for image in list(&store)?.into_iter().filter(|image| image.kind == Kind::Index && is_whole(image)) {
         let platforms: Vec<String> = image.platforms.iter().map(ToString::to_string).collect();
         let state = match (image.broken, image.missing) {
             (0, 0) => "whole",

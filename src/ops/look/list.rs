@@ -72,6 +72,8 @@ pub struct Listed {
     pub kind: Kind,
     /// Whether it belongs to another image: a signature, an attestation or another referrer.
     pub attached: bool,
+    /// Whether it says so itself, by a `subject`.
+    pub subject: bool,
     /// The platforms it is for, in order.
     pub platforms: Vec<Platform>,
     /// How many attestations lie in its index.
@@ -138,6 +140,7 @@ fn look_at(source: &dyn Source, root: &Descriptor) -> (Listed, Vec<(Digest, u64)
         media_type: root.media_type().clone(),
         kind: Kind::Artifact,
         attached: is_attached(root) || facts.subject,
+        subject: facts.subject,
         platforms: Vec::new(),
         attestations: facts.attestations.len(),
         size: 0,

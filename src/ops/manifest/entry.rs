@@ -9,6 +9,7 @@ use crate::content::Descriptor;
 use crate::digest::Digest;
 use crate::document::{Body, Document, Index};
 use crate::json;
+use crate::media::{MediaType, OCI_INDEX};
 use crate::ops::Error;
 use crate::ops::choose::platform_of;
 use crate::ops::gather::disagree;
@@ -20,7 +21,7 @@ use crate::store::{Source, StoreError, read_document};
 use crate::text::{escaped, quoted};
 
 /// What an entry is to say otherwise than its image does.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EntryChanges {
     /// `os`.
     pub os: Option<String>,
@@ -34,6 +35,8 @@ pub struct EntryChanges {
     pub os_features: Option<Vec<String>>,
     /// Annotations of the entry.
     pub annotations: BTreeMap<String, String>,
+    /// What it belongs to: only of a list itself.
+    pub subject: Option<Descriptor>,
 }
 
 impl EntryChanges {
@@ -44,7 +47,7 @@ impl EntryChanges {
     }
 
     fn of_platform(&self) -> bool {
-        let Self { os, architecture, variant, os_version, os_features, annotations: _ } = self;
+        let Self { os, architecture, variant, os_version, os_features, annotations: _, subject: _ } = self;
         os.is_some() || architecture.is_some() || variant.is_some() || os_version.is_some() || os_features.is_some()
     }
 
@@ -202,6 +205,9 @@ pub fn annotate<'a>(
         for (name, text) in &changes.annotations {
             value["annotations"][name] = text.as_str().into();
         }
+        if let Some(subject) = &changes.subject {
+            value["subject"] = subject_of(list, document.media_type(), subject)?;
+        }
         return finish(source, list, &document, &value, changed, warnings);
     };
     let Body::Index(Index { manifests, .. }) = document.body() else {
@@ -236,6 +242,22 @@ pub fn annotate<'a>(
         changed.push(new);
     }
     finish(source, list, &document, &value, changed, warnings)
+}
+
+/// Returns what a list says of the image that it belongs to (image-spec v1.1.1, image-index.md, "subject"): its type, digest and
+/// size alone.
+fn subject_of(list: &Descriptor, media_type: &MediaType, subject: &Descriptor) -> Result<Value, Error> {
+    let refuse = |message: String, hint: &str| Error::Unsupported { message, cause: None, hint: Some(hint.to_owned()) };
+    if media_type.as_str() != OCI_INDEX {
+        let message =
+            format!("cannot say what {} belongs to: a list of Docker's media type has no place for it", list.digest());
+        return Err(refuse(message, "write it with OCI's media types first: barge convert --to oci"));
+    }
+    if subject.digest() == list.digest() {
+        let message = format!("cannot say that {} belongs to itself", list.digest());
+        return Err(refuse(message, "give another image as the subject"));
+    }
+    Ok(Descriptor::new(subject.media_type(), *subject.digest(), subject.size()).to_value())
 }
 
 /// Takes entries out of a list, and the attestations that are about them.
