@@ -5,7 +5,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // all of this is tests
 
-#[allow(dead_code)] // the tests of push and pull use more of it
 #[path = "../support/distribution/mod.rs"]
 mod distribution;
 #[path = "../support/mod.rs"]
