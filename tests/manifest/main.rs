@@ -240,6 +240,9 @@ fn a_bare_name_is_local_whatever_it_looks_like() {
         .line("-L lay --no-network manifest create x:1 quay.io/other/app:1")
         .exits(3)
         .says(&["docker://quay.io/other/app:1"]);
+    barge.line("-L lay manifest inspect golang:1.21").exits(3).says(&["docker://golang:1.21"]);
+    barge.line("-L lay manifest create x:1 org/app").exits(3).says(&["docker://org/app"]);
+    barge.line("-L lay manifest create x:1 ./app.tar").exits(3).never(&["docker://"]);
     barge.line("manifest ls").exits(3).says(&["-L DIR"]);
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use barge::ops::Error;
 use barge::ops::manifest::{CreateOptions, EntryChanges, Existing, create as make, list_sources};
 use barge::ops::merge::{MergeOptions, OnDuplicate};
-use barge::ops::open::{Opened, open};
+use barge::ops::open::Opened;
 use barge::transfer::{Event, Observer as _};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use super::super::changes::pairs;
 use super::super::network::NetworkArgs;
 use super::super::report::Report;
 use super::super::write::{WriteArgs, count, platforms};
-use super::{deliver, here, list_name};
+use super::{deliver, here, list_name, open_image};
 
 /// How images are put together.
 #[derive(Args, Debug)]
@@ -157,9 +157,8 @@ fn put(
     let platforms = platforms(&args.platform)?;
     let merge = MergeOptions { platforms, on_duplicate, annotations, ..MergeOptions::default() };
     let options = CreateOptions { name: list_name(name)?, existing, merge, entry };
-    let context = session.context();
     let here = here(session)?;
-    let images = words.iter().map(|word| open(word, &context)).collect::<Result<Vec<Opened>, _>>()?;
+    let images = words.iter().map(|word| open_image(word, session)).collect::<Result<Vec<Opened>, _>>()?;
     let sources = list_sources(here.as_ref(), &images, &options)?;
     let listing = make(&sources, here.as_ref(), &options)?;
     for warning in &listing.warnings {

@@ -5,7 +5,6 @@ use barge::ops::Error;
 use barge::ops::look::{Kind, Listed, list};
 use barge::ops::lookup::{select, select_one};
 use barge::ops::manifest::is_elsewhere;
-use barge::ops::open::open;
 use barge::reference::Selector;
 use barge::store::{Source as _, read_document};
 use barge::text::escaped;
@@ -15,7 +14,7 @@ use serde_json::{Value, json};
 use super::super::Session;
 use super::super::network::NetworkArgs;
 use super::super::report::{Report, safe_json, table};
-use super::{layout, list_name};
+use super::{layout, list_name, open_image};
 
 /// Show a list: one of the current layout by its name, one elsewhere by a reference, one in a registry with docker://; with
 /// --verbose every manifest in it, as docker does.
@@ -37,8 +36,7 @@ pub(crate) struct ExistsArgs {
 }
 
 pub(super) fn inspect(args: &InspectArgs, session: &Session<'_>) -> Result<Report, Error> {
-    let context = session.context();
-    let opened = open(&args.reference, &context)?;
+    let opened = open_image(&args.reference, session)?;
     let root = select_one(&opened.store, opened.selector.as_ref())?;
     let document = read_document(&opened.store, &root)?;
     let parsed = |raw: &[u8]| serde_json::from_slice::<Value>(raw).unwrap_or_default();

@@ -8,11 +8,12 @@ mod push;
 use std::ffi::OsStr;
 
 use barge::ops::Error;
-use barge::ops::open::{Store, open_path};
+use barge::ops::open::{Opened, Store, open, open_path};
 use barge::ops::target::{Target, names_of};
 use barge::plan::Plan;
 use barge::reference::ImageName;
 use barge::store::StoreError;
+use barge::text::escaped;
 use barge::transfer::Summary;
 use clap::{Args, Subcommand};
 
@@ -92,6 +93,19 @@ pub(crate) fn run(args: &ManifestArgs, session: &Session<'_>) -> Result<Report, 
     }
 }
 
+/// Opens what a word means. docker's scripts have bare names for images in registries: what is not here is told with the word for
+/// those.
+fn open_image(word: &str, session: &Session<'_>) -> Result<Opened, Error> {
+    open(word, &session.context()).map_err(|error| match error {
+        Error::Absent { message, cause, hint: None } => {
+            let is_name = !word.starts_with(['.', '/', ':']) && ImageName::parse(word).is_ok();
+            let hint = is_name.then(|| format!("if a registry is meant, write docker://{}", escaped(word)));
+            Error::Absent { message, cause, hint }
+        }
+        other => other,
+    })
+}
+
 /// Opens the current layout; none when it is yet to be made.
 fn here(session: &Session<'_>) -> Result<Option<Store>, Error> {
     let context = session.context();
@@ -111,7 +125,7 @@ fn layout(session: &Session<'_>) -> Result<Store, Error> {
     match (here(session)?, session.context().layout) {
         (Some(store), _) => Ok(store),
         (None, Some(path)) => Err(Error::Absent {
-            message: format!("cannot find the layout {}", barge::text::escaped(&path.to_string_lossy())),
+            message: format!("cannot find the layout {}", escaped(&path.to_string_lossy())),
             cause: None,
             hint: Some("check -L DIR and BARGE_LAYOUT".to_owned()),
         }),
