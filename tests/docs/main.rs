@@ -1,0 +1,101 @@
+//! The pages for those who come from other programs (`docs/from-*.md`): every command of barge in them is run, in the order of
+//! its page, by `sh`, and has to end with the exit code that the page says.
+//!
+//! [`page`] finds the commands, [`setting`] is the place where they run: a layout, archives and files to build from, and two real
+//! registries for the two hosts of the examples. A page whose programs are not installed fails in CI, and elsewhere says that it
+//! was skipped.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // all of this is tests
+
+#[path = "../support/distribution/mod.rs"]
+mod distribution;
+mod page;
+mod setting;
+#[path = "../support/mod.rs"]
+mod support;
+#[allow(dead_code)] // the other programs' tests use more of it
+#[path = "../interop/work.rs"]
+mod work;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use page::Command;
+use setting::Setting;
+
+/// The pages of which each has a test below.
+const PAGES: [&str; 5] = ["buildah", "crane-regctl-oras", "docker-manifest", "sealer", "skopeo"];
+
+fn docs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
+}
+
+/// Runs all commands of a page, and fails with all that end otherwise than they should.
+fn runs(page: &str) {
+    let name = format!("docs/from-{page}.md");
+    let text = fs::read_to_string(docs().join(format!("from-{page}.md"))).unwrap();
+    let commands = page::commands(&text).unwrap_or_else(|wrong| panic!("{name}:{wrong}"));
+    assert!(commands.len() > 10, "{name} has {} commands only", commands.len());
+    let Some(setting) = Setting::prepare(&page::programs(&commands)) else { return };
+    let failed = failures(&setting, &name, &commands);
+    assert!(failed.is_empty(), "{} of {} commands:\n\n{}", failed.len(), commands.len(), failed.join("\n"));
+}
+
+fn failures(setting: &Setting, name: &str, commands: &[Command]) -> Vec<String> {
+    let run = |command: &Command| {
+        let (code, said) = setting.run(&command.text);
+        let Command { line, text, exits } = command;
+        (code != Some(*exits)).then(|| format!("{name}:{line}: {text}\nends with {code:?}, not {exits}:\n{said}"))
+    };
+    commands.iter().filter_map(run).collect()
+}
+
+#[test]
+fn what_comes_from_docker_manifest_runs() {
+    runs("docker-manifest");
+}
+
+#[test]
+fn what_comes_from_buildah_runs() {
+    runs("buildah");
+}
+
+#[test]
+fn what_comes_from_skopeo_runs() {
+    runs("skopeo");
+}
+
+#[test]
+fn what_comes_from_crane_regctl_and_oras_runs() {
+    runs("crane-regctl-oras");
+}
+
+#[test]
+fn what_comes_from_sealer_runs() {
+    runs("sealer");
+}
+
+#[test]
+fn every_page_has_its_test_and_readme_names_it() {
+    let readme = fs::read_to_string(docs().join("../README.md")).unwrap();
+    let names = fs::read_dir(docs()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut pages: Vec<String> =
+        names.filter_map(|name| Some(name.strip_prefix("from-")?.strip_suffix(".md")?.to_owned())).collect();
+    pages.sort();
+    assert_eq!(pages, PAGES);
+    for page in PAGES {
+        assert!(readme.contains(&format!("(docs/from-{page}.md)")), "README.md does not name from-{page}.md");
+    }
+}
+
+#[test]
+fn a_command_that_ends_otherwise_is_told_with_its_page_and_line() {
+    let page = "| theirs | ours | |\n|---|---|---|\n| x | `barge ls` | |\n| x | `barge ls nothing` | |\n| x | `barge version` \
+                (exit code 3) | |\n| x | `barge ls nothing` (exit code 3) | |\n";
+    let commands = page::commands(page).unwrap();
+    let Some(setting) = Setting::prepare(&page::programs(&commands)) else { return };
+    let failed = failures(&setting, "page", &commands);
+    assert_eq!(failed.len(), 2, "{failed:?}");
+    assert!(failed[0].starts_with("page:4: barge ls nothing\nends with Some(3), not 0:\n"), "{}", failed[0]);
+    assert!(failed[1].starts_with("page:5: barge version\nends with Some(0), not 3:\n"), "{}", failed[1]);
+}

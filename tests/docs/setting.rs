@@ -1,0 +1,75 @@
+//! What the names on the pages mean: files, a layout, and two registries.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+use crate::distribution::{Distribution, Mode};
+use crate::work::{Work, work};
+
+/// The hosts on the pages.
+const HOSTS: [&str; 2] = ["quay.io", "registry.example"];
+
+/// What is there before the first command of a page. The layout `dist` is the current one.
+const PREPARED: &str = "
+set -e
+# from the build machines
+barge save -q -o amd64.tar fixtures/umoci-amd64
+cp fixtures/skopeo-arm64.tar arm64.tar
+cp fixtures/docker-armv7.tar armv7.tar
+cp fixtures/buildah-riscv64.tar riscv64.tar
+for arch in amd64 arm64 armv7; do barge copy $arch.tar oci:dist:quay.io/org/app:v1-$arch; done
+# something to build
+mkdir -p out/amd64 out/arm64 cluster/amd64 cluster/arm64 cluster/manifests
+for arch in amd64 arm64; do echo app for $arch >out/$arch/app; echo helm for $arch >cluster/$arch/helm; done
+echo 'kind: List' >cluster/manifests/all.yaml
+printf 'FROM scratch\\nARG TARGETARCH\\nCOPY out/${TARGETARCH}/app /app\\nENTRYPOINT [\"/app\"]\\n' >Containerfile
+printf 'FROM scratch\\nCOPY ${ARCH}/helm bin\\nCOPY manifests manifests\\nCMD [\"kubectl apply -f manifests\"]\\n' >cluster/Kubefile
+# an image on top of another, and a newer one of that
+both=linux/amd64,linux/arm64
+barge build -t quay.io/org/base:1 --platform $both --from scratch --add 'out/{arch}:/bin'
+barge build -t quay.io/org/base:2 --platform $both --from scratch --add 'out/{arch}:/usr/bin'
+barge build -t quay.io/org/tool:v1 --platform $both --from :quay.io/org/base:1 --add 'out/{arch}/app:/opt/tool'
+# what is in the registry
+barge push dist
+barge merge -o before -t quay.io/org/app:v1 amd64.tar arm64.tar
+barge push before
+barge push riscv64.tar quay.io/org/old:v1 quay.io/org/old:v2
+rm -r before
+echo quay.io/org/app:v1 >images.txt
+";
+
+/// A directory and two registries, for one page.
+pub(crate) struct Setting {
+    work: Work,
+    registries: [Distribution; 2],
+}
+
+impl Setting {
+    /// Makes everything; none when this machine lacks one of the programs, or the registry.
+    pub(crate) fn prepare(programs: &[String]) -> Option<Self> {
+        let needs: Vec<&str> = programs.iter().map(String::as_str).chain(["docker-registry"]).collect();
+        let work = work(&needs)?;
+        let registries = [Distribution::start(Mode::Plain), Distribution::start(Mode::Plain)];
+        let setting = Self { work, registries };
+        let (code, said) = setting.run(PREPARED);
+        assert_eq!(code, Some(0), "{said}");
+        Some(setting)
+    }
+
+    /// Runs a command line of a page, and returns its exit code and what it printed.
+    pub(crate) fn run(&self, line: &str) -> (Option<i32>, String) {
+        let registries = HOSTS.into_iter().zip(&self.registries);
+        let line = registries.fold(line.to_owned(), |line, (host, registry)| line.replace(host, &registry.host()));
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=10", "60", "sh", "-c", &line]);
+        self.work.isolate(&mut command);
+        let programs = Path::new(env!("CARGO_BIN_EXE_barge")).parent().unwrap();
+        let path = env::var("PATH").unwrap_or_default();
+        command.env("PATH", format!("{}:{path}:/usr/sbin:/sbin", programs.display())).env("BARGE_LAYOUT", "dist");
+        let output = command.output().unwrap();
+        let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        assert!(!err.contains("panicked"), "{line}\n{err}");
+        (output.status.code(), format!("{out}{err}"))
+    }
+}
