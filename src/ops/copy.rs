@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::plan::Plan;
 use crate::platform::Platform;
 use crate::reference::{ImageName, Selector};
-use crate::store::{Source, names};
+use crate::store::{Location, Source, names};
 use crate::text::escaped;
 
 /// Some images of one source.
@@ -43,6 +43,8 @@ impl<'a> CopySource<'a> {
     /// When nothing answers, or one name stands for two images.
     pub fn select(label: String, source: &'a dyn Source, selector: Option<&Selector>) -> Result<Self, Error> {
         let (roots, extent) = match selector {
+            // a word for a registry names one image, also one that belongs to another
+            None if matches!(source.location(), Location::Registry(_)) => (source.roots()?, Extent::Chosen),
             None => (source.roots()?, Extent::Whole),
             Some(_) => (vec![super::lookup::select_one(source, selector)?], Extent::Chosen),
         };

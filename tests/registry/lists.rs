@@ -274,3 +274,21 @@ fn what_is_elsewhere_is_not_left_out_in_silence() {
     assert_eq!(state(&bench, "other"), "sparse");
     bench.ok(&format!("save --index keep -o sparse.tar lists:{LIST}"));
 }
+
+#[test]
+fn an_image_that_belongs_to_another_is_taken_when_it_is_named() {
+    let Some(bench) = Bench::new(&[]) else { return };
+    let registry = Distribution::start(Mode::Plain);
+    let app = published(&bench, &registry);
+    let host = registry.host();
+    bench.ok(&format!("-L lists manifest create --annotation a=b {LIST} docker://{host}/team/app:v1"));
+    bench.ok(&format!("-L lists manifest annotate {LIST} --index --subject dist:example.com/team/app:v1"));
+    let pushed = bench.ok(&format!("-L lists manifest push {LIST} {host}/team/list:v1"));
+    let list = pushed.digests()[0].to_owned();
+    assert_ne!(list, app);
+    let platform = "--platform linux/amd64";
+    bench.ok(&format!("pull -o here {platform} {host}/team/list:v1"));
+    bench.ok(&format!("copy {platform} docker://{host}/team/list:v1 copied"));
+    bench.ok(&format!("push --referrers none docker://{host}/team/list:v1 {host}/other"));
+    assert_eq!(registry.manifest("other/team/list", "v1").unwrap().digest, list);
+}
