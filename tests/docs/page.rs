@@ -81,9 +81,9 @@ fn cells(row: &str) -> Vec<String> {
     let mut before = ' ';
     for sign in row.chars() {
         if sign == '|' && before != '\\' {
-            cells.push(String::new())
+            cells.push(String::new());
         } else {
-            cells.last_mut().unwrap().push(sign)
+            cells.last_mut().unwrap().push(sign);
         }
         before = sign;
     }
