@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::Session;
 use super::network::NetworkArgs;
 use super::report::Report;
+use super::write::count;
 
 /// Unpack the file system of an image into a directory.
 ///
@@ -85,8 +86,10 @@ pub(crate) fn run(args: &UnpackArgs, session: &Session<'_>) -> Result<Report, Er
     session.ui.finish();
     let (layers, entries, bytes) = (unpacked.layers, unpacked.entries, unpacked.bytes);
     session.ui.say(&format!(
-        "unpacked {} to {to}: {layers} layers, {entries} entries, {}",
+        "unpacked {} to {to}: {}, {}, {}",
         image.describe(),
+        count(layers, "layer"),
+        if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") },
         human_size(bytes)
     ));
     let mut report = Report {

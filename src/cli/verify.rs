@@ -3,10 +3,12 @@
 use barge::content::total;
 use barge::error::Class;
 use barge::ops::Error;
+use barge::ops::lookup::{name_of, select};
+use barge::ops::manifest::elsewhere;
 
 use barge::ops::verify::{Depth, Problem, Verified, verify};
 use barge::store::Source as _;
-use barge::text::human_size;
+use barge::text::{escaped, human_size};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -46,6 +48,16 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session<'_>) -> Result<Report, Er
         problems += verified.problems.len();
         bytes += verified.bytes;
         report.text.extend_from_slice(as_text(&label, &verified).as_bytes());
+        if !verified.problems.is_empty() {
+            for root in select(&store, selector.as_ref()).unwrap_or_default() {
+                if let Some(registries) = elsewhere(&root) {
+                    let name = name_of(&root).map_or_else(|| root.digest().short(), escaped);
+                    let note =
+                        format!("{label}: note: {name} is a sparse list: what it lacks here is in {registries}\n");
+                    report.text.extend_from_slice(note.as_bytes());
+                }
+            }
+        }
         report.results.push(as_json(&store.location().to_string(), &verified));
     }
     report.stats.insert("bytes".to_owned(), json!(bytes));

@@ -76,6 +76,10 @@ fn a_list_of_what_is_in_a_registry_fetches_documents_alone() {
         (&true.into(), &layers.len().into())
     );
     assert!(bench.ok("ls lists").stdout.contains(&format!("sparse, {} elsewhere", layers.len())));
+    let checked = bench.run("verify lists");
+    assert_eq!(checked.code, Some(4));
+    let note = format!("is a sparse list: what it lacks here is in docker://{host}/team/app");
+    assert!(checked.stdout.contains(&note), "{}", checked.stdout);
     // each image by its digest, in any order: the same list
     let index: Value = serde_json::from_slice(&bench.blob("dist", &app)).unwrap();
     let by_digest = index["manifests"].as_array().unwrap().iter().rev();

@@ -27,7 +27,7 @@ fn the_digest_is_the_result_and_the_rest_is_talk() {
     let (out, err) = (text(&done.stdout), text(&done.stderr));
     assert!(done.status.success(), "{err}");
     assert!(out.starts_with("sha256:") && out.len() == 72, "{out}");
-    assert_eq!(err, format!("unpacked linux/amd64 to {root}: 1 layers, 2 entries, 5 B\n"));
+    assert_eq!(err, format!("unpacked linux/amd64 to {root}: 1 layer, 2 entries, 5 B\n"));
     assert_eq!(fs::read(bench.root().join("etc/hostname")).unwrap(), b"here\n");
 
     let again = barge(&["unpack", place, &root, "--json"]);

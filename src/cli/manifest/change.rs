@@ -102,7 +102,7 @@ fn tell(changed: Changed<'_>, what: &str, write: &WriteArgs, session: &Session<'
         session.ui.hear(Event::Warning(warning));
     }
     let (names, summary) = deliver(plan, write, session)?;
-    for entry in &entries {
+    for entry in entries.iter().filter(|_| from.digest() != to.digest()) {
         session.ui.say(&format!("{what} {}", describe_entry(entry)));
     }
     let named = names.join(", ");

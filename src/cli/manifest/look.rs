@@ -6,7 +6,7 @@ use barge::ops::look::{Kind, Listed, list};
 use barge::ops::lookup::{select, select_one};
 use barge::ops::manifest::is_elsewhere;
 use barge::reference::Selector;
-use barge::store::{Source as _, read_document};
+use barge::store::{Location, Source as _, read_document};
 use barge::text::escaped;
 use clap::Args;
 use serde_json::{Value, json};
@@ -55,7 +55,12 @@ pub(super) fn inspect(args: &InspectArgs, session: &Session<'_>) -> Result<Repor
         };
     }
     let place = opened.store.location();
-    session.ui.say(&format!("{} in {place}: {}", opened.label, root.digest()));
+    let shown_place = match place {
+        // the word says it
+        Location::Registry(_) => String::new(),
+        place => format!(" in {place}"),
+    };
+    session.ui.say(&format!("{}{shown_place}: {}", opened.label, root.digest()));
     let text = serde_json::to_string_pretty(&shown).unwrap_or_default();
     Ok(Report {
         text: format!("{}\n", safe_json(&text)).into_bytes(),

@@ -1,10 +1,10 @@
 //! `manifest create` and `manifest add`: a list from images, or more images for one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::elsewhere::{Believed, Repositories, tell, told};
 use super::entry::EntryChanges;
-use crate::content::{Descriptor, Kind};
+use crate::content::{Content, Descriptor, Kind};
 use crate::document::Document;
 use crate::media::Role;
 use crate::ops::Error;
@@ -140,10 +140,10 @@ pub fn list_sources<'a>(
         };
         match (held.first(), options.existing) {
             (None, _) | (Some(_), Existing::Replace) => {}
-            (Some(root), Existing::Refuse) => return Err(taken(&options.name, root, store.location())),
-            (Some(root), Existing::Amend) if root.media_type().role() != Role::Index => {
+            (Some(root), _) if root.media_type().role() != Role::Index => {
                 return Err(no_list(&options.name, store.location()));
             }
+            (Some(root), Existing::Refuse) => return Err(taken(&options.name, root, store.location())),
             (Some(_), Existing::Amend) => {
                 sources.push(ListSource::of(store, Some(&selector), escaped(&options.name.to_string()))?);
             }
@@ -183,13 +183,18 @@ pub fn create<'a>(
         merge(&merging, &MergeOptions { names: Vec::new(), annotations, may_be_empty: true, ..options.merge.clone() })?;
     let mut plan = merged.plan;
     let at_home = here.map(|store| store.location().clone());
-    let origins: Vec<_> = plan.inventory().contents.iter().map(|it| (it.digest, plan.origin(it))).collect();
-    plan.retain(|content| {
-        let origin = origins.iter().find(|(digest, _)| *digest == content.digest).map(|(_, origin)| origin);
-        let is_here = at_home.as_ref() == origin;
-        let stays_there = matches!(origin, Some(Location::Registry(_))) && content.kind == Kind::Blob;
-        !is_here && !stays_there
-    });
+    let is_held = |content: &Content| here.is_some_and(|store| matches!(store.holds(content), Ok(true)));
+    let (mut stays, mut sparse) = (HashSet::new(), false);
+    for content in &plan.inventory().contents {
+        let origin = plan.origin(content);
+        let is_blob = content.kind == Kind::Blob;
+        // what is here is here, and layers stay in their registry
+        if at_home.as_ref() == Some(&origin) || (is_blob && matches!(origin, Location::Registry(_))) {
+            stays.insert(content.digest);
+            sparse |= is_blob && !is_held(content);
+        }
+    }
+    plan.retain(|content| !stays.contains(&content.digest));
     let mut repositories = Repositories::new();
     for (host, paths) in all.iter().flat_map(|one| one.repositories.clone()) {
         repositories.entry(host).or_default().extend(paths);
@@ -203,7 +208,6 @@ pub fn create<'a>(
             }
         }
     }
-    let sparse = !repositories.is_empty();
     Ok(Listing { plan, index: merged.index, members: merged.members, warnings: merged.warnings, sparse })
 }
 

@@ -32,7 +32,8 @@ pub fn is_elsewhere(root: &Descriptor) -> bool {
 
 /// Returns the registries that have what a top-level descriptor leads to and its place does not, for a message; none when there
 /// are none.
-pub(in crate::ops) fn elsewhere(root: &Descriptor) -> Option<String> {
+#[must_use]
+pub fn elsewhere(root: &Descriptor) -> Option<String> {
     let repositories = told(root);
     let places: Vec<String> = repositories
         .iter()

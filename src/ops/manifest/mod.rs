@@ -16,6 +16,5 @@ mod elsewhere;
 mod entry;
 
 pub use self::create::{CreateOptions, Existing, ListSource, Listing, create, list_sources};
-pub(in crate::ops) use self::elsewhere::elsewhere;
-pub use self::elsewhere::{Lent, is_elsewhere};
+pub use self::elsewhere::{Lent, elsewhere, is_elsewhere};
 pub use self::entry::{Changed, EntryChanges, annotate, describe_entry, find_entry, find_list, remove_entries};
