@@ -43,6 +43,11 @@ fn a_list_is_what_merge_makes_of_the_same_images() {
     let merged = barge.line(&format!("merge -o other -t quay.io/o/app:v1 {ARMV7} {RISCV} {SEVERAL}")).exits(0);
     let listed = barge.line(&format!("-L lay manifest create quay.io/o/app:v1 {SEVERAL} {RISCV} {ARMV7}")).exits(0);
     assert_eq!(listed.stdout(), merged.stdout());
+    let hint = "hint: buildx-amd64-arm64.tar: all platforms of it are taken";
+    listed.says(&[hint]);
+    // whoever says --all, or which ones, knows
+    barge.line(&format!("-L lay manifest create all:v1 --all {SEVERAL}")).exits(0).never(&[hint]);
+    barge.line(&format!("-L lay manifest create some:v1 --platform linux/amd64 {SEVERAL}")).exits(0).never(&[hint]);
     barge.line("verify --deep lay").exits(0);
     // from names in the layout itself nothing is brought, and the list is the same
     barge.line(&format!("copy {SEVERAL} lay")).exits(0);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use barge::ops::Error;
 use barge::ops::manifest::{CreateOptions, EntryChanges, Existing, create as make, list_sources};
-use barge::ops::merge::{MergeOptions, OnDuplicate};
+use barge::ops::merge::{Member, MergeOptions, OnDuplicate};
 use barge::ops::open::Opened;
 use barge::transfer::{Event, Observer as _};
 use clap::{Args, ValueEnum};
@@ -167,6 +167,9 @@ fn put(
     let digest = listing.index.descriptor().digest().to_string();
     let media_type = listing.index.media_type().as_str().to_owned();
     let (members, sparse) = (listing.members, listing.sparse);
+    if !args.all && args.platform.is_empty() {
+        say_all_are_taken(&members, &options.name.to_string(), session);
+    }
     let (names, summary) = deliver(listing.plan, &args.write, session)?;
     let would = if summary.is_none() { "would list" } else { "listed" };
     let named = names.join(", ");
@@ -193,4 +196,15 @@ fn put(
         stats: super::super::write::stats(&summary.unwrap_or_default()),
         ..Report::default()
     })
+}
+
+/// Says, once, that of an image for several platforms all were taken: buildah and podman take one unless told otherwise.
+fn say_all_are_taken(members: &[Member], list: &str, session: &Session<'_>) {
+    let several = members
+        .iter()
+        .find(|one| one.label != list && members.iter().filter(|other| other.label == one.label).count() > 1);
+    if let Some(one) = several {
+        let text = "all platforms of it are taken, as with --all of buildah and podman; --platform takes some";
+        session.ui.say(&format!("hint: {}: {text}", one.label));
+    }
 }
