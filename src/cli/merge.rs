@@ -1,7 +1,5 @@
 //! `barge merge`
 
-use std::collections::BTreeMap;
-
 use barge::content::total;
 use barge::ops::Error;
 use barge::ops::lookup::select_for_merge;
@@ -14,6 +12,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::Session;
+use super::changes::pairs;
 use super::network::NetworkArgs;
 use super::report::{Report, table};
 use super::write::{WriteArgs, count, names, platforms, refuse_mixed_output, say_summary, stats};
@@ -59,9 +58,18 @@ pub(crate) struct MergeArgs {
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
-enum DuplicateArg {
+pub(super) enum DuplicateArg {
     Replace,
     Keep,
+}
+
+impl From<DuplicateArg> for OnDuplicate {
+    fn from(said: DuplicateArg) -> Self {
+        match said {
+            DuplicateArg::Replace => Self::Replace,
+            DuplicateArg::Keep => Self::Keep,
+        }
+    }
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -131,25 +139,11 @@ pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Err
 fn options(args: &MergeArgs) -> Result<MergeOptions, Error> {
     let names = names(&args.tag)?;
     let platforms = platforms(&args.platform)?;
-    let mut annotations = BTreeMap::new();
-    for annotation in &args.annotation {
-        let pair = annotation.split_once('=').filter(|(key, _)| !key.is_empty());
-        let Some((key, value)) = pair else {
-            return Err(Error::Usage {
-                message: format!("cannot use the annotation {}: it is not KEY=VALUE", barge::text::quoted(annotation)),
-                hint: None,
-            });
-        };
-        annotations.insert(key.to_owned(), value.to_owned());
-    }
+    let annotations = pairs("annotation", &args.annotation)?.into_iter().collect();
     Ok(MergeOptions {
         names,
         platforms,
-        on_duplicate: match args.on_duplicate {
-            None => OnDuplicate::Refuse,
-            Some(DuplicateArg::Replace) => OnDuplicate::Replace,
-            Some(DuplicateArg::Keep) => OnDuplicate::Keep,
-        },
+        on_duplicate: args.on_duplicate.map_or(OnDuplicate::Refuse, OnDuplicate::from),
         attestations: match args.attestations {
             AttestationsArg::Keep => Attestations::Keep,
             AttestationsArg::Drop => Attestations::Drop,

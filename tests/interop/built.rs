@@ -108,7 +108,7 @@ const CASES: [Case; 21] = [
         options: "--build-arg WHICH=b --build-arg UNUSED=1 --build-arg NAME=base",
         recipe: "ARG NAME=none\nARG TAG=v1\nFROM example.com/${NAME}:${TAG}\nARG WHICH=a\nARG TAG\nARG TARGETARCH\n\
             COPY conf/${WHICH}.conf /etc/${TARGETARCH:-none}.conf\nENV which=$WHICH tag=$TAG\nLABEL arch=${TARGETARCH}\n\
-            WORKDIR /work/$which\nCOPY app/main .\n",
+            WORKDIR /srv/$which\nCOPY app/main .\n",
         ..PLAIN
     },
     Case {

@@ -7,11 +7,12 @@ use barge::ops::manifest::{CreateOptions, EntryChanges, Existing, create as make
 use barge::ops::merge::{Member, MergeOptions, OnDuplicate};
 use barge::ops::open::Opened;
 use barge::transfer::{Event, Observer as _};
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::super::Session;
 use super::super::changes::pairs;
+use super::super::merge::DuplicateArg;
 use super::super::network::NetworkArgs;
 use super::super::report::Report;
 use super::super::write::{WriteArgs, count, platforms};
@@ -31,12 +32,6 @@ pub(crate) struct PutArgs {
     all: bool,
     #[command(flatten)]
     write: WriteArgs,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug)]
-pub(crate) enum DuplicateArg {
-    Replace,
-    Keep,
 }
 
 /// Make a list of images, in the current layout.
@@ -149,11 +144,7 @@ fn put(
     args: &PutArgs,
     session: &Session<'_>,
 ) -> Result<Report, Error> {
-    let on_duplicate = match args.on_duplicate {
-        None => OnDuplicate::Refuse,
-        Some(DuplicateArg::Replace) => OnDuplicate::Replace,
-        Some(DuplicateArg::Keep) => OnDuplicate::Keep,
-    };
+    let on_duplicate = args.on_duplicate.map_or(OnDuplicate::Refuse, OnDuplicate::from);
     let platforms = platforms(&args.platform)?;
     let merge = MergeOptions { platforms, on_duplicate, annotations, ..MergeOptions::default() };
     let options = CreateOptions { name: list_name(name)?, existing, merge, entry };

@@ -165,7 +165,7 @@ fn deliver(plan: Plan<'_>, write: &WriteArgs, session: &Session<'_>) -> Result<(
     Ok((names, summary))
 }
 
-/// Refuses flags that make no sense here, such as a value where docker takes none.
+/// Returns whether a word is written like a digest, and so means no list.
 fn looks_like_digest(word: &OsStr) -> bool {
     let text = word.to_string_lossy();
     text.starts_with("sha256:") || text.starts_with("sha512:") || text.starts_with('@')

@@ -131,13 +131,9 @@ pub fn list_sources<'a>(
     images: &'a [Opened],
     options: &CreateOptions,
 ) -> Result<Vec<ListSource<'a>>, Error> {
-    let selector = Selector::Name(options.name.to_string());
     let mut sources = Vec::new();
     if let Some(store) = here {
-        let held = match select(store, Some(&selector)) {
-            Err(Error::Absent { .. }) => Vec::new(),
-            held => held?,
-        };
+        let held = held(store, &options.name)?;
         match (held.first(), options.existing) {
             (None, _) | (Some(_), Existing::Replace) => {}
             (Some(root), _) if root.media_type().role() != Role::Index => {
@@ -145,6 +141,7 @@ pub fn list_sources<'a>(
             }
             (Some(root), Existing::Refuse) => return Err(taken(&options.name, root, store.location())),
             (Some(_), Existing::Amend) => {
+                let selector = Selector::Name(options.name.to_string());
                 sources.push(ListSource::of(store, Some(&selector), escaped(&options.name.to_string()))?);
             }
         }
@@ -165,17 +162,14 @@ pub fn create<'a>(
     here: Option<&Store>,
     options: &CreateOptions,
 ) -> Result<Listing<'a>, Error> {
-    let all = sources;
+    let held = here.map_or_else(|| Ok(Vec::new()), |store| held(store, &options.name))?;
     let mut annotations = BTreeMap::new();
-    if let (Some(store), Existing::Amend) = (here, options.existing) {
+    if let (Some(store), Some(root), Existing::Amend) = (here, held.first(), options.existing) {
         // what the list says of itself stays
-        let held = select(store, Some(&Selector::Name(options.name.to_string()))).unwrap_or_default();
-        if let Some(root) = held.first() {
-            annotations.extend(read_document(store, root)?.annotations().clone());
-        }
+        annotations.extend(read_document(store, root)?.annotations().clone());
     }
     annotations.extend(options.merge.annotations.clone());
-    let merging: Vec<MergeSource<'_>> = all
+    let merging: Vec<MergeSource<'_>> = sources
         .iter()
         .map(|one| MergeSource { label: one.label.clone(), source: one.view.source(), roots: one.roots.clone() })
         .collect();
@@ -196,19 +190,23 @@ pub fn create<'a>(
     }
     plan.retain(|content| !stays.contains(&content.digest));
     let mut repositories = Repositories::new();
-    for (host, paths) in all.iter().flat_map(|one| one.repositories.clone()) {
+    for (host, paths) in sources.iter().flat_map(|one| one.repositories.clone()) {
         repositories.entry(host).or_default().extend(paths);
     }
     plan.add_root(tell(named(&merged.index.descriptor(), &options.name), &repositories));
-    if let Some(store) = here {
-        // the name goes over, which is what was asked for
-        for root in select(store, Some(&Selector::Name(options.name.to_string()))).unwrap_or_default() {
-            if root.digest() != merged.index.descriptor().digest() {
-                plan.add_gone(root);
-            }
-        }
+    // the name goes over, which is what was asked for
+    for root in held.into_iter().filter(|root| root.digest() != merged.index.descriptor().digest()) {
+        plan.add_gone(root);
     }
     Ok(Listing { plan, index: merged.index, members: merged.members, warnings: merged.warnings, sparse })
+}
+
+/// Returns what a name means in a layout; nothing when it is not there.
+fn held(store: &Store, name: &ImageName) -> Result<Vec<Descriptor>, Error> {
+    match select(store, Some(&Selector::Name(name.to_string()))) {
+        Err(Error::Absent { .. }) => Ok(Vec::new()),
+        held => held,
+    }
 }
 
 fn taken(name: &ImageName, root: &Descriptor, place: &Location) -> Error {
