@@ -18,7 +18,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | words: no I/O | [`text`], [`digest`], [`media`], [`platform`], [`mod@reference`], [`error`], [`json`], and `tar`, the format |
-//! | content and documents | [`content`], [`blob`], [`document`], [`recipe`] |
+//! | content and documents | [`content`], [`blob`], [`document`], [`recipe`], [`bundle`] |
 //! | the contract | [`store`]: [`Source`](store::Source), [`Sink`](store::Sink), [`StoreError`](store::StoreError) |
 //! | what backends share | [`store::names`]: how a commit edits `index.json` |
 //! | backends | [`store::memory`], [`store::layout`], [`store::archive`], [`store::registry`]: the only one that opens a connection |
@@ -44,6 +44,7 @@
 //!    it reaches a terminal.
 
 pub mod blob;
+pub mod bundle;
 pub mod content;
 pub mod digest;
 pub mod document;

@@ -10,13 +10,14 @@ use syn::visit::{self, Visit};
 
 /// The layers from the bottom up: a module may know what stands in a row above its own (that is: earlier), and itself.
 /// A name ending in `::` stands for that module and all below it.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     // words: no I/O
     &["text"],
     &["digest", "media", "platform", "reference", "error", "json", "tar"],
     // content and documents
     &["content"],
     &["blob", "document", "pack", "recipe"],
+    &["bundle"],
     // the contract
     &["store"],
     // backends, and layers from files: know the above, never each other

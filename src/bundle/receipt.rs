@@ -1,0 +1,118 @@
+//! Receipts: what is really there at the other side.
+
+use serde_json::{Value, json};
+
+use super::{expect_schema, read_count, read_digest};
+use crate::digest::Digest;
+use crate::json::{self, JsonError, View};
+
+const SCHEMA: &str = "barge/receipt/v1";
+
+/// What a place holds: every piece was read and is right, or its registry says that it has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Receipt {
+    /// The version of barge that wrote it.
+    pub barge: String,
+    /// When (RFC 3339).
+    pub made: Option<String>,
+    /// The places that were looked at, as they were called there.
+    pub places: Vec<String>,
+    /// Their images.
+    pub images: Vec<ReceivedImage>,
+    /// Every piece of content, whether an image needs it or not, once, sorted by digest.
+    pub contents: Vec<Received>,
+}
+
+/// An image that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedImage {
+    /// Its name.
+    pub name: Option<String>,
+    /// The digest of its index or manifest.
+    pub digest: Digest,
+}
+
+/// A piece of content that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Its digest.
+    pub digest: Digest,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The repositories that have it, as `HOST/PATH`, where the place is a registry; sorted.
+    pub repositories: Vec<String>,
+}
+
+impl Receipt {
+    /// Reads a receipt.
+    ///
+    /// # Errors
+    /// When it is no strict JSON, or a field that is known has another form.
+    pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
+        let value = json::parse(bytes)?;
+        let view = View::top(&value, "the receipt");
+        expect_schema(&view, SCHEMA)?;
+        let texts = |view: &View<'_>, name: &str| {
+            view.list_at(name)?.iter().map(|text| text.text().map(str::to_owned)).collect::<Result<Vec<_>, _>>()
+        };
+        let image = |view: &View<'_>| {
+            let name = view.text_at("name")?.map(str::to_owned);
+            Ok(ReceivedImage { name, digest: read_digest(view)? })
+        };
+        let content = |view: &View<'_>| {
+            let repositories = texts(view, "repositories")?;
+            Ok(Received { digest: read_digest(view)?, size: read_count(view, "size")?, repositories })
+        };
+        Ok(Self {
+            barge: view.text_at("barge")?.unwrap_or_default().to_owned(),
+            made: view.text_at("made")?.map(str::to_owned),
+            places: texts(&view, "places")?,
+            images: view.list_at("images")?.iter().map(image).collect::<Result<_, _>>()?,
+            contents: view.list_at("contents")?.iter().map(content).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Returns its bytes: one line for each image and piece, so that two receipts can be compared by eye.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let image = |one: &ReceivedImage| {
+            let mut value = json!({"digest": one.digest.to_string()});
+            if let Some(name) = &one.name {
+                value["name"] = json!(name);
+            }
+            value
+        };
+        let content = |one: &Received| {
+            let mut value = json!({"digest": one.digest.to_string(), "size": one.size});
+            if !one.repositories.is_empty() {
+                value["repositories"] = json!(one.repositories);
+            }
+            value
+        };
+        let mut text = b"{".to_vec();
+        for (name, value) in [
+            ("schema", json!(SCHEMA)),
+            ("barge", json!(self.barge)),
+            ("made", json!(self.made)),
+            ("places", json!(self.places)),
+        ] {
+            text.extend(format!("\"{name}\": ").bytes());
+            text.extend(json::encode(&value));
+            text.extend(b",\n ");
+        }
+        lines(&mut text, "images", self.images.iter().map(image));
+        text.extend(b",\n ");
+        lines(&mut text, "contents", self.contents.iter().map(content));
+        text.extend(b"}\n");
+        text
+    }
+}
+
+fn lines(text: &mut Vec<u8>, name: &str, items: impl Iterator<Item = Value>) {
+    text.extend(format!("\"{name}\": [").bytes());
+    for (at, item) in items.enumerate() {
+        text.extend(if at == 0 { &b"\n  "[..] } else { b",\n  " });
+        text.extend(json::encode(&item));
+    }
+    text.extend(b"]");
+}
