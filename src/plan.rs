@@ -63,9 +63,16 @@ impl<'a> Plan<'a> {
         self.inventory.contents.push(content);
     }
 
-    /// Keeps only some of the content.
+    /// Keeps only some of the content. What the rest was stays known.
     pub fn retain(&mut self, keep: impl Fn(&Content) -> bool) {
-        self.inventory.contents.retain(keep);
+        let Self { inventory, origins, .. } = self;
+        inventory.contents.retain(|content| {
+            let keeps = keep(content);
+            if !keeps {
+                origins.remove(&content.digest);
+            }
+            keeps
+        });
     }
 
     /// Adds a descriptor to be named.
@@ -113,10 +120,8 @@ impl Source for Plan<'_> {
     }
 
     fn holds(&self, content: &Content) -> Result<bool, StoreError> {
-        match self.origins.get(&content.digest) {
-            Some(Origin::Source(source)) => source.holds(content),
-            origin => Ok(origin.is_some()),
-        }
+        // what was planned has been found
+        Ok(self.origins.contains_key(&content.digest))
     }
 }
 

@@ -52,7 +52,7 @@ pub struct PackedReferrer {
 }
 
 /// A piece of content of a packing list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackedContent {
     /// Its digest.
     pub digest: Digest,
@@ -60,12 +60,14 @@ pub struct PackedContent {
     pub size: u64,
     /// Whether it is in the archive; else it is in what the archive builds on.
     pub here: bool,
+    /// The repositories that have it, as `HOST/PATH`, as far as what the archive builds on is a registry.
+    pub repositories: Vec<String>,
 }
 
 /// Something that an archive builds on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Base {
-    /// What it was called when the archive was written: a place, escaped for nobody.
+    /// What it was called when the archive was written, as it was typed there.
     pub place: String,
     /// The digest of the receipt or packing list that said what is there; none when the place itself was looked at.
     pub list: Option<Digest>,
@@ -132,7 +134,7 @@ impl PackingList {
         fields.insert("barge".to_owned(), json!(self.barge));
         let images: Vec<Value> = self.images.iter().map(PackedImage::to_value).collect();
         fields.insert("images".to_owned(), json!(images));
-        let contents: Vec<Value> = self.contents.iter().copied().map(PackedContent::to_value).collect();
+        let contents: Vec<Value> = self.contents.iter().map(PackedContent::to_value).collect();
         fields.insert("contents".to_owned(), json!(contents));
         if !self.bases.is_empty() {
             let bases: Vec<Value> = self.bases.iter().map(Base::to_value).collect();
@@ -194,13 +196,18 @@ impl PackedContent {
             None => true,
             Some(here) => here.value().as_bool().ok_or_else(|| here.wrong("true or false"))?,
         };
-        Ok(Self { digest: read_digest(view)?, size: read_count(view, "size")?, here })
+        let repositories = view.list_at("repositories")?;
+        let repositories = repositories.iter().map(|text| text.text().map(str::to_owned)).collect::<Result<_, _>>()?;
+        Ok(Self { digest: read_digest(view)?, size: read_count(view, "size")?, here, repositories })
     }
 
-    fn to_value(self) -> Value {
+    fn to_value(&self) -> Value {
         let mut value = json!({"digest": self.digest.to_string(), "size": self.size});
         if !self.here {
             value["here"] = json!(false);
+        }
+        if !self.repositories.is_empty() {
+            value["repositories"] = json!(self.repositories);
         }
         value
     }

@@ -20,8 +20,8 @@ fn packing_list() -> PackingList {
             PackedImage { name: None, platforms: Vec::new(), referrers: Vec::new(), ..first_image() },
         ],
         contents: vec![
-            PackedContent { digest: digest("a"), size: 1, here: true },
-            PackedContent { digest: digest("b"), size: 2, here: false },
+            PackedContent { digest: digest("a"), size: 1, here: true, repositories: Vec::new() },
+            PackedContent { digest: digest("b"), size: 2, here: false, repositories: vec!["h/r".to_owned()] },
         ],
         bases: vec![Base { place: "oci:/srv".to_owned(), list: Some(digest("receipt")) }],
         files: vec![CoveredFile::of("index.json", b"{}")],

@@ -1,12 +1,14 @@
 //! `barge copy`
 
 use barge::ops::Error;
-use barge::ops::copy::{CopySource, Naming, copy};
-use barge::ops::open::open;
+use barge::ops::bundle::{Delta, deltas};
+use barge::ops::carry::CarryOptions;
+use barge::ops::copy::{CopySource, Copying, Naming, copy};
+use barge::ops::open::{Opened, open};
 use barge::ops::push::{Destinations, NameMap, PushOptions, push};
 use barge::ops::target::{Target, destination};
 use barge::reference::Place;
-use barge::store::Location;
+use barge::store::{Location, Source};
 use clap::Args;
 
 use super::Session;
@@ -43,7 +45,6 @@ pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Erro
     let context = session.context();
     let options = args.carry.options()?;
     let opened = open(&args.source, &context)?;
-    let source = CopySource::select(opened.label.clone(), &opened.store, opened.selector.as_ref())?;
     let mut destinations = Vec::new();
     let mut published = Vec::new();
     for word in &args.destinations {
@@ -57,30 +58,35 @@ pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Erro
             place => destinations.push((place, naming)),
         }
     }
-    let plan = |place: &Place, naming: &Naming| -> Result<_, Error> {
-        let target = Target::at(place.clone(), &context, args.write.options_from([&opened.store], session))?;
-        let copying = copy(std::slice::from_ref(&source), naming, &options)?;
-        Ok((target, copying))
-    };
+    let copying = Copier { args, session, opened: &opened, options: &options };
     // whatever can be known to fail does so before anything is written
     let mut places = Vec::new();
     for (place, naming) in &destinations {
-        places.push(plan(place, naming)?.0.location());
+        copying.plan(place, naming, |target, _| {
+            places.push(target.location());
+            Ok(())
+        })?;
     }
     refuse_mixed_output(session, &places.iter().collect::<Vec<_>>())?;
     let push_options = PushOptions { carry: options.clone(), ..PushOptions::default() };
+    let delta = deltas(&[&opened.store], None)?.pop().flatten();
+    let source = copying.source(delta.as_ref())?;
     let pushing = match published.is_empty() {
         true => None,
         false => Some(push(&source, &Destinations::Names(published), &NameMap::default(), &push_options)?),
     };
-    if let Some(pushing) = pushing.as_ref().filter(|_| !destinations.is_empty()) {
-        pushing.survey(&session.registries, push_options.taken)?;
+    if let Some(pushing) = &pushing {
+        if !destinations.is_empty() {
+            pushing.survey(&session.registries, push_options.taken)?;
+        }
+        if let Some(delta) = &delta {
+            pushing.check_base(delta, &session.registries, push_options.taken)?;
+        }
     }
     let mut report = Report::default();
     for (place, naming) in &destinations {
         // planned anew: two destinations may be in one place
-        let (target, copying) = plan(place, naming)?;
-        carry_out(session, target, copying, "copy to", &mut report)?;
+        copying.plan(place, naming, |target, planned| carry_out(session, target, planned, "copy to", &mut report))?;
     }
     if places.contains(&Location::Stdio) {
         report.text.clear();
@@ -95,4 +101,43 @@ pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Erro
         report.stats.extend(done.stats);
     }
     Ok(report)
+}
+
+/// Copies from one place to several.
+struct Copier<'a> {
+    args: &'a CopyArgs,
+    session: &'a Session<'a>,
+    opened: &'a Opened,
+    options: &'a CarryOptions,
+}
+
+impl Copier<'_> {
+    /// Returns what is copied, read together with what it builds on.
+    fn source<'s>(&'s self, delta: Option<&'s Delta<'s>>) -> Result<CopySource<'s>, Error> {
+        let Opened { store, selector, label } = self.opened;
+        let source: &dyn Source = match delta {
+            Some(delta) => delta,
+            None => store,
+        };
+        CopySource::select(label.clone(), source, selector.as_ref())
+    }
+
+    /// Plans a copy to one place; `then` gets it.
+    fn plan(
+        &self,
+        place: &Place,
+        naming: &Naming,
+        then: impl FnOnce(Target, Copying<'_>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let (context, store) = (self.session.context(), &self.opened.store);
+        let target = Target::at(place.clone(), &context, self.args.write.options_from([store], self.session))?;
+        let held = target.held(&context)?;
+        let delta = deltas(&[store], held.as_ref())?.pop().flatten();
+        let source = self.source(delta.as_ref())?;
+        let copying = copy(std::slice::from_ref(&source), naming, self.options)?;
+        if let Some(delta) = &delta {
+            delta.check(&copying.plan, &target.location())?;
+        }
+        then(target, copying)
+    }
 }

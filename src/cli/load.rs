@@ -1,9 +1,11 @@
 //! `barge load`
 
 use barge::ops::Error;
+use barge::ops::bundle::deltas;
 use barge::ops::copy::{CopySource, Naming, copy};
-use barge::ops::open::open;
+use barge::ops::open::{Store, open};
 use barge::ops::target::Target;
+use barge::store::Source;
 use clap::Args;
 
 use super::Session;
@@ -38,13 +40,21 @@ pub(crate) fn run(args: &LoadArgs, session: &Session<'_>) -> Result<Report, Erro
     let standard_input = ["-".to_owned()];
     let words = if args.input.is_empty() { &standard_input[..] } else { &args.input };
     let opened = words.iter().map(|word| open(word, &context)).collect::<Result<Vec<_>, _>>()?;
-    let mut sources = Vec::new();
-    for opened in &opened {
-        sources.push(CopySource::select(opened.label.clone(), &opened.store, opened.selector.as_ref())?);
-    }
     let target = Target::open(args.output.as_deref(), &context, args.write.options(session))?;
     refuse_mixed_output(session, &[&target.location()])?;
+    let held = target.held(&context)?;
+    // what one of them leaves out may be in another
+    let stores: Vec<&Store> = opened.iter().map(|opened| &opened.store).collect();
+    let deltas = deltas(&stores, held.as_ref())?;
+    let mut sources = Vec::new();
+    for (opened, delta) in opened.iter().zip(&deltas) {
+        let source = delta.as_ref().map_or(&opened.store as &dyn Source, |delta| delta);
+        sources.push(CopySource::select(opened.label.clone(), source, opened.selector.as_ref())?);
+    }
     let copying = copy(&sources, &Naming::Keep, &options)?;
+    for delta in deltas.iter().flatten() {
+        delta.check(&copying.plan, &target.location())?;
+    }
     let mut report = Report::default();
     carry_out(session, target, copying, "load into", &mut report)?;
     Ok(report)

@@ -1,6 +1,7 @@
 //! `barge ls`
 
 use barge::ops::Error;
+use barge::ops::bundle::packed_in;
 use barge::ops::look::{Entry, Listed, list};
 use barge::ops::lookup::select;
 use barge::ops::open::{Store, open, open_path};
@@ -57,7 +58,7 @@ pub(super) fn places(words: &[String], session: &Session<'_>) -> Result<Vec<(Sto
 }
 
 /// What a registry lists.
-enum Listing {
+pub(super) enum Listing {
     /// The repositories of a host.
     Catalog(String),
     /// The tags of a repository.
@@ -65,7 +66,7 @@ enum Listing {
 }
 
 /// Returns what a word asks a registry to list; none for an image, and for what is no registry.
-fn listing(word: &str) -> Result<Option<Listing>, Error> {
+pub(super) fn listing(word: &str) -> Result<Option<Listing>, Error> {
     let Some(rest) = word.strip_prefix("docker://") else { return Ok(None) };
     if !rest.trim_end_matches('/').contains('/') && parse_host(rest).is_ok() {
         return Ok(Some(Listing::Catalog(parse_host(rest)?)));
@@ -110,7 +111,8 @@ pub(crate) fn run(args: &LsArgs, session: &Session<'_>) -> Result<Report, Error>
     let mut hidden = 0;
     let places = places(&local, session)?;
     for (store, selector, label) in &places {
-        let mut images = list(store)?;
+        let packed = packed_in(store)?.map(|packed| packed.list);
+        let mut images = list(store, packed.as_ref())?;
         if selector.is_some() {
             let wanted = select(store, selector.as_ref())?;
             images.retain(|image| wanted.iter().any(|root| *root.digest() == image.digest));
@@ -156,6 +158,7 @@ fn as_row(image: &Listed, whole: bool) -> Vec<String> {
     let kind = image.kind.name();
     let platforms = if platforms.is_empty() { format!("({kind})") } else { platforms };
     let state = match (image.missing, image.broken) {
+        (0, 0) if image.left_out > 0 => format!("delta, {} in its base", image.left_out),
         (0, 0) => "whole".to_owned(),
         (missing, 0) if image.elsewhere => format!("sparse, {missing} elsewhere"),
         (missing, 0) => format!("{missing} missing"),
@@ -171,7 +174,7 @@ fn as_json(place: &str, image: &Listed) -> Value {
         "mediaType": image.media_type.as_str(), "attached": image.attached,
         "platforms": image.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "attestations": image.attestations, "size": image.size, "uniqueSize": image.unique,
-        "missing": image.missing, "broken": image.broken, "complete": image.missing + image.broken == 0,
+        "missing": image.missing, "broken": image.broken, "complete": image.missing + image.broken + image.left_out == 0, "leftOut": image.left_out,
         "sparse": image.missing > 0 && image.elsewhere,
         "created": image.created, "entries": entries(image)})
 }

@@ -22,6 +22,7 @@ mod merge;
 mod network;
 mod pull;
 mod push;
+mod receipt;
 mod report;
 mod reworked;
 mod rm;
@@ -109,6 +110,8 @@ enum Command {
     /// Take archives into a layout
     #[command(visible_alias = "import")]
     Load(load::LoadArgs),
+    /// List what is really in a place, for whoever is to send the rest
+    Receipt(receipt::ReceiptArgs),
     /// Give an image further names
     Tag(tag::TagArgs),
     /// Take images, or some of their platforms, out of a place
@@ -150,6 +153,7 @@ impl Command {
             Self::Logout(_) => "logout",
             Self::Save(_) => "save",
             Self::Load(_) => "load",
+            Self::Receipt(_) => "receipt",
             Self::Tag(_) => "tag",
             Self::Rm(_) => "rm",
             Self::Gc(_) => "gc",
@@ -179,6 +183,7 @@ impl Command {
             Self::Login(args) => Some(&args.network),
             Self::Logout(args) => Some(&args.network),
             Self::Save(args) => Some(&args.network),
+            Self::Receipt(args) => Some(&args.network),
             Self::Tag(args) => Some(&args.network),
             Self::Rm(args) => Some(&args.network),
             Self::Diff(args) => Some(&args.network),
@@ -323,6 +328,7 @@ fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
         Command::Logout(args) => login::logout(args, session),
         Command::Save(args) => save::run(args, session),
         Command::Load(args) => load::run(args, session),
+        Command::Receipt(args) => receipt::run(args, session),
         Command::Tag(args) => tag::run(args, session),
         Command::Rm(args) => rm::run(args, session),
         Command::Gc(args) => gc::run(args, session),

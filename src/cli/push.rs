@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use barge::digest::Digest;
 use barge::error::Class;
 use barge::ops::Error;
+use barge::ops::bundle::deltas;
 use barge::ops::copy::CopySource;
 use barge::ops::manifest::Lent;
 use barge::ops::open::open;
@@ -73,7 +74,14 @@ pub(crate) fn run(args: &PushArgs, session: &Session<'_>) -> Result<Report, Erro
         options.origins = lent.repositories().map(|(host, path)| (host.to_owned(), path.to_owned())).collect();
         source.source = &lent;
     }
+    let delta = deltas(&[&opened.store], None)?.pop().flatten();
+    if let Some(delta) = &delta {
+        source.source = delta;
+    }
     let pushing = push(&source, &destinations, &map, &options)?;
+    if let Some(delta) = &delta {
+        pushing.check_base(delta, &session.registries, options.taken)?;
+    }
     carry_out(&pushing, &options, session)
 }
 

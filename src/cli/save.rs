@@ -1,18 +1,20 @@
 //! `barge save`
 
+use barge::content::total;
 use barge::media::Compression;
 use barge::ops::Error;
+use barge::ops::bundle::{Packing, leave_out, read_base};
 use barge::ops::check::{Facts, Loader, Prediction, Verdict, predict};
 use barge::ops::copy::{CopySource, Naming, copy};
 use barge::ops::open::open;
 use barge::ops::target::{ArchiveFormat, Existing, Target};
-use barge::text::shell_word;
+use barge::text::{escaped, human_size, shell_word};
 use clap::{Args, ValueEnum};
 
 use super::Session;
 use super::network::NetworkArgs;
 use super::report::Report;
-use super::write::{CarryArgs, WriteArgs, carry_out, refuse_mixed_output};
+use super::write::{CarryArgs, WriteArgs, carry_out, count, refuse_mixed_output};
 
 /// Write images into one archive that docker, podman, containerd and skopeo load.
 ///
@@ -37,6 +39,9 @@ pub(crate) struct SaveArgs {
     /// Replace a file that is there
     #[arg(short, long)]
     force: bool,
+    /// Leave out what the other side has: a receipt of it, an earlier bundle, or a place (can be repeated)
+    #[arg(long, value_name = "RECEIPT|BUNDLE|PLACE", conflicts_with = "format")]
+    base: Vec<String>,
     #[command(flatten)]
     carry: CarryArgs,
     #[command(flatten)]
@@ -91,7 +96,11 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
     let target = Target::create(&args.output, existing, &context, write)?;
     let location = target.location();
     refuse_mixed_output(session, &[&location])?;
-    let copying = copy(&sources, &Naming::Spell, &carry)?;
+    let bases = args.base.iter().map(|word| read_base(word, &context)).collect::<Result<Vec<_>, _>>()?;
+    let mut copying = copy(&sources, &Naming::Spell, &carry)?;
+    let packing = leave_out(&mut copying, &bases)?;
+    say_left_out(session, &packing, &args.base);
+    let target = target.with_packing(packing);
     let mut report = Report::default();
     let file = location.path().filter(|_| !session.global.dry_run && !session.global.quiet);
     let facts = match file {
@@ -103,6 +112,22 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
         session.ui.say(&how_to_load(&file.to_string_lossy(), &facts));
     }
     Ok(report)
+}
+
+/// Says what stays behind, and with whom.
+fn say_left_out(session: &Session<'_>, packing: &Packing, bases: &[String]) {
+    if bases.is_empty() {
+        return;
+    }
+    if packing.left_out.is_empty() {
+        session.ui.say("nothing of it is in the base: everything goes along");
+        return;
+    }
+    let bytes = human_size(total(packing.left_out.iter().map(|(content, _)| content.size)));
+    let blobs = count(packing.left_out.len() as u64, "blob");
+    let places: Vec<String> = packing.bases.iter().map(|base| escaped(&base.place)).collect();
+    let are = if packing.left_out.len() == 1 { "is" } else { "are" };
+    session.ui.say(&format!("{blobs}, {bytes}, {are} left out: in {}", places.join(", ")));
 }
 
 /// Returns the commands that load this very file elsewhere: those of which it is known that they work.

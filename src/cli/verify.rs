@@ -85,6 +85,10 @@ fn as_text(label: &str, verified: &Verified) -> String {
     let (images, pieces, size) = (verified.images, verified.pieces, human_size(verified.bytes));
     let (images, pieces) = (count(images as u64, "image"), count(pieces, "blob"));
     text.push_str(&format!("{label}: {result}: {images}, {pieces}, {size} checked{unpacked}\n"));
+    if verified.left_out.0 > 0 {
+        let (blobs, size) = (count(verified.left_out.0, "blob"), human_size(verified.left_out.1));
+        text.push_str(&format!("{label}: note: a delta: {blobs}, {size}, of it have to be where it is taken to\n"));
+    }
     if !verified.unreferenced.is_empty() {
         let size = human_size(total(verified.unreferenced.iter().map(|(_, size)| *size)));
         let blobs = count(verified.unreferenced.len() as u64, "unreferenced blob");
@@ -105,6 +109,7 @@ fn as_json(place: &str, verified: &Verified) -> Value {
     };
     json!({"place": place, "ok": verified.problems.is_empty(), "images": verified.images, "blobs": verified.pieces,
         "bytes": verified.bytes, "unpacked": verified.unpacked,
+        "leftOut": verified.left_out.0, "leftOutBytes": verified.left_out.1,
         "problems": verified.problems.iter().map(problem).collect::<Vec<_>>(),
         "unreferenced": verified.unreferenced.iter().map(|(digest, _)| digest.to_string()).collect::<Vec<_>>()})
 }

@@ -104,6 +104,8 @@ fn manifest_for_classic(source: &dyn Source, root: &Descriptor) -> Result<Option
             document => document?,
         };
         match document.body() {
+            // of a delta, what is whole can be named
+            Body::Manifest(manifest) if lacks(source, manifest) => return Ok(None),
             Body::Manifest(manifest) => return Ok(Some((manifest.clone(), images))),
             Body::Index(index) => {
                 // of a sparse index only what is there as a whole can be named
@@ -132,6 +134,10 @@ fn manifest_for_classic(source: &dyn Source, root: &Descriptor) -> Result<Option
 fn lacks_layers(source: &dyn Source, image: &Descriptor) -> bool {
     let Ok(document) = read_document(source, image) else { return false };
     let Body::Manifest(manifest) = document.body() else { return false };
+    lacks(source, manifest)
+}
+
+fn lacks(source: &dyn Source, manifest: &Manifest) -> bool {
     let is_absent = |layer: &Descriptor| {
         !layer.media_type().is_foreign_layer() && matches!(source.holds(&layer.content()), Ok(false))
     };

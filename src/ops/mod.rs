@@ -5,6 +5,7 @@
 
 pub mod attached;
 pub mod build;
+pub mod bundle;
 pub mod carry;
 pub mod check;
 pub mod choose;
@@ -100,6 +101,16 @@ pub enum Error {
         /// Why.
         error: Box<Error>,
     },
+    /// Something that is needed is not where it has to be.
+    #[error("{message}")]
+    Incomplete {
+        /// What cannot be done, and how much is missing where.
+        message: String,
+        /// What is missing, one by one.
+        missing: Vec<String>,
+        /// What to do.
+        hint: String,
+    },
     /// The request contradicts itself.
     #[error("{message}")]
     Usage {
@@ -158,7 +169,7 @@ impl Error {
             Self::Reference(ReferenceError::Scheme { .. }) | Self::Unsupported { .. } => Class::Unsupported,
             Self::Reference(_) | Self::Usage { .. } => Class::Usage,
             Self::Absent { .. } => Class::Absent,
-            Self::Duplicate { .. } => Class::Content,
+            Self::Duplicate { .. } | Self::Incomplete { .. } => Class::Content,
             Self::Recipe(error) => error.class,
             Self::Line { error, .. } => error.class(),
         }
@@ -175,6 +186,7 @@ impl Error {
                 vec![format!("{first} has {first_digest}"), format!("{second} has {second_digest}")]
             }
             Self::Line { error, .. } => std::iter::once(error.to_string()).chain(error.causes()).collect(),
+            Self::Incomplete { missing, .. } => missing.clone(),
             Self::Usage { .. } | Self::Recipe(_) => Vec::new(),
         }
     }
@@ -187,6 +199,7 @@ impl Error {
             Self::Content { hint, .. } => hint.clone(),
             Self::Reference(error) => error.hint(),
             Self::Recipe(error) => error.hint.clone(),
+            Self::Incomplete { hint, .. } => Some(hint.clone()),
             Self::Line { error, .. } => error.hint(),
             Self::Absent { hint, .. } | Self::Usage { hint, .. } | Self::Unsupported { hint, .. } => hint.clone(),
             Self::Duplicate { .. } => {

@@ -6,7 +6,8 @@ use super::super::Error;
 use super::super::lookup::{is_attached, name_of};
 use super::super::manifest::is_elsewhere;
 use super::{config_of, platform_of};
-use crate::content::{Descriptor, total};
+use crate::bundle::PackingList;
+use crate::content::{self, Content, Descriptor, total};
 use crate::digest::Digest;
 use crate::document::{Body, Document, ImageConfig};
 use crate::graph;
@@ -88,17 +89,22 @@ pub struct Listed {
     pub broken: usize,
     /// Whether what is missing is known to be in a registry.
     pub elsewhere: bool,
+    /// How many pieces are not here because whoever takes the archive in has them.
+    pub left_out: usize,
     /// When it was made (RFC 3339), as its config says; for an index, its first image's.
     pub created: Option<String>,
     /// Its images, without attestations, in their order: those of an index, else itself.
     pub entries: Vec<Entry>,
 }
 
-/// Lists the images of a place, those that belong to others too. Layers are looked for, not read.
+/// Lists the images of a place, those that belong to others too. Layers are looked for, not read; what the packing list of
+/// an archive says to be elsewhere is not missing.
 ///
 /// # Errors
 /// When the place does not tell its images.
-pub fn list(source: &dyn Source) -> Result<Vec<Listed>, Error> {
+pub fn list(source: &dyn Source, packed: Option<&PackingList>) -> Result<Vec<Listed>, Error> {
+    let left_out: HashMap<Digest, u64> =
+        packed.into_iter().flat_map(PackingList::left_out).map(|content| (content.digest, content.size)).collect();
     let mut listed: Vec<Listed> = Vec::new();
     let mut positions: HashMap<Digest, usize> = HashMap::new();
     let mut used: HashMap<Digest, (u64, usize, usize)> = HashMap::new(); // size, how many images, the first one
@@ -115,6 +121,14 @@ pub fn list(source: &dyn Source) -> Result<Vec<Listed>, Error> {
         positions.insert(*root.digest(), at);
         let (mut image, contents) = look_at(source, &root);
         image.names.extend(name);
+        if image.missing > 0 {
+            let is_left_out = |(digest, size): &&(Digest, u64)| {
+                let content = Content { digest: *digest, size: *size, kind: content::Kind::Blob };
+                left_out.get(digest) == Some(size) && matches!(source.holds(&content), Ok(false))
+            };
+            image.left_out = contents.iter().filter(is_left_out).count();
+            image.missing = image.missing.saturating_sub(image.left_out);
+        }
         for (digest, size) in contents {
             used.entry(digest).and_modify(|(_, images, _)| *images += 1).or_insert((size, 1, at));
         }
@@ -129,7 +143,7 @@ pub fn list(source: &dyn Source) -> Result<Vec<Listed>, Error> {
 }
 
 /// Looks at one image and returns its content beside.
-fn look_at(source: &dyn Source, root: &Descriptor) -> (Listed, Vec<(Digest, u64)>) {
+pub(in crate::ops) fn look_at(source: &dyn Source, root: &Descriptor) -> (Listed, Vec<(Digest, u64)>) {
     let mut facts = Facts::default();
     let reach = graph::reach(source, std::slice::from_ref(root), &mut |at, document| facts.hear(source, at, document));
     let unusable: HashSet<Digest> = reach.findings.iter().map(|finding| finding.digest).collect();
@@ -148,6 +162,7 @@ fn look_at(source: &dyn Source, root: &Descriptor) -> (Listed, Vec<(Digest, u64)
         missing: reach.findings.iter().filter(|finding| absent(&finding.error)).count(),
         broken: reach.findings.iter().filter(|finding| !absent(&finding.error)).count(),
         elsewhere: is_elsewhere(root),
+        left_out: 0,
         created: facts.entries.iter().find_map(|entry| entry.created.clone()),
         entries: facts.entries,
     };

@@ -5,6 +5,7 @@ mod list;
 mod tree;
 
 pub use inspect::{Inspected, Part, inspect};
+pub(in crate::ops) use list::look_at;
 pub use list::{Entry, Kind, Listed, list};
 pub use tree::{Branch, tree};
 

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 pub use self::route::{Destinations, NameMap, Routed, route};
 use super::Error;
 use super::attached::{attached, called};
+use super::bundle::{Delta, refuse_incomplete};
 use super::carry::{Carried, CarryOptions, carry};
 use super::copy::{CopySource, Copying, Extent, Naming, copy};
 use super::lookup::is_attached;
@@ -174,6 +175,24 @@ impl Pushing<'_> {
             foreseen.extend(sink.foresee()?);
         }
         Ok(Foreseen { registries: surveys, names: named(&all, &foreseen) })
+    }
+
+    /// Checks that every registry has what a delta builds on. Writes nothing.
+    ///
+    /// # Errors
+    /// When one does not, with all that is missing there; or when it cannot be reached.
+    pub fn check_base(&self, delta: &Delta<'_>, registries: &Registries, taken: Taken) -> Result<(), Error> {
+        let needed = delta.needed(&self.plan);
+        if needed.is_empty() {
+            return Ok(());
+        }
+        let all: Vec<&Routed> = self.routed.iter().collect();
+        for (host, mut sink) in self.sinks(&all, registries, taken)? {
+            sink.survey()?;
+            let missing = sink.without_origin(&needed, delta.repositories())?;
+            refuse_incomplete(&delta.place(), &Location::Registry(host), &missing, &self.plan)?;
+        }
+        Ok(())
     }
 
     /// Carries it out.

@@ -3,6 +3,7 @@
 use std::io::Read as _;
 
 use super::super::Error;
+use super::super::bundle::Packed;
 use super::super::referred::{Searched, referred_to};
 use super::form::archive_options;
 use super::{Unreferenced, WriteOptions};
@@ -39,6 +40,13 @@ pub(super) fn add_to<'a>(
     {
         return Ok(summary);
     }
+    if Packed::of(held)?.is_some_and(|packed| packed.list.is_delta()) {
+        return Err(Error::Unsupported {
+            message: format!("cannot change {}", held.location()),
+            cause: Some("it leaves out what its base has: it is to be taken in as it is, or not at all".to_owned()),
+            hint: Some("load it into a layout that has its base, and change that".to_owned()),
+        });
+    }
     let reach = graph::reach(held, &held.roots()?, &mut |_, _| ());
     let (reach, _) = graph::without_foreign(held, reach);
     // one that is cut off has lost something, and would look whole afterwards
@@ -62,7 +70,7 @@ pub(super) fn add_to<'a>(
             held.location()
         )));
     }
-    let options = archive_options(&mut plan, Some(held), options, observer)?;
+    let options = archive_options(&mut plan, Some(held), None, options, observer)?;
     let mut sink = ArchiveSink::to_file(archive::Place::Instead(lock), options)?;
     Ok(transfer::run(&plan, &mut sink, cancel, observer)?)
 }

@@ -1,9 +1,11 @@
 //! The form of an archive: what stands in it beside blobs.
 
 use super::super::Error;
+use super::super::bundle::{Packed, Packing, packing_list};
 use super::super::loadable::{Loadable, loadable};
 use super::add::read_other;
 use super::{ArchiveFormat, WriteOptions};
+use crate::bundle::{BUNDLE_JSON, BUNDLE_SIGNATURE, CoveredFile};
 use crate::plan::Plan;
 use crate::store::archive::{Archive, ArchiveOptions, Companion, Shape};
 use crate::store::{Source as _, StoreError, names};
@@ -18,6 +20,7 @@ use crate::transfer::{Event, Observer};
 pub(super) fn archive_options(
     plan: &mut Plan<'_>,
     held: Option<&Archive>,
+    packing: Option<&Packing>,
     options: WriteOptions,
     observer: &dyn Observer,
 ) -> Result<ArchiveOptions, Error> {
@@ -27,7 +30,9 @@ pub(super) fn archive_options(
     let (roots, gone) = (&plan.inventory().roots, &plan.inventory().gone);
     let edited = names::edit(base_index.as_deref(), roots, gone).map_err(malformed)?;
     let index = edited.or_else(|| base_index.clone()).unwrap_or_default();
-    let mut loadable = loadable(plan, &names::parse(index).map_err(malformed)?)?;
+    let covered = CoveredFile::of("index.json", &index);
+    let roots = names::parse(index).map_err(malformed)?;
+    let mut loadable = loadable(plan, &roots)?;
     match options.format {
         ArchiveFormat::Hybrid => {}
         ArchiveFormat::Oci => loadable.manifest_json = None,
@@ -50,8 +55,24 @@ pub(super) fn archive_options(
     }
     let manifest_json = loadable.manifest_json.map(|bytes| Companion { name: "manifest.json".to_owned(), bytes });
     let mut companions: Vec<Companion> = manifest_json.into_iter().collect();
+    // an archive that says what it brings goes on doing so when it is added to
+    let packed = held.map(Packed::of).transpose()?.flatten();
+    let renewed = packed.as_ref().map(|_| Packing::default());
+    if let Some(packing) = packing.or(renewed.as_ref()).filter(|_| options.format != ArchiveFormat::Docker) {
+        let covered = companions.iter().map(|file| CoveredFile::of(&file.name, &file.bytes)).chain([covered]);
+        let list = packing_list(plan, &roots, packing, covered.collect())?;
+        companions.push(Companion { name: BUNDLE_JSON.to_owned(), bytes: list.encode() });
+    }
     if let Some(held) = held {
         for (name, size) in held.others() {
+            if packed.is_some() && name == BUNDLE_JSON {
+                continue;
+            }
+            if packed.is_some() && name == BUNDLE_SIGNATURE {
+                let place = held.location();
+                observer.hear(Event::Warning(format!("{place} was signed, and is not any more: it changes")));
+                continue;
+            }
             companions.push(Companion { name: name.to_owned(), bytes: read_other(held, name, size)? });
         }
     }

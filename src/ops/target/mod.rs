@@ -16,7 +16,8 @@ use self::add::add_to;
 use self::form::archive_options;
 use self::refusals::{no_archive, no_current_layout, no_registry, only_hybrid};
 pub use self::workbench::{Made, Workbench};
-use super::open::{Context, read_options};
+use super::bundle::Packing;
+use super::open::{Context, Store, read_options};
 use super::{Error, lookup};
 use crate::blob::Cancel;
 use crate::content::Descriptor;
@@ -25,7 +26,7 @@ use crate::media::Compression;
 use crate::plan::Plan;
 use crate::reference::{Place, Reference, Selector, Word, parse_word};
 use crate::store::archive::{self, Archive, ArchiveLock, ArchiveSink};
-use crate::store::layout::{LayoutOptions, LayoutSink};
+use crate::store::layout::{Layout, LayoutOptions, LayoutSink};
 use crate::store::{Durability, Location, Sink, Source, StoreError, directory_of, names};
 use crate::text::{escaped, quoted};
 use crate::transfer::{self, Event, Observer, Summary};
@@ -86,6 +87,8 @@ pub struct Target {
     unreferenced: Unreferenced,
     /// Whether content is made here.
     makes: bool,
+    /// What a new archive says of itself beside its images; none when it has no packing list.
+    packing: Option<Packing>,
 }
 
 enum TargetKind {
@@ -109,7 +112,7 @@ impl Target {
             },
             Some(word) => return Self::at(place_of(word, Compression::None)?, context, options),
         };
-        Ok(Self { kind, options, unreferenced: Unreferenced::Keep, makes: false })
+        Ok(Self { kind, options, unreferenced: Unreferenced::Keep, makes: false, packing: None })
     }
 
     /// Opens a place that is known.
@@ -124,7 +127,7 @@ impl Target {
             Place::DockerArchive(path) => return Err(only_hybrid(&path)),
             Place::Registry(name) => return Err(no_registry(&name)),
         };
-        Ok(Self { kind, options, unreferenced: Unreferenced::Keep, makes: false })
+        Ok(Self { kind, options, unreferenced: Unreferenced::Keep, makes: false, packing: None })
     }
 
     /// Says what becomes of content that nothing in an archive refers to any more when it is written anew. In a layout it
@@ -132,6 +135,13 @@ impl Target {
     #[must_use]
     pub fn with_unreferenced(mut self, unreferenced: Unreferenced) -> Self {
         self.unreferenced = unreferenced;
+        self
+    }
+
+    /// Makes a new archive say what it brings, in a `bundle.json`. A docker-archive has no place for one.
+    #[must_use]
+    pub fn with_packing(mut self, packing: Packing) -> Self {
+        self.packing = Some(packing);
         self
     }
 
@@ -144,7 +154,7 @@ impl Target {
         let path = match place_of(word, options.compression)? {
             Place::Stdio => {
                 let kind = TargetKind::Stream(stdout_stream()?);
-                return Ok(Self { kind, options, unreferenced: Unreferenced::Keep, makes: false });
+                return Ok(Self { kind, options, unreferenced: Unreferenced::Keep, makes: false, packing: None });
             }
             Place::Archive(path) | Place::DockerArchive(path) => path,
             Place::Layout(path) if !path.is_dir() => path, // whatever it is called: this command writes files
@@ -172,7 +182,13 @@ impl Target {
                 });
             }
         };
-        Ok(Self { kind: TargetKind::NewArchive(place), options, unreferenced: Unreferenced::Keep, makes: false })
+        Ok(Self {
+            kind: TargetKind::NewArchive(place),
+            options,
+            unreferenced: Unreferenced::Keep,
+            makes: false,
+            packing: None,
+        })
     }
 
     fn layout(path: &Path, context: &Context<'_>, options: WriteOptions) -> Result<TargetKind, Error> {
@@ -241,6 +257,24 @@ impl Target {
         }
     }
 
+    /// Opens what is there already once more, to be read beside; `None` when nothing is there, or it is replaced.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn held(&self, context: &Context<'_>) -> Result<Option<Store>, Error> {
+        let path = match &self.kind {
+            TargetKind::Layout(sink) => sink.layout().and_then(|layout| layout.location().path()),
+            TargetKind::Archive { archive, .. } => archive.location().path(),
+            TargetKind::NewArchive(_) | TargetKind::Stream(_) => None,
+        };
+        let Some(path) = path else { return Ok(None) };
+        Ok(Some(match &self.kind {
+            TargetKind::Layout(_) => Store::Layout(Layout::open(path)?),
+            // what is odd about it has been said
+            _ => Store::Archive(Archive::open(path, &read_options(context, None), context.cancel)?),
+        }))
+    }
+
     /// Carries out a plan here.
     ///
     /// # Errors
@@ -256,7 +290,7 @@ impl Target {
                 )));
             }
         }
-        let Self { kind, options, unreferenced, makes } = self;
+        let Self { kind, options, unreferenced, makes, packing } = self;
         match kind {
             TargetKind::Layout(mut sink) => {
                 let result = transfer::run(&plan, &mut *sink, cancel, observer);
@@ -267,12 +301,12 @@ impl Target {
                 Ok(result?)
             }
             TargetKind::NewArchive(place) => {
-                let options = archive_options(&mut plan, None, options, observer)?;
+                let options = archive_options(&mut plan, None, packing.as_ref(), options, observer)?;
                 let mut sink = ArchiveSink::to_file(place, options)?;
                 Ok(transfer::run(&plan, &mut sink, cancel, observer)?)
             }
             TargetKind::Stream(to) => {
-                let options = archive_options(&mut plan, None, options, observer)?;
+                let options = archive_options(&mut plan, None, packing.as_ref(), options, observer)?;
                 let mut sink = ArchiveSink::to_stream(to, options)?;
                 Ok(transfer::run(&plan, &mut sink, cancel, observer)?)
             }

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use self::problem::problem;
 pub use self::problem::{Problem, Status};
 use super::Error;
+use super::bundle::packed_in;
 use super::gather::disagree;
 use super::lookup::{is_attached, name_of, select};
 use super::open::Store;
@@ -47,6 +48,8 @@ pub struct Verified {
     pub unpacked: u64,
     /// Everything wrong, in the order of the place.
     pub problems: Vec<Problem>,
+    /// What is not there because whoever takes the archive in has it: how many pieces, and how many bytes these are.
+    pub left_out: (u64, u64),
     /// Blobs that nothing refers to: no harm, and not read.
     pub unreferenced: Vec<(Digest, u64)>,
 }
@@ -70,7 +73,16 @@ pub fn verify(
         images: Vec::new(),
         stated: HashMap::new(),
         reached: HashSet::new(),
+        left_out: HashMap::new(),
     };
+    match packed_in(store) {
+        Ok(packed) => {
+            let left_out = packed.iter().flat_map(|packed| packed.list.left_out());
+            task.left_out = left_out.map(|content| (content.digest, content.size)).collect();
+        }
+        Err(Error::Store(error)) => task.found("bundle.json".to_owned(), "the packing list", Vec::new(), &error),
+        Err(error) => return Err(error),
+    }
     let roots = match selector {
         Some(_) => select(store, selector)?,
         None => match store.roots() {
@@ -109,6 +121,8 @@ struct Task<'a> {
     /// The platforms that indexes give a manifest.
     stated: HashMap<Digest, Vec<Platform>>,
     reached: HashSet<Digest>,
+    /// What an archive leaves out because its base has it.
+    left_out: HashMap<Digest, u64>,
 }
 
 impl Task<'_> {
@@ -165,6 +179,11 @@ impl Task<'_> {
                 contents.push(node.content.clone());
             }
         }
+        let is_left_out = |content: &Content| {
+            self.left_out.get(&content.digest) == Some(&content.size) && matches!(self.store.holds(content), Ok(false))
+        };
+        let (left_out, mut contents): (Vec<Content>, Vec<Content>) = contents.into_iter().partition(is_left_out);
+        self.verified.left_out = (left_out.len() as u64, total(left_out.iter().map(|content| content.size)));
         contents.sort_by_key(|content| std::cmp::Reverse(content.size));
         let diff_ids = match depth {
             Depth::Digests => HashMap::new(),

@@ -17,6 +17,7 @@ use std::time::Duration;
 use super::client::Registry;
 use super::delivery::{Confirmed, Delivery, Survey, Taken, Tally};
 use super::journal::Journal;
+use super::repository::Repository;
 use super::sending::Upload;
 use super::upload::Mount;
 use crate::blob::BlobReader;
@@ -151,6 +152,38 @@ impl RegistrySink {
             }
         }
         Ok(survey)
+    }
+
+    /// Returns what of some content this registry neither has in the repositories that want it nor can take from another
+    /// one: from a repository that wants it too, or from one of those (paths) that are said to have had it. To be asked after
+    /// [`Self::survey`].
+    ///
+    /// # Errors
+    /// When the registry cannot be reached, or does not let us.
+    pub fn without_origin(
+        &self,
+        needed: &[Content],
+        hints: &HashMap<Digest, Vec<String>>,
+    ) -> Result<Vec<Content>, StoreError> {
+        let mut without = Vec::new();
+        'needed: for content in needed {
+            if self.lacking(&content.digest).is_empty() || self.registry.holder(&content.digest).is_some() {
+                continue;
+            }
+            for path in hints.get(&content.digest).into_iter().flatten() {
+                match Repository::new(Arc::clone(&self.registry), path).holds_content(content) {
+                    Ok(true) => {
+                        self.registry.has(path, &content.digest);
+                        continue 'needed;
+                    }
+                    // what we may not look at, we may not take from
+                    Err(error) if error.class() != Class::Refused => return Err(error),
+                    Ok(false) | Err(_) => {}
+                }
+            }
+            without.push(content.clone());
+        }
+        Ok(without)
     }
 
     /// Refuses tags that mean something else, where they must not be replaced.

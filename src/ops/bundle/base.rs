@@ -1,0 +1,117 @@
+//! What the other side has, and leaving that out of a copy.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use super::super::Error;
+use super::super::copy::Copying;
+use super::super::lookup::select;
+use super::super::open::{Context, open};
+use super::packed::packed_in;
+use super::packing::Packing;
+use crate::bundle::{Base, LARGEST_LIST, Receipt};
+use crate::content::Kind;
+use crate::digest::Digest;
+use crate::graph;
+use crate::store::{Location, Reason, Source as _, StoreError};
+
+/// What a base holds.
+#[derive(Clone, Debug)]
+pub struct BaseContents {
+    /// What it is.
+    pub base: Base,
+    /// Its content: sizes in bytes, and the repositories (`HOST/PATH`) that have it, where it is a registry.
+    pub contents: HashMap<Digest, (u64, Vec<String>)>,
+    /// The bytes and the name of the receipt or packing list that says so, for whoever checks its signature.
+    pub list: Option<Vec<u8>>,
+    /// The signature that came with it, in the archive.
+    pub signature: Option<Vec<u8>>,
+}
+
+/// Learns what a base holds: from a receipt, from the packing list of an archive, or from the place itself, of which then the
+/// images count and not what else may lie there.
+///
+/// # Errors
+/// When it is not there, or cannot be read.
+pub fn read_base(word: &str, context: &Context<'_>) -> Result<BaseContents, Error> {
+    if let Some(raw) = read_receipt(Path::new(word))? {
+        let place = Location::File(word.into());
+        let receipt = Receipt::parse(&raw).map_err(|error| StoreError::Malformed {
+            what: "the receipt".to_owned(),
+            place,
+            reason: Reason::from(error),
+            hint: Some("make it again over there: `barge receipt -L DIR > FILE`".to_owned()),
+        })?;
+        let contents = receipt.contents.into_iter();
+        let contents = contents.map(|content| (content.digest, (content.size, content.repositories))).collect();
+        let place = receipt.places.join(", ");
+        let base = Base { place, list: Some(Digest::of(&raw)) };
+        return Ok(BaseContents { base, contents, list: Some(raw), signature: None });
+    }
+    let opened = open(word, context)?;
+    let place = opened.store.location().to_string();
+    // whoever takes a delta in has what that one builds on as well
+    if let Some(packed) = packed_in(&opened.store)?.filter(|packed| packed.is_current && opened.selector.is_none()) {
+        let contents = packed.list.contents.into_iter();
+        let contents = contents.map(|content| (content.digest, (content.size, content.repositories))).collect();
+        let base = Base { place, list: Some(Digest::of(&packed.raw)) };
+        return Ok(BaseContents { base, contents, list: Some(packed.raw), signature: packed.signature });
+    }
+    let roots = match &opened.selector {
+        None => opened.store.roots()?,
+        selector => select(&opened.store, selector.as_ref())?,
+    };
+    let reach = graph::reach(&opened.store, &roots, &mut |_, _| ());
+    let reach = graph::without_foreign(&opened.store, reach).0.whole()?.all_there(&opened.store)?;
+    let contents = reach.nodes.iter().map(|node| (node.content.digest, (node.content.size, Vec::new()))).collect();
+    Ok(BaseContents { base: Base { place, list: None }, contents, list: None, signature: None })
+}
+
+/// Reads a file that is JSON; `None` when it is anything else.
+fn read_receipt(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    if !std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        return Ok(None);
+    }
+    let failed = |error| StoreError::io("read", path)(error);
+    let mut file = File::open(path).map_err(failed)?;
+    let mut start = [0];
+    if file.read(&mut start).map_err(failed)? == 0 || start != *b"{" {
+        return Ok(None);
+    }
+    let mut raw = start.to_vec();
+    file.take(LARGEST_LIST).read_to_end(&mut raw).map_err(failed)?;
+    if raw.len() as u64 > LARGEST_LIST {
+        let reason = format!("it is larger than {LARGEST_LIST} bytes");
+        return Err(StoreError::malformed("the receipt", &Location::File(path.to_owned()), reason).into());
+    }
+    Ok(Some(raw))
+}
+
+/// Leaves out of a copy the layers and other blobs that bases hold. Documents and configs go along: they are small, and
+/// whoever takes the copy in sees from them what is missing.
+///
+/// # Errors
+/// When a base says another size of the same content.
+pub fn leave_out(copying: &mut Copying<'_>, bases: &[BaseContents]) -> Result<Packing, Error> {
+    let mut packing = Packing::default();
+    for content in copying.plan.inventory().contents.iter().filter(|content| content.kind == Kind::Blob) {
+        for base in bases {
+            let Some((size, repositories)) = base.contents.get(&content.digest) else { continue };
+            if *size != content.size {
+                let reason = format!("{} is {} bytes here, and {size} bytes by its list", content.digest, content.size);
+                let place = Location::File(base.base.place.clone().into());
+                return Err(StoreError::malformed("what is there", &place, reason).into());
+            }
+            packing.left_out.push((content.clone(), repositories.clone()));
+            if !packing.bases.contains(&base.base) {
+                packing.bases.push(base.base.clone());
+            }
+            break;
+        }
+    }
+    let gone: HashSet<Digest> = packing.left_out.iter().map(|(content, _)| content.digest).collect();
+    copying.plan.retain(|content| !gone.contains(&content.digest));
+    Ok(packing)
+}

@@ -1,0 +1,189 @@
+//! An archive that leaves content out, read together with the place that has it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, Read};
+
+use super::super::Error;
+use super::super::open::Store;
+use super::packed::packed_in;
+use crate::blob::BlobReader;
+use crate::bundle::PackingList;
+use crate::content::{Content, Descriptor, total};
+use crate::digest::Digest;
+use crate::plan::Plan;
+use crate::reference::ImageName;
+use crate::store::{Location, Source, StoreError};
+use crate::text::{escaped, human_size};
+
+/// How many missing pieces are named in a message.
+const NAMED: usize = 10;
+
+/// An archive and what it builds on. While something is planned, what the archive left out is believed to be there: whether
+/// it is, [`refuse_incomplete`] finds out before anything is written, and says all that is missing at once.
+pub struct Delta<'a> {
+    own: &'a dyn Source,
+    left_out: HashMap<Digest, u64>,
+    /// Paths of the repositories that are said to have it.
+    repositories: HashMap<Digest, Vec<String>>,
+    bases: Vec<&'a dyn Source>,
+}
+
+/// Puts before each of some places what it may have left out: in what is at the target, or in another of them. `None` for a
+/// place that is whole.
+///
+/// # Errors
+/// When a packing list cannot be read.
+pub fn deltas<'a>(stores: &[&'a Store], held: Option<&'a Store>) -> Result<Vec<Option<Delta<'a>>>, Error> {
+    let bases = || held.into_iter().chain(stores.iter().copied()).map(|store| store as &dyn Source).collect();
+    let packed =
+        |store: &&'a Store| Ok(Delta::new(*store, packed_in(store)?.map(|packed| packed.list).as_ref(), bases()));
+    stores.iter().map(packed).collect()
+}
+
+impl<'a> Delta<'a> {
+    /// Puts an archive before the places that may have what it left out; without one, whoever takes the content has it.
+    /// `None` when the archive is whole.
+    #[must_use]
+    pub fn new(own: &'a dyn Source, list: Option<&PackingList>, bases: Vec<&'a dyn Source>) -> Option<Self> {
+        let left_out: HashMap<Digest, u64> = list?.left_out().map(|content| (content.digest, content.size)).collect();
+        // the same registry may be called otherwise here
+        let path =
+            |name: &String| name.split_once('/').map(|(_, path)| path.to_owned()).filter(|path| is_repository(path));
+        let repositories = list?.left_out();
+        let repositories =
+            repositories.map(|it| (it.digest, it.repositories.iter().filter_map(path).collect())).collect();
+        (!left_out.is_empty()).then_some(Self { own, left_out, repositories, bases })
+    }
+
+    /// Returns where it is.
+    #[must_use]
+    pub fn place(&self) -> Location {
+        self.own.location().clone()
+    }
+
+    /// Returns the repositories, by their paths, that are said to have what was left out.
+    #[must_use]
+    pub const fn repositories(&self) -> &HashMap<Digest, Vec<String>> {
+        &self.repositories
+    }
+
+    /// Returns what of a plan has to be in the base.
+    #[must_use]
+    pub fn needed(&self, plan: &Plan<'_>) -> Vec<Content> {
+        let contents = plan.inventory().contents.iter();
+        contents.filter(|content| self.left_out.contains_key(&content.digest)).cloned().collect()
+    }
+
+    fn is_in_a_base(&self, content: &Content) -> Result<bool, StoreError> {
+        for base in &self.bases {
+            match base.holds(content) {
+                Ok(true) => return Ok(true),
+                // wrong content is as good as none
+                Ok(false) | Err(StoreError::Wrong { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Checks that the base has all that a plan needs of it.
+    ///
+    /// # Errors
+    /// When something is not there, or has another size: all of it.
+    pub fn check(&self, plan: &Plan<'_>, place: &Location) -> Result<(), Error> {
+        let mut missing = Vec::new();
+        for content in self.needed(plan) {
+            if !self.is_in_a_base(&content)? {
+                missing.push(content);
+            }
+        }
+        refuse_incomplete(self.own.location(), place, &missing, plan)
+    }
+}
+
+/// Refuses a delta when something that it builds on is not there.
+///
+/// # Errors
+/// Unless nothing is missing: what is.
+pub fn refuse_incomplete(
+    delta: &Location,
+    place: &Location,
+    missing: &[Content],
+    plan: &Plan<'_>,
+) -> Result<(), Error> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let about = |content: &Content| match plan.inventory().about.get(&content.digest) {
+        Some(about) => format!("{} ({about})", content.digest),
+        None => content.digest.to_string(),
+    };
+    let mut named: Vec<String> = missing.iter().take(NAMED).map(about).collect();
+    if missing.len() > NAMED {
+        named.push(format!("and {} more", missing.len() - NAMED));
+    }
+    let bytes = human_size(total(missing.iter().map(|content| content.size)));
+    let pieces = if missing.len() == 1 { "1 blob".to_owned() } else { format!("{} blobs", missing.len()) };
+    let look = match place {
+        Location::Registry(name) => format!("barge receipt docker://{}", escaped(name)),
+        place => format!("barge receipt {place}"),
+    };
+    Err(Error::Incomplete {
+        message: format!("cannot take {delta} into {place}: {pieces}, {bytes}, that it builds on are not there"),
+        missing: named,
+        hint: format!(
+            "load what it builds on first; or make a receipt here with `{look} > FILE`, and save again over there with --base FILE"
+        ),
+    })
+}
+
+/// Returns whether a text is the path of a repository (distribution-spec v1.1.1, "Pulling manifests").
+fn is_repository(path: &str) -> bool {
+    ImageName::parse(&format!("localhost/{path}")).is_ok_and(|name| name.repository() == path)
+}
+
+impl Source for Delta<'_> {
+    fn location(&self) -> &Location {
+        self.own.location()
+    }
+
+    fn roots(&self) -> Result<Vec<Descriptor>, StoreError> {
+        self.own.roots()
+    }
+
+    fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {
+        match self.own.open(content) {
+            Err(StoreError::Missing { digest, place }) if self.left_out.get(&digest) == Some(&content.size) => {
+                let found = self.bases.iter().find_map(|base| base.open(content).ok());
+                Ok(found.unwrap_or_else(|| BlobReader::new(content.clone(), Nothing { digest, place })))
+            }
+            opened => opened,
+        }
+    }
+
+    fn holds(&self, content: &Content) -> Result<bool, StoreError> {
+        Ok(self.left_out.get(&content.digest) == Some(&content.size) || self.own.holds(content)?)
+    }
+}
+
+/// What is read of content that is not there after all.
+struct Nothing {
+    digest: Digest,
+    place: Location,
+}
+
+impl Read for Nothing {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other(StoreError::Missing { digest: self.digest, place: self.place.clone() }))
+    }
+}
+
+impl fmt::Debug for Delta<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delta")
+            .field("own", self.own.location())
+            .field("left_out", &self.left_out.len())
+            .finish_non_exhaustive()
+    }
+}

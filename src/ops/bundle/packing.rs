@@ -1,0 +1,92 @@
+//! Making the packing list of an archive that is about to be written.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::super::Error;
+use super::super::attached::{attached, belonging};
+use super::super::look::{Listed, look_at};
+use super::super::lookup::name_of;
+use crate::bundle::{Base, CoveredFile, PackedContent, PackedImage, PackedReferrer, PackingList};
+use crate::content::{Content, Descriptor};
+use crate::digest::Digest;
+use crate::document::Body;
+use crate::plan::Plan;
+use crate::store::{Source, read_document};
+
+/// The version that stands in what is written.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What a packing list says beside the images.
+#[derive(Clone, Debug, Default)]
+pub struct Packing {
+    /// What the images need and the archive leaves out, and the repositories (`HOST/PATH`) that have it.
+    pub left_out: Vec<(Content, Vec<String>)>,
+    /// Where that is.
+    pub bases: Vec<Base>,
+}
+
+/// Makes the packing list for some top-level descriptors of a plan.
+///
+/// # Errors
+/// When something that is to be described cannot be read.
+pub(in crate::ops) fn packing_list(
+    plan: &Plan<'_>,
+    roots: &[Descriptor],
+    packing: &Packing,
+    files: Vec<CoveredFile>,
+) -> Result<PackingList, Error> {
+    let belongs = attached(plan, roots);
+    let mut looked_at: HashMap<Digest, (Listed, HashMap<Digest, u64>)> = HashMap::new();
+    let mut reached: BTreeMap<Digest, u64> = BTreeMap::new();
+    for root in roots {
+        if !looked_at.contains_key(root.digest()) {
+            let (listed, contents) = look_at(plan, root);
+            reached.extend(contents.iter().copied());
+            looked_at.insert(*root.digest(), (listed, contents.into_iter().collect()));
+        }
+    }
+    let mut images = Vec::new();
+    for root in roots.iter().filter(|root| !belongs.iter().any(|one| one.root == **root)) {
+        let Some((listed, contents)) = looked_at.get(root.digest()) else { continue };
+        let contents: HashSet<Digest> = contents.keys().copied().collect();
+        let referrers = belonging(&belongs, &contents);
+        images.push(PackedImage {
+            name: name_of(root).map(str::to_owned),
+            digest: *root.digest(),
+            media_type: root.media_type().as_str().to_owned(),
+            size: listed.size,
+            platforms: listed.platforms.iter().map(ToString::to_string).collect(),
+            referrers: referrers.iter().map(|root| referrer(plan, root)).collect(),
+        });
+    }
+    let here: HashSet<Digest> = plan.inventory().contents.iter().map(|content| content.digest).collect();
+    let left_out: HashMap<Digest, &Vec<String>> =
+        packing.left_out.iter().map(|(content, repositories)| (content.digest, repositories)).collect();
+    // a sparse image refers to what is neither here nor in a base
+    let contents = reached.into_iter().filter_map(|(digest, size)| {
+        if here.contains(&digest) {
+            return Some(PackedContent { digest, size, here: true, repositories: Vec::new() });
+        }
+        let repositories = (*left_out.get(&digest)?).clone();
+        Some(PackedContent { digest, size, here: false, repositories })
+    });
+    Ok(PackingList {
+        barge: VERSION.to_owned(),
+        images,
+        contents: contents.collect(),
+        bases: packing.bases.clone(),
+        files,
+        split: None,
+    })
+}
+
+fn referrer(source: &dyn Source, root: &Descriptor) -> PackedReferrer {
+    let said = || match read_document(source, root).ok()?.body() {
+        Body::Manifest(manifest) => manifest.artifact_type.clone().or_else(|| {
+            // distribution-spec v1.1.1, "Listing Referrers": without a type of its own it is that of its config
+            manifest.config.as_ref().map(|config| config.media_type().as_str().to_owned())
+        }),
+        Body::Index(index) => index.artifact_type.clone(),
+    };
+    PackedReferrer { digest: *root.digest(), artifact_type: root.artifact_type().map(str::to_owned).or_else(said) }
+}
