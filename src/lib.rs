@@ -17,7 +17,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | words: no I/O | [`text`], [`digest`], [`media`], [`platform`], [`mod@reference`], [`error`], [`json`], and `tar`, the format |
+//! | words: no I/O | [`text`], [`digest`], [`media`], [`platform`], [`mod@reference`], [`error`], [`json`], [`signing`] with keys, and `tar`, the format |
 //! | content and documents | [`content`], [`blob`], [`document`], [`recipe`], [`bundle`] |
 //! | the contract | [`store`]: [`Source`](store::Source), [`Sink`](store::Sink), [`StoreError`](store::StoreError) |
 //! | what backends share | [`store::names`]: how a commit edits `index.json` |
@@ -59,6 +59,7 @@ pub mod plan;
 pub mod platform;
 pub mod recipe;
 pub mod reference;
+pub mod signing;
 pub mod store;
 mod tar;
 pub mod text;

@@ -13,7 +13,7 @@ use syn::visit::{self, Visit};
 const LAYERS: [&[&str]; 10] = [
     // words: no I/O
     &["text"],
-    &["digest", "media", "platform", "reference", "error", "json", "tar"],
+    &["digest", "media", "platform", "reference", "error", "json", "signing", "tar"],
     // content and documents
     &["content"],
     &["blob", "document", "pack", "recipe"],
