@@ -13,6 +13,8 @@ mod diff;
 mod edit;
 mod gc;
 mod inspect;
+mod key;
+mod keys;
 mod layers;
 mod load;
 mod login;
@@ -125,6 +127,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Unpack the file system of an image into a directory
     Unpack(unpack::UnpackArgs),
+    /// Make keys to sign with, and print public keys
+    Key(key::KeyArgs),
     /// Log in to a registry
     Login(login::LoginArgs),
     /// Log out of a registry
@@ -149,6 +153,7 @@ impl Command {
             Self::Copy(_) => "copy",
             Self::Push(_) => "push",
             Self::Pull(_) => "pull",
+            Self::Key(_) => "key",
             Self::Login(_) => "login",
             Self::Logout(_) => "logout",
             Self::Save(_) => "save",
@@ -188,7 +193,7 @@ impl Command {
             Self::Rm(args) => Some(&args.network),
             Self::Diff(args) => Some(&args.network),
             Self::Unpack(args) => Some(&args.network),
-            Self::Load(_) | Self::Gc(_) | Self::Check(_) | Self::Version => None,
+            Self::Load(_) | Self::Gc(_) | Self::Check(_) | Self::Key(_) | Self::Version => None,
         }
     }
 }
@@ -324,6 +329,7 @@ fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
         Command::Copy(args) => copy::run(args, session),
         Command::Push(args) => push::run(args, session),
         Command::Pull(args) => pull::run(args, session),
+        Command::Key(args) => key::run(args, session),
         Command::Login(args) => login::run(args, session),
         Command::Logout(args) => login::logout(args, session),
         Command::Save(args) => save::run(args, session),

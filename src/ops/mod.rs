@@ -34,13 +34,17 @@ pub mod target;
 pub mod unpack;
 pub mod verify;
 
+use std::path::PathBuf;
+
 use crate::digest::Digest;
 use crate::error::Class;
 use crate::graph::Finding;
 use crate::platform::Platform;
 use crate::recipe::RecipeError;
 use crate::reference::ReferenceError;
+use crate::signing::KeyError;
 use crate::store::{StoreError, causes};
+use crate::text::escaped;
 use crate::transfer::TransferError;
 
 /// Why an operation failed.
@@ -111,6 +115,16 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
+    /// A key cannot be used.
+    #[error("cannot {action} {}", escaped(&path.to_string_lossy()))]
+    Key {
+        /// What for, such as `use the private key`.
+        action: &'static str,
+        /// The file that it is in.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: KeyError,
+    },
     /// The request contradicts itself.
     #[error("{message}")]
     Usage {
@@ -171,6 +185,7 @@ impl Error {
             Self::Absent { .. } => Class::Absent,
             Self::Duplicate { .. } | Self::Incomplete { .. } => Class::Content,
             Self::Recipe(error) => error.class,
+            Self::Key { error, .. } => error.class(),
             Self::Line { error, .. } => error.class(),
         }
     }
@@ -185,6 +200,7 @@ impl Error {
             Self::Duplicate { first, first_digest, second, second_digest, .. } => {
                 vec![format!("{first} has {first_digest}"), format!("{second} has {second_digest}")]
             }
+            Self::Key { error, .. } => vec![error.to_string()],
             Self::Line { error, .. } => std::iter::once(error.to_string()).chain(error.causes()).collect(),
             Self::Incomplete { missing, .. } => missing.clone(),
             Self::Usage { .. } | Self::Recipe(_) => Vec::new(),
@@ -200,6 +216,7 @@ impl Error {
             Self::Reference(error) => error.hint(),
             Self::Recipe(error) => error.hint.clone(),
             Self::Incomplete { hint, .. } => Some(hint.clone()),
+            Self::Key { error, .. } => error.hint(),
             Self::Line { error, .. } => error.hint(),
             Self::Absent { hint, .. } | Self::Usage { hint, .. } | Self::Unsupported { hint, .. } => hint.clone(),
             Self::Duplicate { .. } => {

@@ -1,5 +1,6 @@
 //! The pages for those who come from other programs (`docs/from-*.md`): every command of barge in them is run, in the order of
-//! its page, by `sh`, and has to end with the exit code that the page says.
+//! its page, by `sh`, and has to end with the exit code that the page says. So is every line of commands in `docs/signing.md`, those
+//! of OpenSSL too.
 //!
 //! [`page`] finds the commands, [`setting`] is the place where they run: a layout, archives and files to build from, and two real
 //! registries for the two hosts of the examples. A page whose programs are not installed fails in CI, and elsewhere says that it
@@ -73,6 +74,16 @@ fn what_comes_from_crane_regctl_and_oras_runs() {
 #[test]
 fn what_comes_from_sealer_runs() {
     runs("sealer");
+}
+
+#[test]
+fn what_signing_says_runs() {
+    let name = "docs/signing.md";
+    let commands = page::indented(&fs::read_to_string(docs().join("signing.md")).unwrap());
+    assert!(commands.len() >= 20, "{name} has {} commands only", commands.len());
+    let Some(setting) = Setting::bare(&page::programs(&commands), "list.json") else { return };
+    let failed = failures(&setting, name, &commands);
+    assert!(failed.is_empty(), "{} of {} commands:\n\n{}", failed.len(), commands.len(), failed.join("\n"));
 }
 
 #[test]

@@ -53,6 +53,14 @@ pub(crate) fn commands(page: &str) -> Result<Vec<Command>, String> {
     Ok(commands)
 }
 
+/// Finds every line of a page that is indented, whatever program it starts. What stands before the first heading below the title
+/// are the forms of the commands.
+pub(crate) fn indented(page: &str) -> Vec<Command> {
+    let lines = page.lines().enumerate().skip_while(|(_, text)| !text.starts_with("## "));
+    let indented = lines.filter_map(|(number, text)| Some((number + 1, text.strip_prefix("    ")?.trim())));
+    indented.map(|(line, text)| Command { line, text: text.to_owned(), exits: 0 }).collect()
+}
+
 /// Returns the programs other than barge that the commands start.
 pub(crate) fn programs(commands: &[Command]) -> Vec<String> {
     let mut programs: Vec<String> =

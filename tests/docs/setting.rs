@@ -42,7 +42,8 @@ echo quay.io/org/app:v1 >images.txt
 /// A directory and two registries, for one page.
 pub(crate) struct Setting {
     work: Work,
-    registries: [Distribution; 2],
+    /// None for a page that names no registry.
+    registries: Vec<Distribution>,
 }
 
 impl Setting {
@@ -50,11 +51,19 @@ impl Setting {
     pub(crate) fn prepare(programs: &[String]) -> Option<Self> {
         let needs: Vec<&str> = programs.iter().map(String::as_str).chain(["docker-registry"]).collect();
         let work = work(&needs)?;
-        let registries = [Distribution::start(Mode::Plain), Distribution::start(Mode::Plain)];
+        let registries = vec![Distribution::start(Mode::Plain), Distribution::start(Mode::Plain)];
         let setting = Self { work, registries };
         let (code, said) = setting.run(PREPARED);
         assert_eq!(code, Some(0), "{said}");
         Some(setting)
+    }
+
+    /// Makes an empty place with one file, for pages about files alone; none when this machine lacks one of the programs.
+    pub(crate) fn bare(programs: &[String], file: &str) -> Option<Self> {
+        let needs: Vec<&str> = programs.iter().map(String::as_str).collect();
+        let work = work(&needs)?;
+        work.write(file, "content\n");
+        Some(Self { work, registries: Vec::new() })
     }
 
     /// Runs a command line of a page, and returns its exit code and what it printed.
@@ -67,6 +76,9 @@ impl Setting {
         let programs = Path::new(env!("CARGO_BIN_EXE_barge")).parent().unwrap();
         let path = env::var("PATH").unwrap_or_default();
         command.env("PATH", format!("{}:{path}:/usr/sbin:/sbin", programs.display())).env("BARGE_LAYOUT", "dist");
+        if !line.contains("--no-password") {
+            command.env("BARGE_PASSWORD", "of the tests");
+        }
         let output = command.output().unwrap();
         let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         assert!(!err.contains("panicked"), "{line}\n{err}");
