@@ -1,20 +1,24 @@
 //! `barge inspect`
 
 use barge::ops::Error;
+use barge::ops::bundle::packed_in;
 use barge::ops::look::{Inspected, Part, inspect};
 use barge::store::Source as _;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Session;
 use super::network::NetworkArgs;
 use super::report::{Report, safe_json};
 use super::write::platforms;
+use super::{Session, packing_list};
 
-/// Show the index, the manifest or the config of an image.
+/// Show the index, the manifest or the config of an image, or the packing list of a bundle.
+///
+/// A bundle is an archive that `barge save` wrote: without an image it shows what it brings, as a list to print and sign.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
+  barge inspect bundle.tar                      its packing list
   barge inspect bundle.tar:app:v1
   barge inspect --config --platform linux/arm64 dist:app:v1
   barge inspect --raw dist:app:v1 | sha256sum")]
@@ -41,6 +45,15 @@ pub(crate) fn run(args: &InspectArgs, session: &Session<'_>) -> Result<Report, E
     let words: Vec<String> = args.reference.iter().cloned().collect();
     let mut places = super::ls::places(&words, session)?;
     let (store, selector, _) = places.swap_remove(0);
+    let of_the_place = selector.is_none() && !args.raw && !args.config && platforms.is_all();
+    if let Some(packed) = packed_in(&store)?.filter(|_| of_the_place) {
+        let place = store.location().to_string();
+        return Ok(Report {
+            text: packing_list::as_text(&place, &packed).into_bytes(),
+            results: vec![packing_list::as_json(&place, &packed)],
+            ..Report::default()
+        });
+    }
     let inspected = inspect(&store, selector.as_ref(), &platforms, part)?;
     let document: Option<Value> = serde_json::from_slice(&inspected.raw).ok();
     let text = if args.raw { inspected.raw.clone() } else { pretty(&inspected, document.as_ref()).into_bytes() };

@@ -22,6 +22,7 @@ mod ls;
 mod manifest;
 mod merge;
 mod network;
+mod packing_list;
 mod pull;
 mod push;
 mod receipt;
@@ -93,7 +94,7 @@ enum Command {
     /// List the images of a place
     #[command(visible_alias = "images")]
     Ls(ls::LsArgs),
-    /// Show the index, the manifest or the config of an image
+    /// Show the index, the manifest or the config of an image, or the packing list of a bundle
     Inspect(inspect::InspectArgs),
     /// Show how the pieces of an image hang together
     Tree(tree::TreeArgs),

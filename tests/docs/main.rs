@@ -77,6 +77,16 @@ fn what_comes_from_sealer_runs() {
 }
 
 #[test]
+fn what_delta_says_runs() {
+    let name = "docs/delta.md";
+    let commands = page::indented(&fs::read_to_string(docs().join("delta.md")).unwrap());
+    assert!(commands.len() >= 10, "{name} has {} commands only", commands.len());
+    let Some(setting) = Setting::prepare(&page::programs(&commands)) else { return };
+    let failed = failures(&setting, name, &commands);
+    assert!(failed.is_empty(), "{} of {} commands:\n\n{}", failed.len(), commands.len(), failed.join("\n"));
+}
+
+#[test]
 fn what_signing_says_runs() {
     let name = "docs/signing.md";
     let commands = page::indented(&fs::read_to_string(docs().join("signing.md")).unwrap());

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use super::super::Error;
 use super::super::open::Store;
 use super::packed::packed_in;
-use crate::blob::BlobReader;
+use crate::blob::{BlobError, BlobReader};
 use crate::bundle::PackingList;
 use crate::content::{Content, Descriptor, total};
 use crate::digest::Digest;
@@ -155,8 +155,15 @@ impl Source for Delta<'_> {
     fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {
         match self.own.open(content) {
             Err(StoreError::Missing { digest, place }) if self.left_out.get(&digest) == Some(&content.size) => {
-                let found = self.bases.iter().find_map(|base| base.open(content).ok());
-                Ok(found.unwrap_or_else(|| BlobReader::new(content.clone(), Nothing { digest, place })))
+                let found =
+                    self.bases.iter().find_map(|base| Some((base.open(content).ok()?, base.location().clone())));
+                Ok(match found {
+                    Some((reader, place)) => {
+                        let content = content.clone();
+                        BlobReader::new(content.clone(), FromBase { reader, content, place })
+                    }
+                    None => BlobReader::new(content.clone(), Nothing { digest, place }),
+                })
             }
             opened => opened,
         }
@@ -164,6 +171,20 @@ impl Source for Delta<'_> {
 
     fn holds(&self, content: &Content) -> Result<bool, StoreError> {
         Ok(self.left_out.get(&content.digest) == Some(&content.size) || self.own.holds(content)?)
+    }
+}
+
+/// Content of a base: what is wrong with it is said of the base, not of the archive.
+struct FromBase<'a> {
+    reader: BlobReader<'a>,
+    content: Content,
+    place: Location,
+}
+
+impl Read for FromBase<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let said = |error| io::Error::other(StoreError::reading(BlobError::from_io(error), &self.content, &self.place));
+        self.reader.read(buffer).map_err(said)
     }
 }
 
