@@ -6,6 +6,7 @@
 //! | `beneath.rs` | opens files below the directory's handle, and nothing outside |
 //! | `clone.rs` | copies a file by sharing its blocks, where the file system can |
 //! | `files.rs` | reads `oci-layout` and `index.json` |
+//! | `index.rs` | changes `index.json`: the one visible step |
 //! | `lock.rs` | keeps writers apart from each other and from `gc` |
 //! | `make.rs` | brings content into `blobs/` that has no digest before it is made |
 //! | `partial.rs` | keeps the beginning of a blob that was being fetched when something broke, for the next run |
@@ -22,6 +23,7 @@
 mod beneath;
 mod clone;
 mod files;
+mod index;
 mod lock;
 mod make;
 mod partial;

@@ -36,24 +36,21 @@ use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
 use super::beneath::Directory;
-use super::files::{self, INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
-use super::lock::{self, IndexLock};
+use super::files::{INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
 use super::make::Waiting;
-use super::standing::{Standing, examine, refuse_linked_index};
+use super::standing::{Standing, examine};
 use super::temporary::{self, BLOB, TOP, Temporary};
-use super::{Layout, partial, put, room};
+use super::{Layout, index, lock, partial, put, room};
 use crate::blob::{BlobReader, Cancel, Making};
 use crate::content::{Content, Descriptor, Kind};
 use crate::digest::{Algorithm, Digest};
-use crate::document::LARGEST_INDEX_JSON;
-use crate::json::JsonError;
 use crate::store::{
     Committed, Durability, Inventory, Location, Outcome, PutError, Sink, StoreError, directory_of, names,
 };
-use crate::text::{human_size, quoted};
+use crate::text::quoted;
 
 /// How often a change is begun again that somebody else came before.
-const ATTEMPTS: usize = 16;
+pub(super) const ATTEMPTS: usize = 16;
 
 /// How a layout is written.
 #[derive(Clone, Debug)]
@@ -319,47 +316,6 @@ impl LayoutSink {
         }
         Ok(())
     }
-
-    /// Changes `index.json` under its lock.
-    fn change_index(
-        &self,
-        root: &Directory,
-        edit: impl Fn(Option<&[u8]>) -> Result<Option<Vec<u8>>, JsonError>,
-        gone: &[Descriptor],
-    ) -> Result<Committed, StoreError> {
-        for _ in 0..ATTEMPTS {
-            let lock = IndexLock::wait_for(root, self.options.lock_timeout, &self.cancel)?;
-            refuse_linked_index(root)?;
-            let current = files::read_index(root)?;
-            let lost = names::lost(current.as_deref(), gone).map_err(|error| files::unusable_index(root, error))?;
-            if let Some(lost) = lost {
-                return Err(StoreError::changed(&lost, &self.location));
-            }
-            let edited = edit(current.as_deref()).map_err(|error| files::unusable_index(root, error))?;
-            let Some(bytes) = edited else { return Ok(Committed::Unchanged) };
-            if bytes.len() as u64 > LARGEST_INDEX_JSON {
-                let (size, limit) = (human_size(bytes.len() as u64), human_size(LARGEST_INDEX_JSON));
-                return Err(StoreError::Unsupported {
-                    action: "add names to".to_owned(),
-                    place: self.location.clone(),
-                    reason: format!("its index.json would have {size}, and {limit} is the most that is read").into(),
-                    hint: Some("spread the images over several layouts".to_owned()),
-                });
-            }
-            let mut temporary = Temporary::create(root, TOP[0])?;
-            temporary.file().write_all(&bytes).map_err(StoreError::io("write", root.path_of(INDEX)))?;
-            temporary.flush(INDEX, self.options.durability)?;
-            // if the lock was taken from us, what we read may be old by now; asked last, so that little time is left for it
-            if lock.counts()? {
-                temporary.name_index()?;
-                if self.options.durability == Durability::Synced {
-                    root.sync()?;
-                }
-                return Ok(Committed::Changed);
-            }
-        }
-        Err(StoreError::Busy { place: self.location.clone() })
-    }
 }
 
 impl Sink for LayoutSink {
@@ -441,7 +397,8 @@ impl Sink for LayoutSink {
         let root = self.begun()?;
         self.sync_blobs(root)?;
         let (roots, gone): (&[Descriptor], &[Descriptor]) = (&coming.roots, &coming.gone);
-        let committed = self.change_index(root, |current| names::edit(current, roots, gone), gone)?;
+        let committed =
+            index::change(root, |current| names::edit(current, roots, gone), gone, &self.options, &self.cancel)?;
         for content in coming.contents.iter().filter(|content| content.size >= partial::LEAST) {
             for held in self.blobs.iter().filter(|held| held.algorithm == content.digest.algorithm()) {
                 let _ = partial::remove(&held.directory, &content.digest); // a later run or `gc` will
