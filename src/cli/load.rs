@@ -15,7 +15,7 @@ use super::write::{CarryArgs, WriteArgs, carry_out, refuse_mixed_output};
 /// Take archives into a layout: names kept, blobs shared, everything checked on the way in.
 ///
 /// OCI archives, docker-archives, and those that are both; compressed ones too. What the layout holds already is checked
-/// and not copied again.
+/// and not copied again. After an interruption the same command goes on where it was.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

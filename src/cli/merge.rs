@@ -15,7 +15,7 @@ use super::Session;
 use super::changes::pairs;
 use super::network::NetworkArgs;
 use super::report::{Report, table};
-use super::write::{WriteArgs, count, names, platforms, refuse_mixed_output, say_summary, stats};
+use super::write::{WriteArgs, checked, count, names, platforms, refuse_mixed_output, say_summary, stats};
 
 /// Merge images, one for each platform, into one multi-arch image.
 ///
@@ -161,8 +161,7 @@ fn say_what_was_done(session: &Session<'_>, members: &[Member], names: &[String]
     session.ui.finish();
     let names = names.join(", ");
     if summary.written == 0 && !summary.renamed {
-        let checked = human_size(summary.present_bytes);
-        session.ui.say(&format!("nothing to do: {place} holds {names} already, {checked} checked"));
+        session.ui.say(&format!("nothing to do: {place} holds {names} already, {}", checked(summary)));
         return;
     }
     session.ui.say(&format!("merged {} into {place} as {names}", count(members.len() as u64, "platform")));

@@ -147,7 +147,7 @@ pub(crate) fn line(digest: &str, name: Option<&str>) -> String {
 pub(crate) fn say_summary(session: &Session<'_>, place: &str, summary: &Summary) {
     session.ui.finish();
     if summary.written == 0 && !summary.renamed {
-        session.ui.say(&format!("nothing to do: {place} holds it all, {} checked", human_size(summary.present_bytes)));
+        session.ui.say(&format!("nothing to do: {place} holds it all, {}", checked(summary)));
         return;
     }
     let mut text = format!("{place}: wrote {}, {}", count(summary.written, "blob"), human_size(summary.written_bytes));
@@ -155,7 +155,20 @@ pub(crate) fn say_summary(session: &Session<'_>, place: &str, summary: &Summary)
         let were = if summary.present == 1 { "was" } else { "were" };
         text.push_str(&format!("; {} {were} there, {}", summary.present, human_size(summary.present_bytes)));
     }
+    if summary.kept > 0 {
+        let kept = human_size(summary.kept_bytes);
+        text.push_str(&format!("; {} of them, {kept}, from an interrupted run", summary.kept));
+    }
     session.ui.say(&text);
+}
+
+/// Returns how much of what was there has been read, for a run that wrote nothing.
+pub(crate) fn checked(summary: &Summary) -> String {
+    let mut text = format!("{} checked", human_size(summary.present_bytes - summary.kept_bytes));
+    if summary.kept > 0 {
+        text.push_str(&format!(", {} known from an interrupted run", human_size(summary.kept_bytes)));
+    }
+    text
 }
 
 /// Returns the counts of a run for scripts.
@@ -166,6 +179,8 @@ pub(crate) fn stats(summary: &Summary) -> Map<String, Value> {
         ("written", summary.written),
         ("present", summary.present),
         ("presentBytes", summary.present_bytes),
+        ("kept", summary.kept),
+        ("keptBytes", summary.kept_bytes),
         ("replaced", summary.replaced),
     ] {
         stats.insert(key.to_owned(), json!(value));

@@ -22,7 +22,7 @@ const ATTEMPTS: usize = 5;
 #[derive(Clone, Debug)]
 pub struct GcOptions {
     /// Blobs younger than this stay: a program that takes no lock may have written them for a name to come. So do beginnings
-    /// of blobs: whoever was interrupted may be about to try again.
+    /// of blobs and notes of what arrived: whoever was interrupted may be about to try again.
     pub grace: Duration,
     /// Only these, when it is said, and no beginnings of blobs; else all.
     pub candidates: Option<HashSet<Digest>>,
@@ -95,6 +95,9 @@ pub fn gc(path: &Path, options: &GcOptions, cancel: &Cancel) -> Result<Collected
         }
         collected.partial = gone;
         sweeper.remove_leftovers()?;
+        if options.candidates.is_none() {
+            sweeper.remove_journals(options.grace);
+        }
         sweeper.finish(options.durability)?;
         return Ok(collected);
     }

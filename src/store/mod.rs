@@ -365,6 +365,15 @@ pub enum Durability {
     Unsynced,
 }
 
+/// What stays of a run that did not come to its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// How many pieces.
+    pub pieces: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 /// Whether a commit changed anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Committed {
@@ -446,8 +455,14 @@ pub trait Sink: Sync {
     /// When the place cannot be written or another process holds it; then every name is as it was.
     fn commit(&mut self, coming: &Inventory) -> Result<Committed, StoreError>;
 
+    /// Returns how much of what was put stays for the next run, which need not read it again, though there was no commit;
+    /// `None` when it is not worth a word.
+    fn kept(&self) -> Option<Kept> {
+        None
+    }
+
     /// Takes back what this run alone has made visible, because somebody asked to stop. Never fails: what cannot be taken
-    /// back stays for the next run. So may what was fetched, when the same run would continue there.
+    /// back stays for the next run. So may what arrived, when the same run would continue there.
     fn abandon(&mut self);
 
     /// Returns how many `put`s at once serve this place best; 1 when the order matters.

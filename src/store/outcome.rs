@@ -9,6 +9,8 @@ pub enum Outcome {
     Replaced,
     /// It was there, and is right.
     Present,
+    /// It was there: a run that was interrupted had brought and checked it, and nobody has touched it since.
+    Kept,
     /// It was read and checked.
     Checked,
     /// It was sent to a registry.
@@ -29,6 +31,7 @@ impl Outcome {
             Self::Written => "wrote",
             Self::Replaced => "replaced",
             Self::Present => "found",
+            Self::Kept => "kept",
             Self::Checked => "checked",
             Self::Sent => "sent",
             Self::Mounted => "mounted",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::content::Content;
-use crate::store::{Location, Outcome};
+use crate::store::{Kept, Location, Outcome};
 
 /// What happens while a plan is carried out or content is checked. Observers hear; they do not answer.
 ///
@@ -78,6 +78,13 @@ pub enum Event<'a> {
     },
     /// All the work is done or has failed.
     Ended,
+    /// A run did not come to its end, and this much of it stays for the next one.
+    Kept {
+        /// Where.
+        place: &'a Location,
+        /// How much.
+        kept: Kept,
+    },
     /// Something that a person should know, and that stops nothing.
     Warning(String),
 }

@@ -1,7 +1,8 @@
 //! The engine: carries out a plan, in lanes, and makes names last.
 //!
 //! What the target already holds is read and checked instead of trusted by its name; what is wrong there is replaced. The
-//! first failure stops every lane; what has arrived whole stays for the next run.
+//! first failure stops every lane; what has arrived whole stays for the next run, which need not read it again where the
+//! target can tell that it is the same still.
 
 mod events;
 
@@ -26,6 +27,10 @@ pub struct Summary {
     pub present: u64,
     /// Their bytes.
     pub present_bytes: u64,
+    /// Pieces among those that were there that an interrupted run had brought, and that nobody had to read.
+    pub kept: u64,
+    /// Their bytes.
+    pub kept_bytes: u64,
     /// Pieces among the written ones that took the place of wrong content.
     pub replaced: u64,
     /// Whether the names changed.
@@ -66,8 +71,13 @@ pub fn run(
 ) -> Result<Summary, TransferError> {
     let result = carry_out(plan, sink, cancel, observer);
     observer.hear(Event::Ended);
-    if let Err(TransferError { error: StoreError::Cancelled, .. }) = result {
-        sink.abandon();
+    if let Err(TransferError { error, .. }) = &result {
+        if matches!(error, StoreError::Cancelled) {
+            sink.abandon();
+        }
+        if let Some(kept) = sink.kept() {
+            observer.hear(Event::Kept { place: sink.location(), kept });
+        }
     }
     result
 }
@@ -130,9 +140,13 @@ pub fn bring(
 impl Summary {
     fn count(&mut self, content: &Content, outcome: Outcome) {
         match outcome {
-            Outcome::Present | Outcome::There | Outcome::Mounted => {
+            Outcome::Present | Outcome::Kept | Outcome::There | Outcome::Mounted => {
                 self.present += 1;
                 self.present_bytes += content.size;
+                if outcome == Outcome::Kept {
+                    self.kept += 1;
+                    self.kept_bytes += content.size;
+                }
             }
             Outcome::Written | Outcome::Replaced | Outcome::Sent => {
                 self.written += 1;

@@ -223,9 +223,12 @@ fn ctrl_c_leaves_no_temporary_file() {
             let code = child.wait_with_output().unwrap().status.code();
             // before it listened to signals, while it worked, or when it was done
             assert!(matches!(code, None | Some(0 | 130)), "{line}: {code:?}");
-            let left: Vec<_> = bench.listing().into_keys().filter(|path| leftover(path)).collect();
+            let mut left: Vec<_> = bench.listing().into_keys().filter(|path| leftover(path)).collect();
+            // whole blobs that the next run need not read stay in a layout, when they are large enough
+            let kept = left.extract_if(.., |path| path.contains("/new/.barge-arrived-")).count();
             assert!(left.is_empty(), "{line}: {left:?}");
-            assert_eq!(bench.path(place).exists(), code == Some(0), "{line}: {code:?}");
+            assert_eq!(bench.path(place).exists(), code == Some(0) || kept == 1, "{line}: {code:?}");
+            assert!(!bench.path(place).join("index.json").exists() || code == Some(0), "{line}: {code:?}");
         }
     }
 }

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use self::board::{Board, Snapshot};
 use self::frame::{Frame, terminal_size};
 use super::report::safe_json;
+use super::write::count;
 
 /// How often what is under way is looked at.
 const BEAT: Duration = Duration::from_millis(250);
@@ -254,6 +255,11 @@ impl Observer for Ui {
             }
             Event::Made { about, place, content } => self.made(about, place, content),
             Event::Ended => self.finish(),
+            Event::Kept { place, kept } => self.say(&format!(
+                "{place} keeps {}, {}: the same command goes on without reading them again",
+                count(kept.pieces, "blob"),
+                human_size(kept.bytes)
+            )),
             Event::Warning(text) => {
                 // a path or a name in it came from outside
                 let text = escaped(&text);

@@ -3,6 +3,7 @@
 //!
 //! | file | what it does |
 //! |---|---|
+//! | `arrived.rs` | notes which blobs arrived, so that they are not read again when a run is interrupted |
 //! | `beneath.rs` | opens files below the directory's handle, and nothing outside |
 //! | `clone.rs` | copies a file by sharing its blocks, where the file system can |
 //! | `files.rs` | reads `oci-layout` and `index.json` |
@@ -20,6 +21,7 @@
 //! A [`Layout`] reads. It takes no lock, so that a layout on a read-only medium can be read: `index.json` is replaced by a
 //! rename, and blobs never change once they have their name.
 
+mod arrived;
 mod beneath;
 mod clone;
 mod files;

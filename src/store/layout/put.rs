@@ -3,14 +3,20 @@
 use std::io::{self, Seek as _, SeekFrom};
 use std::time::Duration;
 
+use rustix::fs::Stat;
+
 use super::beneath::Directory;
 use super::clone::clone_into;
 use super::temporary::{BLOB, Temporary};
 use crate::blob::{BlobError, BlobReader};
 use crate::store::{Durability, PutError, StoreError};
 
-/// Takes content from its beginning; what fails leaves nothing.
-pub(super) fn whole(directory: &Directory, blob: BlobReader<'_>, durability: Durability) -> Result<(), PutError> {
+/// Takes content from its beginning; what fails leaves nothing. Returns what its file is now.
+pub(super) fn whole(
+    directory: &Directory,
+    blob: BlobReader<'_>,
+    durability: Durability,
+) -> Result<Option<Stat>, PutError> {
     let name = blob.content().digest.hex();
     let path = || directory.path_of(&name);
     let mut temporary = Temporary::create(directory, BLOB)?;
@@ -26,8 +32,7 @@ pub(super) fn whole(directory: &Directory, blob: BlobReader<'_>, durability: Dur
         other => PutError::From(other),
     })?;
     temporary.flush(&name, durability)?;
-    temporary.name_blob(&proof)?;
-    Ok(())
+    Ok(temporary.name_blob(&proof)?)
 }
 
 /// Takes content behind the first `length` bytes of a partial blob, which another run left. When it breaks off, what is there
@@ -38,7 +43,7 @@ pub(super) fn continued(
     directory: &Directory,
     mut blob: BlobReader<'_>,
     durability: Durability,
-) -> Result<(), PutError> {
+) -> Result<Option<Stat>, PutError> {
     const FROM_THE_BEGINNING: PutError = PutError::Again { after: Duration::ZERO };
     let name = blob.content().digest.hex();
     let failed = |error| PutError::To(StoreError::io("write", directory.path_of(&name))(error));
@@ -58,8 +63,7 @@ pub(super) fn continued(
     match blob.copy_to(partial.file()) {
         Ok(proof) => {
             partial.flush(&name, durability)?;
-            partial.name_blob(&proof)?;
-            Ok(())
+            Ok(partial.name_blob(&proof)?)
         }
         // a disk that is full has no room for what may be of use one day
         Err(BlobError::Write(error)) => Err(failed(error)),

@@ -1,5 +1,6 @@
 //! What stands at a place that a layout is to be written to, and whether it may be.
 
+use super::arrived;
 use super::beneath::Directory;
 use super::files::{self, INDEX, OCI_LAYOUT};
 use super::lock::INDEX_LOCK;
@@ -58,7 +59,7 @@ fn foreign(root: &Directory, names: Vec<String>) -> Result<Option<String>, Store
                 Err(StoreError::Malformed { .. }) => false,
                 Err(error) => return Err(error),
             },
-            name => TOP.iter().any(|prefix| temporary::is_ours(prefix, name)),
+            name => arrived::is_ours(name) || TOP.iter().any(|prefix| temporary::is_ours(prefix, name)),
         };
         if !ours {
             return Ok(Some(name));

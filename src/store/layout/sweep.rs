@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::beneath::Directory;
 use super::partial::{self, Partial};
-use super::{Layout, files, lock, temporary};
+use super::{Layout, arrived, files, lock, temporary};
 use crate::blob::Cancel;
 use crate::digest::{Algorithm, Digest};
 use crate::store::{Durability, StoreError};
@@ -133,6 +133,11 @@ impl Sweeper {
     pub fn remove_partial(&self, digest: &Digest) -> Result<bool, StoreError> {
         let Some(directory) = self.directory(digest.algorithm())? else { return Ok(false) };
         partial::remove(&directory, digest)
+    }
+
+    /// Removes what interrupted runs noted about what had arrived, when it is older than this or tells nothing more.
+    pub fn remove_journals(&self, grace: Duration) {
+        arrived::sweep(&self.layout.root, grace);
     }
 
     /// Removes the temporary files of dead processes.

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::Duration;
 
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::beneath::Directory;
@@ -98,22 +98,24 @@ impl Temporary {
         Ok(())
     }
 
-    /// Gives content its name: the only rename into `blobs/`, and it takes the proof of what was written.
-    pub(super) fn name_blob(self, proof: &Proof) -> Result<(), StoreError> {
-        self.rename(&proof.content().digest.hex())
+    /// Gives content its name: the only rename into `blobs/`, and it takes the proof of what was written. Returns what the file
+    /// is now, as far as that can be told.
+    pub(super) fn name_blob(mut self, proof: &Proof) -> Result<Option<Stat>, StoreError> {
+        self.rename(&proof.content().digest.hex())?;
+        Ok(rustix::fs::fstat(&self.file).ok())
     }
 
     /// Replaces `index.json`.
-    pub(super) fn name_index(self) -> Result<(), StoreError> {
+    pub(super) fn name_index(mut self) -> Result<(), StoreError> {
         self.rename(INDEX)
     }
 
     /// Gives `oci-layout` its name.
-    pub(super) fn name_oci_layout(self) -> Result<(), StoreError> {
+    pub(super) fn name_oci_layout(mut self) -> Result<(), StoreError> {
         self.rename(OCI_LAYOUT)
     }
 
-    fn rename(mut self, name: &str) -> Result<(), StoreError> {
+    fn rename(&mut self, name: &str) -> Result<(), StoreError> {
         let handle = self.directory.handle();
         rustix::fs::renameat(handle, self.name.as_str(), handle, name)
             .map_err(|error| StoreError::io("write", self.directory.path_of(name))(error.into()))?;

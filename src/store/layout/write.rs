@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `create_or_open` | what is there is read and checked | nothing |
 //! | `begin` | the directory is made and locked (shared), leftovers are cleared | an empty layout at most |
-//! | `put` | temporary file (a clone of the source where that is possible, then read back; or a partial blob, continued), flush, rename to the digest | a blob that nothing refers to |
+//! | `put` | temporary file (a clone of the source where that is possible, then read back; or a partial blob, continued), flush, rename to the digest, a line in the journal (`arrived.rs`) | a blob that nothing refers to |
 //! | `make` | temporary file, written and hashed, flush; the next `begin` that wants it renames it to the digest it turned out to have | nothing, then a blob that nothing refers to |
 //! | `commit` | directories flushed; lock `index.json`, read it again, edit, temporary file, flush, rename, flush | the names |
 //!
@@ -18,10 +18,10 @@
 //! | the content is wrong, and came from one run | goes | fails |
 //! | the content is wrong, and an older run had a part in it | goes | fetches it once more, as a whole |
 //!
-//! A process that dies in between leaves whole blobs and perhaps temporary files. The next run finds the blobs with `held`,
-//! and clears the files. So does a run that fails: dropping a sink removes temporary files and keeps whole and partial blobs.
+//! A process that dies in between leaves whole blobs and perhaps temporary files. The next run knows the blobs from the journal
+//! or finds them with `held`, and clears the files. So does a run that fails: dropping a sink removes temporary files and keeps whole and partial blobs.
 //! [`LayoutSink::abandon`] is for a user who changed their mind: it also takes back a layout that this run began, unless
-//! something was fetched for it that the same command can continue.
+//! so much was brought into it that the same command had better go on there.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -35,6 +35,7 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
+use super::arrived::{self, Arrived};
 use super::beneath::Directory;
 use super::files::{INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
 use super::make::Waiting;
@@ -45,7 +46,7 @@ use crate::blob::{BlobReader, Cancel, Making};
 use crate::content::{Content, Descriptor, Kind};
 use crate::digest::{Algorithm, Digest};
 use crate::store::{
-    Committed, Durability, Inventory, Location, Outcome, PutError, Sink, StoreError, directory_of, names,
+    Committed, Durability, Inventory, Kept, Location, Outcome, PutError, Sink, StoreError, directory_of, names,
 };
 use crate::text::quoted;
 
@@ -83,6 +84,8 @@ pub struct LayoutSink {
     put: Mutex<Vec<Digest>>,
     /// Whether something arrived that could be continued.
     fetched: AtomicBool,
+    /// What arrived, for the next run if this one does not come to its end.
+    arrived: Arrived,
     /// What was made and has no name yet.
     waiting: Waiting,
     /// What of it got its name when the sink was begun.
@@ -141,6 +144,7 @@ impl LayoutSink {
             is_held: false,
             blobs: Vec::new(),
             begun: Begun::default(),
+            arrived: Arrived::default(),
             waiting: Waiting::default(),
             settled: Vec::new(),
             put: Mutex::default(),
@@ -189,7 +193,8 @@ impl LayoutSink {
 
     /// Ends without a commit because the user asked to stop. When this run began the layout, and nobody else uses it, all
     /// that this run made is removed; in a layout that was there before, whole blobs stay. They stay as well when one came
-    /// that could be continued, or a partial one lies there: what was fetched for hours is not thrown away at a key press.
+    /// that could be continued, or a partial one lies there, or the next run need not read them again: what was fetched or
+    /// hashed for hours is not thrown away at a key press.
     /// After an error call nothing: the blobs that came are then kept for the next run.
     ///
     /// # Errors
@@ -201,13 +206,15 @@ impl LayoutSink {
         let put = std::mem::take(&mut *self.put.lock().unwrap_or_else(PoisonError::into_inner));
         let layout = self.layout.take();
         let has_partial = |held: &BlobDirectory| partial::is_in(&held.directory, held.algorithm);
-        let is_of_use = self.fetched.load(Ordering::Relaxed) || blobs.iter().any(has_partial);
+        let is_of_use =
+            self.fetched.load(Ordering::Relaxed) || self.arrived.noted().is_some() || blobs.iter().any(has_partial);
         if let Some(Layout { root }) = &layout
             && begun.oci_layout
             && !is_of_use
             && lock::exclude(root)?
             && root.stat(INDEX)?.is_none()
         {
+            self.arrived.forget();
             for digest in put {
                 for held in blobs.iter().filter(|held| held.algorithm == digest.algorithm()) {
                     remove(&held.directory, &digest.hex(), AtFlags::empty())?;
@@ -354,6 +361,9 @@ impl Sink for LayoutSink {
         for (content, _) in &self.settled {
             self.note_put(content.digest);
         }
+        if let Some(layout) = &self.layout {
+            self.settled.extend(arrived::settle(&layout.root, &mut wanted));
+        }
         Ok(vec![wanted])
     }
 
@@ -369,12 +379,13 @@ impl Sink for LayoutSink {
     }
 
     fn put(&self, blob: BlobReader<'_>) -> Result<Outcome, PutError> {
-        let digest = blob.content().digest;
+        let content = blob.content().clone();
+        let digest = content.digest;
         let held = self.blobs.iter().find(|held| held.algorithm == digest.algorithm());
         let held = held.ok_or_else(|| self.not_begun())?;
         let durability = self.options.durability;
         let can_be_continued = blob.can_resume() && blob.content().size >= partial::LEAST;
-        match can_be_continued.then(|| partial::open(&held.directory, &digest)).flatten() {
+        let stat = match can_be_continued.then(|| partial::open(&held.directory, &digest)).flatten() {
             None => put::whole(&held.directory, blob, durability)?,
             Some((partial, length)) => {
                 let begun_again = || self.begun_again.lock().unwrap_or_else(PoisonError::into_inner);
@@ -385,11 +396,15 @@ impl Sink for LayoutSink {
                 if let Err(PutError::Again { .. }) = put {
                     begun_again().push(digest);
                 }
-                put?;
+                let stat = put?;
                 self.fetched.store(true, Ordering::Relaxed);
+                stat
             }
-        }
+        };
         self.note_put(digest);
+        if let (Durability::Synced, Some(stat), Some(layout)) = (durability, stat, &self.layout) {
+            self.arrived.note(&layout.root, &content, &stat);
+        }
         Ok(Outcome::Written)
     }
 
@@ -404,11 +419,17 @@ impl Sink for LayoutSink {
                 let _ = partial::remove(&held.directory, &content.digest); // a later run or `gc` will
             }
         }
+        self.arrived.forget();
+        arrived::clear(root, &coming.contents);
         // from here on it is a layout like any other, and nothing is taken back
         self.begun = Begun::default();
         self.put = Mutex::default();
         self.fetched = AtomicBool::new(false);
         Ok(committed)
+    }
+
+    fn kept(&self) -> Option<Kept> {
+        self.arrived.noted()
     }
 
     fn abandon(&mut self) {
