@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // all of this is tests
 
+mod arrived;
 mod read;
 mod remote;
 mod resume;
