@@ -18,7 +18,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | words: no I/O | [`text`], [`digest`], [`media`], [`platform`], [`mod@reference`], [`error`], [`json`], [`signing`] with keys, and `tar`, the format |
-//! | content and documents | [`content`], [`blob`], [`document`], [`recipe`], [`bundle`] |
+//! | content and documents | [`content`], [`blob`], [`document`], [`recipe`], [`image_list`], [`bundle`] |
 //! | the contract | [`store`]: [`Source`](store::Source), [`Sink`](store::Sink), [`StoreError`](store::StoreError) |
 //! | what backends share | [`store::names`]: how a commit edits `index.json` |
 //! | backends | [`store::memory`], [`store::layout`], [`store::archive`], [`store::registry`]: the only one that opens a connection |
@@ -50,6 +50,7 @@ pub mod digest;
 pub mod document;
 pub mod error;
 pub mod graph;
+pub mod image_list;
 pub mod json;
 pub mod layer;
 pub mod media;
