@@ -16,6 +16,7 @@ mod inspect;
 mod key;
 mod keys;
 mod layers;
+mod lists;
 mod load;
 mod login;
 mod ls;

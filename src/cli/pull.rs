@@ -1,24 +1,19 @@
 //! `barge pull`
 
-use std::io::Read as _;
-
 use barge::ops::Error;
 use barge::ops::copy::{CopySource, Naming, copy};
 use barge::ops::target::Target;
 use barge::reference::{ImageName, parse_remote};
+use barge::store::Location;
 use barge::store::registry::LANES;
-use barge::store::{Location, StoreError};
-use barge::text::escaped;
 use clap::Args;
 
 use super::Session;
+use super::lists::read_lists;
 use super::network::NetworkArgs;
 use super::push::say_expansion;
 use super::report::Report;
 use super::write::{CarryArgs, WriteArgs, carry_out, refuse_mixed_output};
-
-/// How large a list of references may be, in bytes.
-const LARGEST_LIST: u64 = 16 * 1024 * 1024;
 
 /// Pull images from registries into a layout or straight into an archive, every byte checked and every digest kept.
 ///
@@ -27,12 +22,13 @@ const LARGEST_LIST: u64 = 16 * 1024 * 1024;
 #[command(after_help = "\
 Examples:
   barge pull -o dist quay.io/fedora/fedora:41
-  barge pull -o bundle.tar --platform linux/amd64,linux/arm64 -f images.txt")]
+  barge pull -o bundle.tar --platform linux/amd64,linux/arm64 -f images.txt
+  helm template app ./chart | barge pull -o dist -f -")]
 pub(crate) struct PullArgs {
     /// Where to: a layout or an archive [default: the current layout]
     #[arg(short, long, value_name = "PLACE")]
     output: Option<String>,
-    /// Read references from a file, one a line, # begins a comment; - is standard input (can be repeated)
+    /// Take images from a list: a text file, Kubernetes manifests, a directory of them, a barge.yaml, or - (can be repeated)
     #[arg(short = 'f', long = "file", value_name = "LIST")]
     lists: Vec<String>,
     #[command(flatten)]
@@ -49,19 +45,20 @@ pub(crate) struct PullArgs {
 pub(crate) fn run(args: &PullArgs, session: &Session<'_>) -> Result<Report, Error> {
     let context = session.context();
     let mut names: Vec<ImageName> = Vec::new();
-    let mut words = args.references.clone();
-    for list in &args.lists {
-        words.extend(read_list(list)?);
-    }
-    for word in &words {
+    let mut add = |word: &str| -> Result<(), Error> {
         let name = parse_remote(word)?;
         say_expansion(session, word, &name);
         if !names.contains(&name) {
             names.push(name);
         }
-    }
-    if names.is_empty() {
-        return Err(Error::Usage { message: "cannot pull: the list is empty".to_owned(), hint: None });
+        Ok(())
+    };
+    args.references.iter().try_for_each(|word| add(word))?;
+    if !args.lists.is_empty() {
+        for image in read_lists(&args.lists, session)?.images() {
+            let listed = |error| Error::Listed { what: image.to_string(), error: Box::new(error) };
+            add(&image.text).map_err(listed)?;
+        }
     }
     let options = args.carry.options()?;
     let mut write = args.write.options(session);
@@ -82,22 +79,4 @@ pub(crate) fn run(args: &PullArgs, session: &Session<'_>) -> Result<Report, Erro
         report.text.clear();
     }
     Ok(report)
-}
-
-/// Reads a list of references.
-fn read_list(path: &str) -> Result<Vec<String>, Error> {
-    let mut text = String::new();
-    let read = match path {
-        "-" => std::io::stdin().lock().take(LARGEST_LIST + 1).read_to_string(&mut text),
-        path => std::fs::File::open(path).and_then(|file| file.take(LARGEST_LIST + 1).read_to_string(&mut text)),
-    };
-    read.map_err(StoreError::io("read", path))?;
-    if text.len() as u64 > LARGEST_LIST {
-        return Err(Error::Usage {
-            message: format!("cannot read {}: it is larger than 16 MiB", escaped(path)),
-            hint: Some("give a text file with one reference a line".to_owned()),
-        });
-    }
-    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-    Ok(lines.filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }

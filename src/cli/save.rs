@@ -12,6 +12,7 @@ use barge::text::{escaped, human_size, shell_word};
 use clap::{Args, ValueEnum};
 
 use super::Session;
+use super::lists::ListArgs;
 use super::network::NetworkArgs;
 use super::report::Report;
 use super::write::{CarryArgs, WriteArgs, carry_out, count, refuse_mixed_output};
@@ -23,6 +24,7 @@ use super::write::{CarryArgs, WriteArgs, carry_out, count, refuse_mixed_output};
 #[command(after_help = "\
 Examples:
   barge save -o bundle.tar dist:ghcr.io/org/app:v1 dist:ghcr.io/org/db:v3
+  barge -L dist save -o bundle.tar --list manifests/
   barge -L dist save --platform linux/arm64 -o - | ssh site barge load -o /srv/images")]
 pub(crate) struct SaveArgs {
     #[command(flatten)]
@@ -42,6 +44,8 @@ pub(crate) struct SaveArgs {
     /// Leave out what the other side has: a receipt of it, an earlier bundle, or a place (can be repeated)
     #[arg(long, value_name = "RECEIPT|BUNDLE|PLACE", conflicts_with = "format")]
     base: Vec<String>,
+    #[command(flatten)]
+    lists: ListArgs,
     #[command(flatten)]
     carry: CarryArgs,
     #[command(flatten)]
@@ -71,13 +75,14 @@ enum CompressArg {
 pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Error> {
     let context = session.context();
     let carry = args.carry.options()?;
-    let opened = if args.references.is_empty() {
+    let listed = args.lists.find(&args.references, session)?;
+    let opened = if args.references.is_empty() && args.lists.is_empty() {
         super::ls::places(&[], session)?
     } else {
         let open = |word: &String| open(word, &context).map(|opened| (opened.store, opened.selector, opened.label));
         args.references.iter().map(open).collect::<Result<Vec<_>, _>>()?
     };
-    let mut write = args.write.options_from(opened.iter().map(|(store, ..)| store), session);
+    let mut write = args.write.options_from(opened.iter().map(|(store, ..)| store).chain(listed.stores()), session);
     write.format = match args.format {
         FormatArg::Oci => ArchiveFormat::Oci,
         FormatArg::Docker => ArchiveFormat::Docker,
@@ -92,6 +97,7 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
     for (store, selector, label) in &opened {
         sources.push(CopySource::select(label.clone(), store, selector.as_ref())?);
     }
+    sources.extend(listed.sources()?);
     let existing = if args.force { Existing::Replace } else { Existing::Refuse };
     let target = Target::create(&args.output, existing, &context, write)?;
     let location = target.location();

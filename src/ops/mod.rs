@@ -17,6 +17,7 @@ pub mod edit;
 pub mod gather;
 pub mod gc;
 mod layer;
+pub mod listed;
 pub mod loadable;
 pub mod look;
 pub mod lookup;
@@ -39,6 +40,7 @@ use std::path::PathBuf;
 use crate::digest::Digest;
 use crate::error::Class;
 use crate::graph::Finding;
+use crate::image_list::ListError;
 use crate::platform::Platform;
 use crate::recipe::RecipeError;
 use crate::reference::ReferenceError;
@@ -105,16 +107,6 @@ pub enum Error {
         /// Why.
         error: Box<Error>,
     },
-    /// Something that is needed is not where it has to be.
-    #[error("{message}")]
-    Incomplete {
-        /// What cannot be done, and how much is missing where.
-        message: String,
-        /// What is missing, one by one.
-        missing: Vec<String>,
-        /// What to do.
-        hint: String,
-    },
     /// A key cannot be used.
     #[error("cannot {action} {}", escaped(&path.to_string_lossy()))]
     Key {
@@ -124,6 +116,29 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         error: KeyError,
+    },
+    /// A list of images is not what it must be.
+    #[error(transparent)]
+    List(#[from] ListError),
+    /// What a list names cannot be used.
+    #[error("cannot use {what}")]
+    Listed {
+        /// The word, and where it stands: `app:v1 (images.txt:3)`.
+        what: String,
+        /// Why.
+        error: Box<Error>,
+    },
+    /// Several things that are needed are not where they have to be.
+    #[error("{message}")]
+    Missing {
+        /// What that means to a script.
+        class: Class,
+        /// What cannot be done, and how much is missing where.
+        message: String,
+        /// Each thing that is missing.
+        missing: Vec<String>,
+        /// What to do.
+        hint: Option<String>,
     },
     /// The request contradicts itself.
     #[error("{message}")]
@@ -183,10 +198,12 @@ impl Error {
             Self::Reference(ReferenceError::Scheme { .. }) | Self::Unsupported { .. } => Class::Unsupported,
             Self::Reference(_) | Self::Usage { .. } => Class::Usage,
             Self::Absent { .. } => Class::Absent,
-            Self::Duplicate { .. } | Self::Incomplete { .. } => Class::Content,
+            Self::Missing { class, .. } => *class,
+            Self::Duplicate { .. } => Class::Content,
             Self::Recipe(error) => error.class,
             Self::Key { error, .. } => error.class(),
-            Self::Line { error, .. } => error.class(),
+            Self::List(error) => error.class,
+            Self::Line { error, .. } | Self::Listed { error, .. } => error.class(),
         }
     }
 
@@ -201,9 +218,11 @@ impl Error {
                 vec![format!("{first} has {first_digest}"), format!("{second} has {second_digest}")]
             }
             Self::Key { error, .. } => vec![error.to_string()],
-            Self::Line { error, .. } => std::iter::once(error.to_string()).chain(error.causes()).collect(),
-            Self::Incomplete { missing, .. } => missing.clone(),
-            Self::Usage { .. } | Self::Recipe(_) => Vec::new(),
+            Self::Line { error, .. } | Self::Listed { error, .. } => {
+                std::iter::once(error.to_string()).chain(error.causes()).collect()
+            }
+            Self::Missing { missing, .. } => missing.clone(),
+            Self::Usage { .. } | Self::Recipe(_) | Self::List(_) => Vec::new(),
         }
     }
 
@@ -215,10 +234,13 @@ impl Error {
             Self::Content { hint, .. } => hint.clone(),
             Self::Reference(error) => error.hint(),
             Self::Recipe(error) => error.hint.clone(),
-            Self::Incomplete { hint, .. } => Some(hint.clone()),
             Self::Key { error, .. } => error.hint(),
-            Self::Line { error, .. } => error.hint(),
-            Self::Absent { hint, .. } | Self::Usage { hint, .. } | Self::Unsupported { hint, .. } => hint.clone(),
+            Self::List(error) => error.hint.clone(),
+            Self::Line { error, .. } | Self::Listed { error, .. } => error.hint(),
+            Self::Absent { hint, .. }
+            | Self::Missing { hint, .. }
+            | Self::Usage { hint, .. }
+            | Self::Unsupported { hint, .. } => hint.clone(),
             Self::Duplicate { .. } => {
                 Some("leave one out, or say which one is meant with --on-duplicate replace (the later) or keep (the earlier)".to_owned())
             }
@@ -230,7 +252,7 @@ impl Error {
     pub fn store(&self) -> Option<&StoreError> {
         match self {
             Self::Store(error) | Self::Content { error, .. } => Some(error),
-            Self::Line { error, .. } => error.store(),
+            Self::Line { error, .. } | Self::Listed { error, .. } => error.store(),
             _ => None,
         }
     }

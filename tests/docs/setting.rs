@@ -37,6 +37,11 @@ barge push before
 barge push riscv64.tar quay.io/org/old:v1 quay.io/org/old:v2
 rm -r before
 echo quay.io/org/app:v1 >images.txt
+# other lists
+echo quay.io/org/missing:v1 >missing.txt
+mkdir manifests
+printf 'apiVersion: v1\\nkind: Pod\\nspec:\\n  containers:\\n  - image: quay.io/org/app:v1\\n' >manifests/web.yaml
+printf 'images:\\n- name: quay.io/org/app:v1\\n' >barge.yaml
 ";
 
 /// A directory and two registries, for one page.

@@ -10,6 +10,7 @@ mod copy;
 mod gc;
 mod kept;
 mod kill;
+mod lists;
 mod load;
 mod made;
 mod names;

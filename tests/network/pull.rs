@@ -399,6 +399,36 @@ fn a_list_names_what_comes() {
 }
 
 #[test]
+fn what_manifests_name_is_pulled_and_then_saved_by_the_same_list() {
+    let registry = FakeRegistry::start();
+    let host = registry.host();
+    let made: Vec<Made> = ["a", "b"]
+        .iter()
+        .map(|name| {
+            let (images, made) = image(&[name.as_bytes().to_vec()]);
+            publish(&registry, name, "v1", &images);
+            made
+        })
+        .collect();
+    let bench = Bench::new();
+    let pod = format!(
+        "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - image: {host}/a:v1\n  - image: {host}/b:v1@{}\n",
+        made[1].digest
+    );
+    fs::create_dir(bench.path("k8s")).unwrap();
+    fs::write(bench.path("k8s/pod.yaml"), &pod).unwrap();
+    let _ = bench.run("pull -o layout -f k8s").exits(0);
+    for list in ["k8s", "k8s/pod.yaml"] {
+        let done = bench.run(&format!("--no-network -L layout save -f -o bundle.tar --list {list}")).exits(0);
+        for one in &made {
+            assert_eq!(done.stdout().matches(&one.digest).count(), 1, "{}", done.stdout());
+        }
+    }
+    fs::write(bench.path("bad.txt"), format!("{host}/a:v1\n./b\n")).unwrap();
+    let _ = bench.run("pull -o layout -f bad.txt").exits(2).says(&["cannot use ./b (bad.txt:2)", "looks like a path"]);
+}
+
+#[test]
 fn what_one_image_lacks_keeps_the_others_without_a_name() {
     let registry = FakeRegistry::start();
     for name in ["a", "b"] {

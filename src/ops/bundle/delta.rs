@@ -11,6 +11,7 @@ use crate::blob::{BlobError, BlobReader};
 use crate::bundle::PackingList;
 use crate::content::{Content, Descriptor, total};
 use crate::digest::Digest;
+use crate::error::Class;
 use crate::plan::Plan;
 use crate::reference::ImageName;
 use crate::store::{Location, Source, StoreError};
@@ -129,12 +130,13 @@ pub fn refuse_incomplete(
         Location::Registry(name) => format!("barge receipt docker://{}", escaped(name)),
         place => format!("barge receipt {place}"),
     };
-    Err(Error::Incomplete {
+    Err(Error::Missing {
+        class: Class::Content,
         message: format!("cannot take {delta} into {place}: {pieces}, {bytes}, that it builds on are not there"),
         missing: named,
-        hint: format!(
+        hint: Some(format!(
             "load what it builds on first; or make a receipt here with `{look} > FILE`, and save again over there with --base FILE"
-        ),
+        )),
     })
 }
 
