@@ -14,6 +14,7 @@
 //!
 //! Nothing is unpacked to a directory, and no name from an archive ever becomes a path.
 
+mod arrange;
 mod bytes;
 mod docker;
 mod lock;
@@ -34,6 +35,7 @@ mod write;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use arrange::{Arrangement, Slot};
 pub use bytes::{Identity, Span};
 pub use lock::ArchiveLock;
 pub use place::Place;

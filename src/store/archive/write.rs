@@ -1,11 +1,9 @@
 //! Writing an archive: once, at known offsets, the same bytes on every run.
 //!
-//! Every size is known before the first byte, so the whole file is laid out at the beginning: what a reader wants first
-//! (`oci-layout`, `index.json`, `manifest.json`) comes first, then manifests, configs and layers by digest. On a file each
-//! piece goes to its place in parallel; on a stream they arrive in order. The file is written under a temporary name
-//! beside the target and gets its name when it is whole.
+//! Where everything stands is known before the first byte ([`Arrangement`]). On a file each piece goes to its place in
+//! parallel; on a stream they arrive in order. The file is written under a temporary name beside the target and gets its
+//! name when it is whole.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -14,19 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::arrange::{Arrangement, END};
 use super::pack::Packer;
 use super::place::{Place, Unnamed};
 use crate::blob::{BlobError, BlobReader};
-use crate::content::{Content, Kind};
-use crate::digest::Digest;
+use crate::content::Content;
 use crate::media::Compression;
-use crate::store::{Committed, Durability, Inventory, Location, Outcome, PutError, Sink, StoreError, names};
-
-const BLOCK: u64 = 512;
-/// The largest size that a ustar header holds in its eleven octal digits, in bytes.
-const LARGEST_USTAR: u64 = 0o777_7777_7777;
-/// The longest name that a header holds in itself, in bytes: up to it nothing is split over two fields.
-const LONGEST_NAME: usize = 100;
+use crate::store::{Committed, Durability, Inventory, Location, Outcome, PutError, Sink, StoreError};
 
 /// What kind of archive is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,16 +74,9 @@ pub struct ArchiveSink {
     location: Location,
     options: ArchiveOptions,
     output: Output,
-    slots: HashMap<Digest, Slot>,
+    /// None before it is known what is coming.
+    arrangement: Option<Arrangement>,
     arrived: AtomicU64,
-    length: u64,
-}
-
-#[derive(Clone, Copy)]
-struct Slot {
-    header: u64,
-    body: u64,
-    size: u64,
 }
 
 impl ArchiveSink {
@@ -129,7 +114,7 @@ impl ArchiveSink {
     }
 
     fn new(location: Location, options: ArchiveOptions, output: Output) -> Self {
-        Self { location, options, output, slots: HashMap::new(), arrived: AtomicU64::new(0), length: 0 }
+        Self { location, options, output, arrangement: None, arrived: AtomicU64::new(0) }
     }
 
     fn write_error(&self) -> impl Fn(io::Error) -> StoreError + use<> {
@@ -138,32 +123,14 @@ impl ArchiveSink {
     }
 
     /// Writes the start: everything but the blobs.
-    fn write_front(&mut self, coming: &Inventory) -> Result<(), StoreError> {
-        let place = &self.location;
-        let base = self.options.base_index.as_deref();
-        let malformed = |error| StoreError::malformed("index.json", place, crate::store::Reason::from(error));
-        let edited = names::edit(base, &coming.roots, &coming.gone).map_err(malformed)?;
-        let index = edited.or_else(|| self.options.base_index.clone()).unwrap_or_default();
-        let layout = Companion { name: "oci-layout".to_owned(), bytes: crate::store::OCI_LAYOUT.to_vec() };
-        let index = Companion { name: "index.json".to_owned(), bytes: index };
-        let mut front = Vec::new();
-        let first = match self.options.shape {
-            Shape::Layout => vec![&layout, &index],
-            Shape::Bare => Vec::new(),
-        };
-        for file in first.into_iter().chain(&self.options.companions) {
-            front.extend_from_slice(&header(&file.name, file.bytes.len() as u64));
-            front.extend_from_slice(&file.bytes);
-            front.resize(padded(front.len() as u64).try_into().unwrap_or(front.len()), 0);
-        }
-        self.length = front.len() as u64;
+    fn write_front(&mut self, front: &[u8]) -> Result<(), StoreError> {
         let error = self.write_error();
         match &mut self.output {
-            Output::File(unnamed) => unnamed.temporary.as_file().write_all_at(&front, 0).map_err(error),
+            Output::File(unnamed) => unnamed.temporary.as_file().write_all_at(front, 0).map_err(error),
             Output::Stream(stream) => {
                 let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
                 stream.position = front.len() as u64;
-                stream.to.write_all(&front).map_err(error)
+                stream.to.write_all(front).map_err(error)
             }
         }
     }
@@ -182,72 +149,20 @@ impl ArchiveSink {
     }
 }
 
-/// Returns a size rounded up to whole blocks.
-const fn padded(size: u64) -> u64 {
-    size.div_ceil(BLOCK) * BLOCK
-}
-
-/// Returns the header of a regular file, a whole number of blocks, with everything that could differ between two runs
-/// fixed.
-fn header(name: &str, size: u64) -> Vec<u8> {
-    if name.len() <= LONGEST_NAME {
-        return block(name, size, tar::EntryType::Regular).to_vec();
-    }
-    // a SHA-512 name: as GNU's long name, which every reader knows
-    let mut blocks = block("././@LongLink", name.len() as u64 + 1, tar::EntryType::GNULongName).to_vec();
-    blocks.extend_from_slice(name.as_bytes());
-    blocks.resize(blocks.len() + usize::try_from(BLOCK).unwrap_or(512) - name.len() % 512, 0);
-    blocks.extend_from_slice(&block(&name[..LONGEST_NAME], size, tar::EntryType::Regular));
-    blocks
-}
-
-fn block(name: &str, size: u64, kind: tar::EntryType) -> [u8; 512] {
-    // GNU's base-256 size for what ustar cannot say: one block that every reader knows, where a PAX record with a zero in
-    // the header makes some lose their way
-    let plain = size <= LARGEST_USTAR && kind == tar::EntryType::Regular;
-    let mut header = if plain { tar::Header::new_ustar() } else { tar::Header::new_gnu() };
-    header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
-    header.set_size(size);
-    header.set_mode(0o644);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mtime(0);
-    header.set_entry_type(kind);
-    header.set_cksum();
-    *header.as_bytes()
-}
-
 impl Sink for ArchiveSink {
     fn location(&self) -> &Location {
         &self.location
     }
 
     fn begin(&mut self, coming: &Inventory) -> Result<Vec<Vec<Content>>, StoreError> {
-        self.write_front(coming)?;
-        let mut order = coming.contents.clone();
-        let rank = |content: &Content| match content.kind {
-            Kind::Manifest(_) => 0,
-            Kind::Config => 1,
-            Kind::Blob => 2,
-        };
-        order.sort_by_key(|content| (rank(content), content.digest));
-        for content in &order {
-            let header = self.length;
-            let body = header + self::header(&content.digest.blob_path(), content.size).len() as u64;
-            self.slots.insert(content.digest, Slot { header, body, size: content.size });
-            let end = padded(content.size)
-                .checked_add(body)
-                .filter(|end| i64::try_from(end.saturating_add(2 * BLOCK)).is_ok());
-            self.length = end.ok_or_else(|| {
-                let reason = "the sizes add up to more than 2^63 bytes";
-                StoreError::malformed(content.digest.to_string(), &self.location, reason)
-            })?;
-        }
-        self.length += 2 * BLOCK;
-        self.reserve(self.length)?;
+        let arrangement = Arrangement::of(&self.options, coming)?;
+        self.write_front(arrangement.front())?;
+        self.reserve(arrangement.length())?;
+        let mut order: Vec<Content> = arrangement.slots().iter().map(|slot| slot.content.clone()).collect();
         if matches!(self.output, Output::File(_)) {
             order.sort_by_key(|content| std::cmp::Reverse(content.size));
         }
+        self.arrangement = Some(arrangement);
         Ok(vec![order])
     }
 
@@ -257,10 +172,10 @@ impl Sink for ArchiveSink {
 
     fn put(&self, blob: BlobReader<'_>) -> Result<Outcome, PutError> {
         let content = blob.content().clone();
-        let slot = self.slots.get(&content.digest).filter(|slot| slot.size == content.size);
+        let slot = self.arrangement.as_ref().and_then(|arrangement| arrangement.slot(&content));
         let unannounced = || StoreError::Missing { digest: content.digest, place: self.location.clone() };
-        let slot = *slot.ok_or_else(unannounced)?;
-        let header = header(&content.digest.blob_path(), slot.size);
+        let slot = slot.ok_or_else(unannounced)?;
+        let header = slot.header_bytes();
         let error = self.write_error();
         let passing = |failure| match failure {
             BlobError::Write(source) => PutError::To(error(source)),
@@ -284,9 +199,8 @@ impl Sink for ArchiveSink {
                 }
                 stream.to.write_all(&header).map_err(self.write_error())?;
                 blob.copy_to(&mut stream.to).map_err(passing)?;
-                let padding = padded(slot.size) - slot.size;
-                stream.to.write_all(&[0; 512][..usize::try_from(padding).unwrap_or(0)]).map_err(self.write_error())?;
-                stream.position = slot.body + padded(slot.size);
+                stream.to.write_all(slot.padding()).map_err(self.write_error())?;
+                stream.position = slot.end();
             }
         }
         self.arrived.fetch_add(1, Ordering::Relaxed);
@@ -303,7 +217,7 @@ impl Sink for ArchiveSink {
         match &mut self.output {
             Output::Stream(stream) => {
                 let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
-                stream.to.write_all(&[0; 1024]).and_then(|()| stream.to.finish()).map_err(error)?;
+                stream.to.write_all(&END).and_then(|()| stream.to.finish()).map_err(error)?;
                 if let Some(unnamed) = &stream.file {
                     unnamed.name(durability)?;
                 }

@@ -1,0 +1,226 @@
+//! Where everything stands in an archive that is yet to be written: every size is known before the first byte.
+//!
+//! What a reader wants first (`oci-layout`, `index.json`, `manifest.json`) comes first, then manifests, configs and layers
+//! by digest. Nothing here reads or writes: the same inventory gives the same arrangement, on every machine.
+
+use std::collections::HashMap;
+
+use super::write::{ArchiveOptions, Companion, Shape};
+use crate::content::{Content, Kind};
+use crate::digest::{Algorithm, Digest};
+use crate::store::{Inventory, Location, Reason, StoreError, names};
+
+const BLOCK: u64 = 512;
+/// What ends a tar: two empty blocks.
+pub(super) const END: [u8; 1024] = [0; 1024];
+/// The largest size that a ustar header holds in its eleven octal digits, in bytes.
+const LARGEST_USTAR: u64 = 0o777_7777_7777;
+/// The longest name that a header holds in itself, in bytes: up to it nothing is split over two fields.
+const LONGEST_NAME: usize = 100;
+
+/// All that determines the bytes of an archive but for its content.
+#[derive(Debug)]
+pub struct Arrangement {
+    front: Vec<u8>,
+    slots: Vec<Slot>,
+    places: HashMap<Digest, usize>,
+    length: u64,
+}
+
+/// The place of a piece of content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// What stands there.
+    pub content: Content,
+    /// Where its header begins.
+    pub header: u64,
+    /// Where its bytes begin.
+    pub body: u64,
+}
+
+impl Arrangement {
+    /// Arranges an archive that is yet to be written.
+    ///
+    /// # Errors
+    /// When the `index.json` that is added to is malformed, or the sizes add up to more than a file can have.
+    pub fn of(options: &ArchiveOptions, coming: &Inventory) -> Result<Self, StoreError> {
+        let place = Location::Memory("the archive to be written".to_owned());
+        let front = front(options, coming, &place)?;
+        let mut order = coming.contents.clone();
+        let rank = |content: &Content| match content.kind {
+            Kind::Manifest(_) => 0,
+            Kind::Config => 1,
+            Kind::Blob => 2,
+        };
+        order.sort_by_key(|content| (rank(content), content.digest));
+        let mut length = front.len() as u64;
+        let mut slots = Vec::with_capacity(order.len());
+        for content in order {
+            let body = length + header(&content.digest.blob_path(), content.size).len() as u64;
+            let end = padded(content.size)
+                .checked_add(body)
+                .filter(|end| i64::try_from(end.saturating_add(END.len() as u64)).is_ok())
+                .ok_or_else(|| {
+                    let reason = "the sizes add up to more than 2^63 bytes";
+                    StoreError::malformed(content.digest.to_string(), &place, reason)
+                })?;
+            slots.push(Slot { content, header: length, body });
+            length = end;
+        }
+        let places = slots.iter().enumerate().map(|(at, slot)| (slot.content.digest, at)).collect();
+        Ok(Self { front, slots, places, length: length + END.len() as u64 })
+    }
+
+    /// Returns the bytes before the first piece of content.
+    #[must_use]
+    pub fn front(&self) -> &[u8] {
+        &self.front
+    }
+
+    /// Returns where every piece of content stands, in the order of the archive.
+    #[must_use]
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// Returns the length of the archive in bytes.
+    #[must_use]
+    pub const fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Returns where a piece of content stands.
+    #[must_use]
+    pub fn slot(&self, content: &Content) -> Option<&Slot> {
+        self.place_of(content).map(|at| &self.slots[at])
+    }
+
+    /// Returns the place of a piece of content among the others.
+    pub(super) fn place_of(&self, content: &Content) -> Option<usize> {
+        self.places.get(&content.digest).copied().filter(|at| self.slots[*at].content.size == content.size)
+    }
+
+    /// Returns a digest over all that determines the bytes of the archive: equal for two archives that are the same byte for
+    /// byte.
+    #[must_use]
+    pub fn identity(&self) -> Digest {
+        let mut hasher = Algorithm::Sha256.hasher();
+        hasher.update(b"barge archive 1\n");
+        hasher.update(&(self.front.len() as u64).to_le_bytes());
+        hasher.update(&self.front);
+        for slot in &self.slots {
+            hasher.update(format!("{} {} {}\n", slot.content.digest, slot.content.size, slot.header).as_bytes());
+        }
+        hasher.finish()
+    }
+}
+
+impl Slot {
+    /// Returns its header, as it stands in the archive.
+    pub(super) fn header_bytes(&self) -> Vec<u8> {
+        header(&self.content.digest.blob_path(), self.content.size)
+    }
+
+    /// Returns where its bytes end.
+    #[must_use]
+    pub const fn body_end(&self) -> u64 {
+        self.body + self.content.size
+    }
+
+    /// Returns what stands between its bytes and the next slot.
+    pub(super) fn padding(&self) -> &'static [u8] {
+        let length = padded(self.content.size) - self.content.size;
+        &END[..usize::try_from(length).unwrap_or(0)]
+    }
+
+    /// Returns where the next slot begins.
+    pub(super) const fn end(&self) -> u64 {
+        self.body + padded(self.content.size)
+    }
+}
+
+/// Returns the start of an archive: everything but the blobs.
+fn front(options: &ArchiveOptions, coming: &Inventory, place: &Location) -> Result<Vec<u8>, StoreError> {
+    let base = options.base_index.as_deref();
+    let malformed = |error| StoreError::malformed("index.json", place, Reason::from(error));
+    let edited = names::edit(base, &coming.roots, &coming.gone).map_err(malformed)?;
+    let index = edited.or_else(|| options.base_index.clone()).unwrap_or_default();
+    let layout = Companion { name: "oci-layout".to_owned(), bytes: crate::store::OCI_LAYOUT.to_vec() };
+    let index = Companion { name: "index.json".to_owned(), bytes: index };
+    let mut front = Vec::new();
+    let first = match options.shape {
+        Shape::Layout => vec![&layout, &index],
+        Shape::Bare => Vec::new(),
+    };
+    for file in first.into_iter().chain(&options.companions) {
+        front.extend_from_slice(&header(&file.name, file.bytes.len() as u64));
+        front.extend_from_slice(&file.bytes);
+        front.resize(padded(front.len() as u64).try_into().unwrap_or(front.len()), 0);
+    }
+    Ok(front)
+}
+
+/// Returns a size rounded up to whole blocks.
+const fn padded(size: u64) -> u64 {
+    size.div_ceil(BLOCK) * BLOCK
+}
+
+/// Returns the header of a regular file, a whole number of blocks, with everything that could differ between two runs
+/// fixed.
+fn header(name: &str, size: u64) -> Vec<u8> {
+    if name.len() <= LONGEST_NAME {
+        return block(name, size, tar::EntryType::Regular).to_vec();
+    }
+    // a SHA-512 name: as GNU's long name, which every reader knows
+    let mut blocks = block("././@LongLink", name.len() as u64 + 1, tar::EntryType::GNULongName).to_vec();
+    blocks.extend_from_slice(name.as_bytes());
+    blocks.resize(blocks.len() + usize::try_from(BLOCK).unwrap_or(512) - name.len() % 512, 0);
+    blocks.extend_from_slice(&block(&name[..LONGEST_NAME], size, tar::EntryType::Regular));
+    blocks
+}
+
+fn block(name: &str, size: u64, kind: tar::EntryType) -> [u8; 512] {
+    // GNU's base-256 size for what ustar cannot say: one block that every reader knows, where a PAX record with a zero in
+    // the header makes some lose their way
+    let plain = size <= LARGEST_USTAR && kind == tar::EntryType::Regular;
+    let mut header = if plain { tar::Header::new_ustar() } else { tar::Header::new_gnu() };
+    header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_size(size);
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_entry_type(kind);
+    header.set_cksum();
+    *header.as_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_identity_follows_every_thing_that_determines_a_byte() {
+        let options = |companion: &str| ArchiveOptions {
+            base_index: None,
+            shape: Shape::Layout,
+            compression: crate::media::Compression::None,
+            companions: vec![Companion { name: companion.to_owned(), bytes: b"x".to_vec() }],
+            jobs: std::num::NonZeroUsize::MIN,
+            durability: crate::store::Durability::Synced,
+        };
+        let coming = |contents: &[&[u8]]| Inventory {
+            contents: contents.iter().map(|bytes| Content::of(bytes, Kind::Blob)).collect(),
+            ..Inventory::default()
+        };
+        let of = |companion, contents| Arrangement::of(&options(companion), &coming(contents)).unwrap();
+        let one = of("a", &[b"1", b"2"]);
+        assert_eq!(one.identity(), of("a", &[b"2", b"1"]).identity(), "the order of the plan is no matter");
+        assert_ne!(one.identity(), of("b", &[b"1", b"2"]).identity());
+        assert_ne!(one.identity(), of("a", &[b"1"]).identity());
+        let last = one.slots().last().unwrap();
+        assert_eq!((last.end() + 1024, last.body_end() + 511 + 1024), (one.length(), one.length()));
+        assert_eq!(one.slot(&last.content), Some(last));
+        assert_eq!(one.slot(&Content { size: 2, ..last.content.clone() }), None, "another size");
+    }
+}
