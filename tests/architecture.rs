@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 10] = [
     // the contract
     &["store"],
     // backends, and layers from files: know the above, never each other
-    &["store::names", "store::flock", "store::lanes"],
+    &["store::names", "store::flock", "store::lanes", "store::room"],
     &["store::memory", "store::layout", "store::archive", "store::registry", "layer"],
     // the engine, which knows the contract and no backend
     &["graph", "plan", "transfer"],

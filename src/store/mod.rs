@@ -11,6 +11,7 @@ pub mod memory;
 pub mod names;
 mod outcome;
 pub mod registry;
+mod room;
 
 use std::collections::HashMap;
 use std::error::Error;
