@@ -87,6 +87,8 @@ pub enum Event<'a> {
     },
     /// Something that a person should know, and that stops nothing.
     Warning(String),
+    /// Something that a person may like to know, and that is nothing to be warned of.
+    Told(String),
 }
 
 /// Hears of progress. Called from several threads.

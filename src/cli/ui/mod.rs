@@ -268,6 +268,7 @@ impl Observer for Ui {
                 }
                 lock(&self.warnings).push(text);
             }
+            Event::Told(text) => self.say(&escaped(&text)),
         }
     }
 }

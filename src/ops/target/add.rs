@@ -6,17 +6,17 @@ use super::super::Error;
 use super::super::bundle::Packed;
 use super::super::referred::{Searched, referred_to};
 use super::form::archive_options;
-use super::{Unreferenced, WriteOptions};
+use super::{Unreferenced, WriteOptions, archive_file};
 use crate::blob::Cancel;
 use crate::content::{Content, Kind, total};
 use crate::document::{Document, LARGEST_DOCUMENT};
 use crate::graph::{self, Finding, Reach};
 use crate::plan::Plan;
-use crate::store::archive::{self, Archive, ArchiveLock, ArchiveSink};
+use crate::store::archive::{self, Archive, ArchiveLock};
 use crate::store::lanes::in_lanes;
 use crate::store::{Source, StoreError, names};
 use crate::text::quoted;
-use crate::transfer::{self, Event, Observer, Outcome, Piece, Summary};
+use crate::transfer::{Event, Observer, Outcome, Piece, Summary};
 
 /// Writes an archive anew with all that it holds and what is coming, unless it holds that already.
 pub(super) fn add_to<'a>(
@@ -71,8 +71,7 @@ pub(super) fn add_to<'a>(
         )));
     }
     let options = archive_options(&mut plan, Some(held), None, options, observer)?;
-    let mut sink = ArchiveSink::to_file(archive::Place::Instead(lock), options)?;
-    Ok(transfer::run(&plan, &mut sink, cancel, observer)?)
+    archive_file(&plan, archive::Place::Instead(lock), options, cancel, observer)
 }
 
 /// Takes out the images that an index lists and that are not there, and returns how many: a sparse image stays what it was.

@@ -25,10 +25,10 @@ use crate::digest::Digest;
 use crate::media::Compression;
 use crate::plan::Plan;
 use crate::reference::{Place, Reference, Selector, Word, parse_word};
-use crate::store::archive::{self, Archive, ArchiveLock, ArchiveSink};
+use crate::store::archive::{self, Archive, ArchiveLock, ArchiveOptions, ArchiveSink, SetAside};
 use crate::store::layout::{Layout, LayoutOptions, LayoutSink};
 use crate::store::{Durability, Location, Sink, Source, StoreError, directory_of, names};
-use crate::text::{escaped, quoted};
+use crate::text::{escaped, human_size, quoted};
 use crate::transfer::{self, Event, Observer, Summary};
 
 /// What a new archive is to be.
@@ -302,8 +302,7 @@ impl Target {
             }
             TargetKind::NewArchive(place) => {
                 let options = archive_options(&mut plan, None, packing.as_ref(), options, observer)?;
-                let mut sink = ArchiveSink::to_file(place, options)?;
-                Ok(transfer::run(&plan, &mut sink, cancel, observer)?)
+                archive_file(&plan, place, options, cancel, observer)
             }
             TargetKind::Stream(to) => {
                 let options = archive_options(&mut plan, None, packing.as_ref(), options, observer)?;
@@ -315,6 +314,28 @@ impl Target {
             }
         }
     }
+}
+
+/// Writes an archive to a file; one that cannot be finished is kept for the next run, when that is worth it.
+fn archive_file(
+    plan: &Plan<'_>,
+    place: archive::Place,
+    options: ArchiveOptions,
+    cancel: &Cancel,
+    observer: &dyn Observer,
+) -> Result<Summary, Error> {
+    let mut sink = ArchiveSink::to_file(place, options)?;
+    let result = transfer::run(plan, &mut sink, cancel, observer);
+    if result.is_err()
+        && let Some(SetAside { path, bytes }) = sink.set_aside()
+    {
+        observer.hear(Event::Told(format!(
+            "{} of it are kept in {}: run the same command again to continue, or delete that file",
+            human_size(bytes),
+            path.to_string_lossy()
+        )));
+    }
+    Ok(result?)
 }
 
 /// Returns the place and the name that a word means as a destination: a path that exists as a whole is a place; else the

@@ -17,6 +17,7 @@
 mod arrange;
 mod bytes;
 mod docker;
+mod draft;
 mod lock;
 mod name;
 mod oci;
@@ -37,6 +38,7 @@ use std::path::{Path, PathBuf};
 
 pub use arrange::{Arrangement, Slot};
 pub use bytes::{Identity, Span};
+pub use draft::SetAside;
 pub use lock::ArchiveLock;
 pub use place::Place;
 pub use read::{Archive, Format, ReadOptions};

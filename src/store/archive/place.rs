@@ -35,35 +35,34 @@ impl Place {
 pub(super) struct Unnamed {
     pub(super) temporary: tempfile::NamedTempFile,
     place: Place,
-    path: PathBuf,
+    /// What it is to be called.
+    pub(super) path: PathBuf,
+    /// Whether a later run finds it again.
+    pub(super) continues: bool,
 }
 
 impl Unnamed {
-    /// Makes a temporary file beside the target, after removing those of dead processes.
+    /// Makes a temporary file beside the target, after removing those of dead processes. With an identity, the one that an
+    /// earlier run made for the same is taken, unless another process has it.
     ///
     /// # Errors
     /// When no file can be made there.
-    pub(super) fn beside(place: Place) -> Result<Self, StoreError> {
+    pub(super) fn beside(place: Place, identity: Option<&str>) -> Result<Self, StoreError> {
         let path = match &place {
             Place::Instead(lock) => lock.real_path()?,
             Place::New(_) | Place::Stream => place.path().to_owned(),
         };
         let directory = directory_of(&path);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        stale::remove(directory, &name);
-        let temporary = tempfile::Builder::new()
-            .prefix(&stale::prefix(&name))
-            .rand_bytes(stale::RANDOM)
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(directory)
-            .map_err(StoreError::io("create a file in", directory))?;
-        // Held for as long as this process lives: how the next run tells the dead from the living. Where it cannot be had,
-        // the next run cannot have it either, and takes the file for a living one.
-        let _ = flock::try_exclusive(temporary.as_file());
+        let own = identity.map(|identity| stale::named(&name, identity));
+        stale::remove(directory, &name, own.as_deref());
+        let continued = own.and_then(|own| stale::take(&directory.join(own)));
+        let continues = continued.is_some();
+        let temporary = continued.map_or_else(|| create(directory, &name), Ok)?;
         if let Place::Instead(lock) = &place {
             lock.pass_on_access(temporary.as_file())?;
         }
-        Ok(Self { temporary, place, path })
+        Ok(Self { temporary, place, path, continues })
     }
 
     /// Gives the whole file its name.
@@ -77,6 +76,20 @@ impl Unnamed {
         }
         Ok(())
     }
+}
+
+/// Makes a file with a name of its own.
+fn create(directory: &Path, name: &str) -> Result<tempfile::NamedTempFile, StoreError> {
+    let temporary = tempfile::Builder::new()
+        .prefix(&stale::prefix(name))
+        .rand_bytes(stale::RANDOM)
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(directory)
+        .map_err(StoreError::io("create a file in", directory))?;
+    // Held for as long as this process lives: how the next run tells the dead from the living. Where it cannot be had,
+    // the next run cannot have it either, and takes the file for a living one.
+    let _ = flock::try_exclusive(temporary.as_file());
+    Ok(temporary)
 }
 
 fn rename(temporary: &tempfile::NamedTempFile, place: &Place, path: &Path) -> Result<(), StoreError> {

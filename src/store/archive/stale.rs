@@ -1,8 +1,13 @@
-//! Temporary files beside an archive: how they are called, and how those of dead processes go.
+//! Temporary files beside an archive: how they are called, how those of dead processes go, and how one of them is taken over.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::store::flock;
 
@@ -19,13 +24,67 @@ pub(super) fn prefix(name: &str) -> String {
     format!(".{name}.barge-")
 }
 
-/// Removes what dead processes left for this target. A living one holds a lock on its file. Failures are no matter: the
-/// next run tries again.
-pub(super) fn remove(directory: &Path, name: &str) {
+/// Returns how the temporary file for a target is called that is to hold what has this identity, in hex.
+pub(super) fn named(name: &str, identity: &str) -> String {
+    let identity: String = identity.chars().take(RANDOM).collect();
+    format!("{}{identity}", prefix(name))
+}
+
+/// How often a file is opened that others remove meanwhile.
+const ATTEMPTS: usize = 16;
+
+/// Opens a temporary file for this process alone, and makes it if need be. `None` when another process has it, or what
+/// stands there is no regular file of our own with this one name: then another name serves as well.
+pub(super) fn take(path: &Path) -> Option<NamedTempFile> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
+    for _ in 0..ATTEMPTS {
+        let mut made = true;
+        let opened = match rustix::fs::openat(CWD, path, flags | OFlags::CREATE | OFlags::EXCL, mode) {
+            // looked at first: opening a device may do something
+            Err(Errno::EXIST) => match std::fs::symlink_metadata(path) {
+                Ok(there) if there.is_file() => {
+                    made = false;
+                    rustix::fs::openat(CWD, path, flags, Mode::empty())
+                }
+                Ok(_) => return None,
+                Err(_) => continue,
+            },
+            new => new,
+        };
+        let file = match opened {
+            Ok(file) => File::from(file),
+            Err(Errno::NOENT | Errno::INTR) => continue,
+            Err(_) => return None,
+        };
+        let held = file.metadata().ok()?;
+        let ours = held.is_file() && held.uid() == rustix::process::geteuid().as_raw() && held.nlink() <= 1;
+        let locked = flock::try_exclusive(&file);
+        if made && locked.is_err() {
+            // a file system without locks: nobody can take it over, and it would stay
+            let _ = std::fs::remove_file(path);
+        }
+        if !ours || locked != Ok(true) {
+            return None;
+        }
+        // before it was locked, another process may have finished or removed it
+        let named = std::fs::symlink_metadata(path);
+        if named.is_ok_and(|named| (named.dev(), named.ino()) == (held.dev(), held.ino())) {
+            return Some(NamedTempFile::from_parts(file, TempPath::try_from_path(path).ok()?));
+        }
+    }
+    None
+}
+
+/// Removes what dead processes left for this target, but for the one that is about to be taken over. A living one holds a
+/// lock on its file. Failures are no matter: the next run tries again.
+pub(super) fn remove(directory: &Path, name: &str, but: Option<&str>) {
     let prefix = prefix(name);
     let Ok(entries) = std::fs::read_dir(directory) else { return };
     for entry in entries.flatten() {
-        if is_ours(&prefix, &entry.file_name().to_string_lossy()) && is_dead(&entry) {
+        let found = entry.file_name();
+        let found = found.to_string_lossy();
+        if is_ours(&prefix, &found) && but != Some(&*found) && is_dead(&entry) {
             let _ = std::fs::remove_file(entry.path());
         }
     }
@@ -66,15 +125,42 @@ mod tests {
         let living = make(".a.tar.barge-living0123456789");
         assert!(flock::try_exclusive(&living).unwrap());
         make(".a.tar.barge-young01234567890").set_modified(SystemTime::now()).unwrap();
-        remove(directory.path(), "a.tar");
+        make(".a.tar.barge-fedcba9876543210");
+        remove(directory.path(), "a.tar", Some(&named("a.tar", "fedcba9876543210ffff")));
         let mut left: Vec<_> = std::fs::read_dir(directory.path())
             .unwrap()
             .map(|e| e.unwrap().file_name().into_string().unwrap())
             .collect();
         left.sort();
         let mut expected = kept.to_vec();
-        expected.extend([".a.tar.barge-living0123456789", ".a.tar.barge-young01234567890"]);
+        expected.extend([
+            ".a.tar.barge-fedcba9876543210",
+            ".a.tar.barge-living0123456789",
+            ".a.tar.barge-young01234567890",
+        ]);
         expected.sort_unstable();
         assert_eq!(left, expected);
+    }
+
+    #[test]
+    fn only_a_file_of_our_own_is_taken_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(named("a.tar", "0123456789abcdef0123"));
+        let mut first = take(&path).unwrap();
+        assert_eq!(first.path(), path);
+        assert!(take(&path).is_none(), "it is in use");
+        first.disable_cleanup(true);
+        drop(first);
+        let mut second = take(&path).unwrap();
+        second.disable_cleanup(true);
+        drop(second);
+        std::fs::hard_link(&path, directory.path().join("other")).unwrap();
+        assert!(take(&path).is_none(), "it has a second name");
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("other", &path).unwrap();
+        assert!(take(&path).is_none(), "a link");
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(take(&path).is_none(), "a directory");
     }
 }

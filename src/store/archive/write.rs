@@ -4,19 +4,20 @@
 //! parallel; on a stream they arrive in order. The file is written under a temporary name beside the target and gets its
 //! name when it is whole.
 
-use std::fs::File;
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::arrange::{Arrangement, END};
+use super::draft::{Draft, SetAside};
 use super::pack::Packer;
 use super::place::{Place, Unnamed};
 use crate::blob::{BlobError, BlobReader};
 use crate::content::Content;
+use crate::digest::Digest;
 use crate::media::Compression;
 use crate::store::{Committed, Durability, Inventory, Location, Outcome, PutError, Sink, StoreError};
 
@@ -57,8 +58,10 @@ pub struct ArchiveOptions {
 }
 
 enum Output {
+    /// A file that is yet to be begun, until it is known what is coming.
+    Place(Option<Place>),
     /// A file in which every piece goes to its place.
-    File(Unnamed),
+    File(Option<Draft>),
     /// A stream, or a file that is packed: the pieces come in order.
     Stream(Mutex<Stream>),
 }
@@ -80,16 +83,17 @@ pub struct ArchiveSink {
 }
 
 impl ArchiveSink {
-    /// Prepares to write an archive to a file. Nothing is created before [`Sink::begin`] but the temporary file.
+    /// Prepares to write an archive to a file. Nothing but the temporary file of a compressed one is created before
+    /// [`Sink::begin`].
     ///
     /// # Errors
     /// When no file can be created beside the target.
     pub fn to_file(place: Place, options: ArchiveOptions) -> Result<Self, StoreError> {
         let location = Location::Archive(place.path().to_owned());
-        let unnamed = Unnamed::beside(place)?;
         if options.compression == Compression::None {
-            return Ok(Self::new(location, options, Output::File(unnamed)));
+            return Ok(Self::new(location, options, Output::Place(Some(place))));
         }
+        let unnamed = Unnamed::beside(place, None)?;
         let file = unnamed.temporary.as_file().try_clone().map_err(StoreError::io("open", unnamed.temporary.path()))?;
         Self::packed(location, options, Box::new(file), Some(unnamed))
     }
@@ -122,29 +126,12 @@ impl ArchiveSink {
         move |source| StoreError::Io { action: "write", path: path.clone(), source }
     }
 
-    /// Writes the start: everything but the blobs.
-    fn write_front(&mut self, front: &[u8]) -> Result<(), StoreError> {
-        let error = self.write_error();
+    /// Keeps what has arrived of an archive that could not be finished, when the next run that writes the same can continue
+    /// there and that is worth it. Else nothing is left when this is dropped.
+    pub fn set_aside(&mut self) -> Option<SetAside> {
         match &mut self.output {
-            Output::File(unnamed) => unnamed.temporary.as_file().write_all_at(front, 0).map_err(error),
-            Output::Stream(stream) => {
-                let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
-                stream.position = front.len() as u64;
-                stream.to.write_all(front).map_err(error)
-            }
-        }
-    }
-
-    /// Takes the room for the whole file at once, so that a full disk is known before anything is copied.
-    fn reserve(&self, length: u64) -> Result<(), StoreError> {
-        let Output::File(unnamed) = &self.output else { return Ok(()) };
-        let file = unnamed.temporary.as_file();
-        match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, length) {
-            Ok(()) => Ok(()),
-            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => {
-                file.set_len(length).map_err(self.write_error())
-            }
-            Err(error) => Err(self.write_error()(error.into())),
+            Output::File(draft) => draft.take()?.set_aside(),
+            Output::Place(_) | Output::Stream(_) => None,
         }
     }
 }
@@ -156,14 +143,36 @@ impl Sink for ArchiveSink {
 
     fn begin(&mut self, coming: &Inventory) -> Result<Vec<Vec<Content>>, StoreError> {
         let arrangement = Arrangement::of(&self.options, coming)?;
-        self.write_front(arrangement.front())?;
-        self.reserve(arrangement.length())?;
         let mut order: Vec<Content> = arrangement.slots().iter().map(|slot| slot.content.clone()).collect();
-        if matches!(self.output, Output::File(_)) {
-            order.sort_by_key(|content| std::cmp::Reverse(content.size));
+        let error = self.write_error();
+        match &mut self.output {
+            Output::Place(place) => {
+                let place = place.take().ok_or_else(|| begun_twice(&self.location))?;
+                let draft = Draft::begin(place, &arrangement, self.options.durability)?;
+                let settled: HashSet<Digest> = draft.settled().iter().map(|content| content.digest).collect();
+                order.retain(|content| !settled.contains(&content.digest));
+                order.sort_by_key(|content| std::cmp::Reverse(content.size));
+                self.arrived = AtomicU64::new(settled.len() as u64);
+                self.output = Output::File(Some(draft));
+            }
+            Output::File(_) => return Err(begun_twice(&self.location)),
+            Output::Stream(stream) => {
+                let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
+                stream.position = arrangement.front().len() as u64;
+                stream.to.write_all(arrangement.front()).map_err(error)?;
+            }
         }
         self.arrangement = Some(arrangement);
         Ok(vec![order])
+    }
+
+    fn settled(&self) -> Vec<(Content, Outcome)> {
+        match &self.output {
+            Output::File(Some(draft)) => {
+                draft.settled().iter().map(|content| (content.clone(), Outcome::Present)).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn held(&self, _: &Content) -> Result<Option<BlobReader<'_>>, StoreError> {
@@ -175,19 +184,9 @@ impl Sink for ArchiveSink {
         let slot = self.arrangement.as_ref().and_then(|arrangement| arrangement.slot(&content));
         let unannounced = || StoreError::Missing { digest: content.digest, place: self.location.clone() };
         let slot = slot.ok_or_else(unannounced)?;
-        let header = slot.header_bytes();
-        let error = self.write_error();
-        let passing = |failure| match failure {
-            BlobError::Write(source) => PutError::To(error(source)),
-            other => PutError::From(other),
-        };
         match &self.output {
-            Output::File(unnamed) => {
-                let file = unnamed.temporary.as_file();
-                // the header last: a slot without one is not an entry
-                blob.copy_to(&mut At { file, position: slot.body }).map_err(passing)?;
-                file.write_all_at(&header, slot.header).map_err(self.write_error())?;
-            }
+            Output::Place(_) | Output::File(None) => return Err(unannounced().into()),
+            Output::File(Some(draft)) => draft.put(slot, blob)?,
             Output::Stream(stream) => {
                 let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
                 if stream.position != slot.header {
@@ -197,8 +196,12 @@ impl Sink for ArchiveSink {
                         StoreError::Unsupported { action, place: self.location.clone(), reason, hint: None }.into()
                     );
                 }
-                stream.to.write_all(&header).map_err(self.write_error())?;
-                blob.copy_to(&mut stream.to).map_err(passing)?;
+                stream.to.write_all(&slot.header_bytes()).map_err(self.write_error())?;
+                let error = self.write_error();
+                blob.copy_to(&mut stream.to).map_err(|failure| match failure {
+                    BlobError::Write(source) => PutError::To(error(source)),
+                    other => PutError::From(other),
+                })?;
                 stream.to.write_all(slot.padding()).map_err(self.write_error())?;
                 stream.position = slot.end();
             }
@@ -222,7 +225,8 @@ impl Sink for ArchiveSink {
                     unnamed.name(durability)?;
                 }
             }
-            Output::File(unnamed) => unnamed.name(durability)?,
+            Output::File(Some(draft)) => draft.finish()?,
+            Output::Place(_) | Output::File(None) => return Err(begun_twice(&self.location)),
         }
         Ok(Committed::Changed)
     }
@@ -231,28 +235,15 @@ impl Sink for ArchiveSink {
 
     fn lanes(&self) -> usize {
         match self.output {
-            Output::File(_) => self.options.jobs.get(),
+            Output::Place(_) | Output::File(_) => self.options.jobs.get(),
             Output::Stream(_) => 1,
         }
     }
 }
 
-/// Writes to a file from a position on, without moving anybody else's.
-struct At<'a> {
-    file: &'a File,
-    position: u64,
-}
-
-impl Write for At<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write_at(bytes, self.position)?;
-        self.position += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// Returns the complaint about a caller that does not keep to the order of a sink's calls.
+fn begun_twice(place: &Location) -> StoreError {
+    StoreError::malformed("the archive", place, "it is written once, and begun before that")
 }
 
 impl std::fmt::Debug for ArchiveSink {

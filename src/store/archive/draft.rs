@@ -1,0 +1,216 @@
+//! An archive file under way: pieces go to their places in parallel, and a run that is stopped can be continued.
+//!
+//! The temporary file is named after the identity of the archive, so the next run that writes the same bytes finds it. In it
+//! a header says that its content has arrived: it is written only after the content behind it has reached the medium, so a
+//! slot with a header is whole also after a loss of power. Flushing costs time, so headers wait for each other.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use super::arrange::{Arrangement, Slot};
+use super::place::{Place, Unnamed};
+use crate::blob::{BlobError, BlobReader};
+use crate::content::{Content, total};
+use crate::store::{Durability, PutError, StoreError, directory_of, room};
+
+/// How many bytes of content are flushed at once before their headers are written; also the least that is worth being kept
+/// for the next run.
+const GROUP: u64 = 64 << 20;
+
+/// An archive file that has no name yet.
+pub(super) struct Draft {
+    unnamed: Unnamed,
+    /// What it is to be called, as it was given: for messages.
+    path: PathBuf,
+    durability: Durability,
+    /// What an earlier run has brought.
+    settled: Vec<Content>,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// Headers of content that is written and not flushed.
+    waiting: Vec<(u64, Vec<u8>)>,
+    waiting_bytes: u64,
+    /// How many bytes are behind a header.
+    arrived: u64,
+    /// Whether something that was written cannot be relied on.
+    failed: bool,
+}
+
+/// What a run that was stopped leaves for the next one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// The file.
+    pub path: PathBuf,
+    /// How many bytes of content are in it.
+    pub bytes: u64,
+}
+
+impl Draft {
+    /// Begins an archive, or continues the one that an earlier run began.
+    pub(super) fn begin(place: Place, arrangement: &Arrangement, durability: Durability) -> Result<Self, StoreError> {
+        let path = place.path().to_owned();
+        let identity = arrangement.identity().hex();
+        let unnamed = match durability {
+            Durability::Synced => Unnamed::beside(place, Some(&identity))?,
+            // nothing in it could be relied on
+            Durability::Unsynced => Unnamed::beside(place, None)?,
+        };
+        let mut draft = Self { unnamed, path, durability, settled: Vec::new(), progress: Mutex::default() };
+        let begun = draft.has_front(arrangement)?;
+        let metadata = draft.file().metadata().map_err(draft.error("look at"))?;
+        let held = if begun { metadata.blocks().saturating_mul(512).min(arrangement.length()) } else { 0 };
+        if !begun {
+            // nothing of another archive may be taken for a header of this one
+            draft.file().set_len(0).map_err(draft.error("write"))?;
+        }
+        draft.reserve(arrangement.length(), held)?;
+        if begun {
+            draft.settled = draft.arrived(arrangement)?;
+            let bytes = total(draft.settled.iter().map(|content| content.size));
+            draft.progress.get_mut().unwrap_or_else(PoisonError::into_inner).arrived = bytes;
+        } else {
+            draft.file().write_all_at(arrangement.front(), 0).map_err(draft.error("write"))?;
+        }
+        Ok(draft)
+    }
+
+    fn file(&self) -> &File {
+        self.unnamed.temporary.as_file()
+    }
+
+    /// Gives an error its verb, and the path that the archive is to have.
+    fn error(&self, action: &'static str) -> impl Fn(io::Error) -> StoreError + use<> {
+        let path = self.path.clone();
+        move |source| StoreError::Io { action, path: path.clone(), source }
+    }
+
+    /// Returns whether the file begins as it must: what an earlier run left.
+    fn has_front(&self, arrangement: &Arrangement) -> Result<bool, StoreError> {
+        self.holds(arrangement.front(), 0).map_err(self.error("read"))
+    }
+
+    fn holds(&self, bytes: &[u8], at: u64) -> io::Result<bool> {
+        let mut there = vec![0; bytes.len()];
+        match self.file().read_exact_at(&mut there, at) {
+            Ok(()) => Ok(there == bytes),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn arrived(&self, arrangement: &Arrangement) -> Result<Vec<Content>, StoreError> {
+        let mut arrived = Vec::new();
+        for slot in arrangement.slots() {
+            if self.holds(&slot.header_bytes(), slot.header).map_err(self.error("read"))? {
+                arrived.push(slot.content.clone());
+            }
+        }
+        Ok(arrived)
+    }
+
+    /// Takes the room for the whole file at once, so that a full disk is known before anything is copied.
+    fn reserve(&self, length: u64, held: u64) -> Result<(), StoreError> {
+        let beside = directory_of(&self.unnamed.path);
+        room::require(length - held, rustix::fs::statvfs(beside), &self.path)?;
+        match rustix::fs::fallocate(self.file(), rustix::fs::FallocateFlags::empty(), 0, length) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => {}
+            Err(error) => return Err(self.error("write")(error.into())),
+        }
+        self.file().set_len(length).map_err(self.error("write"))
+    }
+
+    /// Returns what an earlier run has brought.
+    pub(super) fn settled(&self) -> &[Content] {
+        &self.settled
+    }
+
+    /// Takes content to its place.
+    pub(super) fn put(&self, slot: &Slot, blob: BlobReader<'_>) -> Result<(), PutError> {
+        let error = self.error("write");
+        blob.copy_to(&mut At { file: self.file(), position: slot.body }).map_err(|failure| match failure {
+            BlobError::Write(source) => PutError::To(self.failed(error(source))),
+            other => PutError::From(other),
+        })?;
+        // the header last: a slot without one is not an entry
+        let header = (slot.header, slot.header_bytes());
+        let mut progress = self.progress();
+        progress.waiting.push(header);
+        progress.waiting_bytes += slot.content.size;
+        let due = self.durability == Durability::Unsynced || progress.waiting_bytes >= GROUP;
+        drop(progress);
+        if due { Ok(self.write_headers()?) } else { Ok(()) }
+    }
+
+    /// Writes the headers of all content that is written, after that has reached the medium.
+    fn write_headers(&self) -> Result<(), StoreError> {
+        let (headers, bytes) = {
+            let mut progress = self.progress();
+            (std::mem::take(&mut progress.waiting), std::mem::take(&mut progress.waiting_bytes))
+        };
+        if headers.is_empty() {
+            return Ok(());
+        }
+        let error = self.error("write");
+        if self.durability == Durability::Synced {
+            self.file().sync_data().map_err(&error).map_err(|error| self.failed(error))?;
+        }
+        for (position, header) in headers {
+            self.file().write_all_at(&header, position).map_err(&error).map_err(|error| self.failed(error))?;
+        }
+        self.progress().arrived += bytes;
+        Ok(())
+    }
+
+    /// Gives the whole archive its name.
+    pub(super) fn finish(&mut self) -> Result<(), StoreError> {
+        self.write_headers()?;
+        self.unnamed.name(self.durability)
+    }
+
+    /// Keeps what has arrived for the next run, when that is worth it.
+    pub(super) fn set_aside(mut self) -> Option<SetAside> {
+        if !self.unnamed.continues || self.progress().failed || self.write_headers().is_err() {
+            return None;
+        }
+        let bytes = self.progress().arrived;
+        if bytes < GROUP {
+            return None;
+        }
+        self.unnamed.temporary.disable_cleanup(true);
+        Some(SetAside { path: self.unnamed.temporary.path().to_owned(), bytes })
+    }
+
+    fn failed(&self, error: StoreError) -> StoreError {
+        self.progress().failed = true;
+        error
+    }
+
+    fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes to a file from a position on, without moving anybody else's.
+struct At<'a> {
+    file: &'a File,
+    position: u64,
+}
+
+impl Write for At<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write_at(bytes, self.position)?;
+        self.position += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
