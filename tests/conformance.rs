@@ -16,7 +16,7 @@ use barge::content::{CONTAINERD_NAME, Content, Descriptor, Kind, REF_NAME};
 use barge::digest::{Algorithm, Digest};
 use barge::media::{Compression, OCI_LAYER};
 use barge::plan::Plan;
-use barge::store::archive::{Archive, ArchiveOptions, ArchiveSink, Place, ReadOptions, Shape};
+use barge::store::archive::{Archive, ArchiveOptions, ArchiveSink, Place, ReadOptions, Shape, SplitOptions, SplitSink};
 use barge::store::layout::{Layout, LayoutOptions, LayoutSink};
 use barge::store::memory::Memory;
 use barge::store::registry::{Delivery, NetworkOptions, Registries, RegistrySink, Repository, Taken};
@@ -148,6 +148,45 @@ impl Backend for InArchive {
     }
 }
 
+/// An archive in parts of a mebibyte, joined to be read.
+struct InParts(InArchive);
+
+impl InParts {
+    fn joined(&self) -> Vec<u8> {
+        let path = self.0.path();
+        let part = |number: u64| std::fs::read(format!("{}.{number:03}", path.display()));
+        (1..).map_while(|number| part(number).ok()).flatten().collect()
+    }
+}
+
+impl Backend for InParts {
+    fn sink(&mut self) -> Box<dyn Sink + '_> {
+        self.0.count += 1;
+        let split = SplitOptions { part_size: 1 << 20, replace: false, lock_timeout: Duration::ZERO };
+        Box::new(SplitSink::new(Place::New(self.0.path()), archive_options(), split, &Cancel::default()))
+    }
+
+    fn source(&mut self) -> Box<dyn Source + '_> {
+        std::fs::write(self.0.path(), self.joined()).unwrap();
+        self.0.source()
+    }
+
+    fn holds(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn parts_joined_are_the_archive_byte_for_byte() {
+    let in_archive = || InArchive { directory: tempfile::tempdir().unwrap(), count: 0 };
+    let (mut whole, mut parts) = (in_archive(), InParts(in_archive()));
+    let (_, plan) = material();
+    run(&plan, &mut *whole.sink());
+    run(&plan, &mut *parts.sink());
+    assert!(parts.joined().len() > 1 << 20, "several parts");
+    assert!(std::fs::read(whole.path()).unwrap() == parts.joined());
+}
+
 /// An archive that goes through a stream, as `-o -` does.
 struct InStream {
     directory: tempfile::TempDir,
@@ -265,6 +304,7 @@ fn backends() -> Vec<(&'static str, Box<dyn Backend>)> {
         ("memory", Box::new(InMemory(Memory::new("test")))),
         ("layout", Box::new(InLayout(directory()))),
         ("archive", Box::new(InArchive { directory: directory(), count: 0 })),
+        ("parts", Box::new(InParts(InArchive { directory: directory(), count: 0 }))),
         ("stream", Box::new(InStream { directory: directory(), bytes: Arc::default() })),
         ("registry", Box::new(InRegistry(FakeRegistry::start()))),
     ]

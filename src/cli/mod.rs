@@ -31,6 +31,7 @@ mod report;
 mod reworked;
 mod rm;
 mod save;
+mod split;
 mod tag;
 mod tree;
 mod ui;

@@ -15,6 +15,7 @@ use super::Session;
 use super::lists::ListArgs;
 use super::network::NetworkArgs;
 use super::report::Report;
+use super::split::{SplitArgs, how_to_join, say_plan};
 use super::write::{CarryArgs, WriteArgs, carry_out, count, refuse_mixed_output};
 
 /// Write images into one archive that docker, podman, containerd and skopeo load.
@@ -25,6 +26,7 @@ use super::write::{CarryArgs, WriteArgs, carry_out, count, refuse_mixed_output};
 Examples:
   barge save -o bundle.tar dist:ghcr.io/org/app:v1 dist:ghcr.io/org/db:v3
   barge -L dist save -o bundle.tar --list manifests/
+  barge save -o bundle.tar --media dvd dist       bundle.tar.001, bundle.tar.002 ... for one disc each
   barge -L dist save --platform linux/arm64 -o - | ssh site barge load -o /srv/images")]
 pub(crate) struct SaveArgs {
     #[command(flatten)]
@@ -46,6 +48,8 @@ pub(crate) struct SaveArgs {
     base: Vec<String>,
     #[command(flatten)]
     lists: ListArgs,
+    #[command(flatten)]
+    split: SplitArgs,
     #[command(flatten)]
     carry: CarryArgs,
     #[command(flatten)]
@@ -99,6 +103,7 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
     }
     sources.extend(listed.sources()?);
     let existing = if args.force { Existing::Replace } else { Existing::Refuse };
+    write.split = args.split.options(&args.output, existing)?;
     let target = Target::create(&args.output, existing, &context, write)?;
     let location = target.location();
     refuse_mixed_output(session, &[&location])?;
@@ -113,8 +118,14 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
         Some(_) => Some(Facts::planned(&copying.plan, &write, &super::check::host())?),
         None => None,
     };
+    if let (true, Some(split)) = (session.global.dry_run, write.split) {
+        say_plan(session, &target, &mut copying, split.part_size, &mut report)?;
+    }
     carry_out(session, target, copying, "write", &mut report)?;
     if let (Some(file), Some(facts)) = (file, facts) {
+        if write.split.is_some() {
+            session.ui.say(&how_to_join(file));
+        }
         session.ui.say(&how_to_load(&file.to_string_lossy(), &facts));
     }
     Ok(report)

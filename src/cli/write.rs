@@ -45,6 +45,7 @@ impl WriteArgs {
         WriteOptions {
             format: ArchiveFormat::Hybrid,
             compression: Compression::None,
+            split: None,
             jobs: session.global.jobs(),
             durability: self.durability(),
             lock_timeout: self.lock_timeout(),
@@ -146,6 +147,10 @@ pub(crate) fn line(digest: &str, name: Option<&str>) -> String {
 /// Says what a run did.
 pub(crate) fn say_summary(session: &Session<'_>, place: &str, summary: &Summary) {
     session.ui.finish();
+    if summary.parts > 0 && !summary.renamed {
+        session.ui.say(&format!("nothing to do: {place} is there in {}", count(summary.parts, "part")));
+        return;
+    }
     if summary.written == 0 && !summary.renamed {
         session.ui.say(&format!("nothing to do: {place} holds it all, {}", checked(summary)));
         return;
@@ -158,6 +163,9 @@ pub(crate) fn say_summary(session: &Session<'_>, place: &str, summary: &Summary)
     if summary.kept > 0 {
         let kept = human_size(summary.kept_bytes);
         text.push_str(&format!("; {} of them, {kept}, from an interrupted run", summary.kept));
+    }
+    if summary.parts > 0 {
+        text.push_str(&format!("; in {}", count(summary.parts, "part")));
     }
     session.ui.say(&text);
 }
@@ -184,6 +192,10 @@ pub(crate) fn stats(summary: &Summary) -> Map<String, Value> {
         ("replaced", summary.replaced),
     ] {
         stats.insert(key.to_owned(), json!(value));
+    }
+    if summary.parts > 0 {
+        stats.insert("parts".to_owned(), json!(summary.parts));
+        stats.insert("partsKept".to_owned(), json!(summary.parts_kept));
     }
     stats
 }

@@ -31,6 +31,7 @@ mod referred;
 pub mod rework;
 pub mod rm;
 pub mod rootfs;
+pub mod save;
 pub mod target;
 pub mod unpack;
 pub mod verify;

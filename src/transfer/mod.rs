@@ -35,6 +35,10 @@ pub struct Summary {
     pub replaced: u64,
     /// Whether the names changed.
     pub renamed: bool,
+    /// How many parts there are of an archive that is split; else 0.
+    pub parts: u64,
+    /// How many of them an earlier run had finished.
+    pub parts_kept: u64,
 }
 
 /// Why a plan could not be carried out.

@@ -6,8 +6,37 @@
 #[allow(dead_code)] // the program's own tests use more of it
 #[path = "../cli/environment.rs"]
 mod environment;
+mod plan;
 mod resume;
+mod split;
 #[path = "../support/mod.rs"]
 mod support;
 
-use environment::{Barge, Running, assert_clean, temporaries, until};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use environment::{Barge, Running, assert_clean, available, temporaries, until};
+
+/// Returns the blobs of a layout, the largest first.
+pub(crate) fn blobs(layout: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(layout.join("blobs/sha256")).unwrap();
+    let mut blobs: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    blobs.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).unwrap().len()));
+    blobs
+}
+
+/// Writes one byte, so that whoever reads it finds it wrong.
+pub(crate) fn spoil(path: &Path, byte: u8) {
+    File::options().write(true).open(path).unwrap().write_all_at(&[byte], 0).unwrap();
+}
+
+pub(crate) fn same(one: &Path, other: &Path) -> bool {
+    // `cmp` stops at the first difference and reads no hole twice
+    std::process::Command::new("cmp").arg("-s").args([one, other]).status().unwrap().success()
+}
+
+/// Returns a digest that a blob of a layout is called by.
+pub(crate) fn digest_of(blob: &Path) -> String {
+    format!("sha256:{}", blob.file_name().unwrap().to_str().unwrap())
+}

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::process::Signal;
 
@@ -12,24 +12,6 @@ use super::*;
 
 const MIB: u64 = 1 << 20;
 const SIZES: [u64; 3] = [100 * MIB, 99 * MIB, 98 * MIB];
-
-/// Returns the blobs of a layout, the largest first.
-fn blobs(layout: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(layout.join("blobs/sha256")).unwrap();
-    let mut blobs: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    blobs.sort_by_key(|path| std::cmp::Reverse(fs::metadata(path).unwrap().len()));
-    blobs
-}
-
-/// Writes one byte, so that whoever reads it finds it wrong.
-fn spoil(path: &Path, byte: u8) {
-    File::options().write(true).open(path).unwrap().write_all_at(&[byte], 0).unwrap();
-}
-
-fn same(one: &Path, other: &Path) -> bool {
-    // `cmp` stops at the first difference and reads no hole twice
-    std::process::Command::new("cmp").arg("-s").args([one, other]).status().unwrap().success()
-}
 
 #[test]
 fn what_arrived_before_a_failure_is_neither_read_nor_hashed_again() {

@@ -24,6 +24,7 @@ fn memory_does_not_grow_with_a_layer() {
     let mut measured = Vec::new();
     for (what, words) in [
         ("layout to archive", "merge --no-sync -o app.tar -t app:v1 source"),
+        ("layout to parts", "save --no-sync --split 100M -o parts.tar source"),
         ("archive to layout", "merge --no-sync -o layout -t app:v1 app.tar"),
         ("verify of a layout", "verify source"),
         ("verify --deep of an archive", "verify --deep app.tar"),

@@ -3,6 +3,7 @@
 mod add;
 mod form;
 mod refusals;
+mod split;
 mod workbench;
 
 use std::collections::HashSet;
@@ -15,6 +16,8 @@ use std::time::Duration;
 use self::add::add_to;
 use self::form::archive_options;
 use self::refusals::{no_archive, no_current_layout, no_registry, only_hybrid};
+pub use self::split::Split;
+use self::split::archive_parts;
 pub use self::workbench::{Made, Workbench};
 use super::bundle::Packing;
 use super::open::{Context, Store, read_options};
@@ -51,6 +54,8 @@ pub struct WriteOptions {
     pub format: ArchiveFormat,
     /// How a new archive is packed as a whole.
     pub compression: Compression,
+    /// How a new archive is split over several files; none for one file.
+    pub split: Option<Split>,
     /// How many pieces are read, hashed and written at once.
     pub jobs: NonZeroUsize,
     /// Whether what was written has reached the medium before it gets its name.
@@ -301,8 +306,11 @@ impl Target {
                 Ok(result?)
             }
             TargetKind::NewArchive(place) => {
-                let options = archive_options(&mut plan, None, packing.as_ref(), options, observer)?;
-                archive_file(&plan, place, options, cancel, observer)
+                let form = archive_options(&mut plan, None, packing.as_ref(), options, observer)?;
+                match options.split {
+                    Some(split) => archive_parts(&plan, place, (split, options), form, cancel, observer),
+                    None => archive_file(&plan, place, form, cancel, observer),
+                }
             }
             TargetKind::Stream(to) => {
                 let options = archive_options(&mut plan, None, packing.as_ref(), options, observer)?;

@@ -26,6 +26,7 @@ mod pack;
 mod patient;
 mod place;
 mod read;
+mod split;
 mod stale;
 mod tar;
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use draft::SetAside;
 pub use lock::ArchiveLock;
 pub use place::Place;
 pub use read::{Archive, Format, ReadOptions};
+pub use split::{Cut, SplitOptions, SplitSink};
 pub use write::{ArchiveOptions, ArchiveSink, Companion, Shape};
 
 use super::{Location, StoreError};

@@ -56,7 +56,7 @@ impl Unnamed {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let own = identity.map(|identity| stale::named(&name, identity));
         stale::remove(directory, &name, own.as_deref());
-        let continued = own.and_then(|own| stale::take(&directory.join(own)));
+        let continued = own.and_then(|own| stale::take(&directory.join(own)).ok().flatten());
         let continues = continued.is_some();
         let temporary = continued.map_or_else(|| create(directory, &name), Ok)?;
         if let Place::Instead(lock) = &place {
@@ -72,7 +72,7 @@ impl Unnamed {
         }
         rename(&self.temporary, &self.place, &self.path)?;
         if durability == Durability::Synced {
-            sync_parent(&self.path)?;
+            sync_directory(directory_of(&self.path))?;
         }
         Ok(())
     }
@@ -116,8 +116,8 @@ fn rename(temporary: &tempfile::NamedTempFile, place: &Place, path: &Path) -> Re
     }
 }
 
-fn sync_parent(path: &Path) -> Result<(), StoreError> {
-    let parent = directory_of(path);
-    let directory = File::open(parent).map_err(StoreError::io("open", parent))?;
-    directory.sync_all().map_err(StoreError::io("sync", parent))
+/// Makes the names in a directory safe from a loss of power.
+pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
+    let directory = File::open(path).map_err(StoreError::io("open", path))?;
+    directory.sync_all().map_err(StoreError::io("sync", path))
 }

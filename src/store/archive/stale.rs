@@ -1,6 +1,7 @@
 //! Temporary files beside an archive: how they are called, how those of dead processes go, and how one of them is taken over.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -35,7 +36,10 @@ const ATTEMPTS: usize = 16;
 
 /// Opens a temporary file for this process alone, and makes it if need be. `None` when another process has it, or what
 /// stands there is no regular file of our own with this one name: then another name serves as well.
-pub(super) fn take(path: &Path) -> Option<NamedTempFile> {
+///
+/// # Errors
+/// When no file can be made or opened there.
+pub(super) fn take(path: &Path) -> io::Result<Option<NamedTempFile>> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
     for _ in 0..ATTEMPTS {
@@ -47,7 +51,7 @@ pub(super) fn take(path: &Path) -> Option<NamedTempFile> {
                     made = false;
                     rustix::fs::openat(CWD, path, flags, Mode::empty())
                 }
-                Ok(_) => return None,
+                Ok(_) => return Ok(None),
                 Err(_) => continue,
             },
             new => new,
@@ -55,9 +59,9 @@ pub(super) fn take(path: &Path) -> Option<NamedTempFile> {
         let file = match opened {
             Ok(file) => File::from(file),
             Err(Errno::NOENT | Errno::INTR) => continue,
-            Err(_) => return None,
+            Err(error) => return Err(error.into()),
         };
-        let held = file.metadata().ok()?;
+        let held = file.metadata()?;
         let ours = held.is_file() && held.uid() == rustix::process::geteuid().as_raw() && held.nlink() <= 1;
         let locked = flock::try_exclusive(&file);
         if made && locked.is_err() {
@@ -65,15 +69,15 @@ pub(super) fn take(path: &Path) -> Option<NamedTempFile> {
             let _ = std::fs::remove_file(path);
         }
         if !ours || locked != Ok(true) {
-            return None;
+            return Ok(None);
         }
         // before it was locked, another process may have finished or removed it
         let named = std::fs::symlink_metadata(path);
         if named.is_ok_and(|named| (named.dev(), named.ino()) == (held.dev(), held.ino())) {
-            return Some(NamedTempFile::from_parts(file, TempPath::try_from_path(path).ok()?));
+            return Ok(Some(NamedTempFile::from_parts(file, TempPath::try_from_path(path)?)));
         }
     }
-    None
+    Ok(None)
 }
 
 /// Removes what dead processes left for this target, but for the one that is about to be taken over. A living one holds a
@@ -146,21 +150,21 @@ mod tests {
     fn only_a_file_of_our_own_is_taken_over() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(named("a.tar", "0123456789abcdef0123"));
-        let mut first = take(&path).unwrap();
+        let mut first = take(&path).unwrap().unwrap();
         assert_eq!(first.path(), path);
-        assert!(take(&path).is_none(), "it is in use");
+        assert!(take(&path).unwrap().is_none(), "it is in use");
         first.disable_cleanup(true);
         drop(first);
-        let mut second = take(&path).unwrap();
+        let mut second = take(&path).unwrap().unwrap();
         second.disable_cleanup(true);
         drop(second);
         std::fs::hard_link(&path, directory.path().join("other")).unwrap();
-        assert!(take(&path).is_none(), "it has a second name");
+        assert!(take(&path).unwrap().is_none(), "it has a second name");
         std::fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("other", &path).unwrap();
-        assert!(take(&path).is_none(), "a link");
+        assert!(take(&path).unwrap().is_none(), "a link");
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
-        assert!(take(&path).is_none(), "a directory");
+        assert!(take(&path).unwrap().is_none(), "a directory");
     }
 }

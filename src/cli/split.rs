@@ -1,0 +1,174 @@
+//! `save --split` and `save --media`: the options, and what is said about parts.
+
+use std::path::Path;
+
+use barge::bundle::{Medium, PartNames};
+use barge::ops::Error;
+use barge::ops::copy::Copying;
+use barge::ops::save::{Estimate, PlannedPart, SavePlan, Share, estimate, plan_parts};
+use barge::ops::target::{Existing, Split, Target};
+use barge::text::{escaped, human_size, human_time, shell_word};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Session;
+use super::report::Report;
+use super::write::count;
+
+/// How an archive is split.
+#[derive(Args, Debug)]
+pub(crate) struct SplitArgs {
+    /// Write parts of at most this size instead of one file: 4400M, 4G, 650MiB, or bytes; as with split(1), M is 1024*1024
+    /// and MB is 1000*1000
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with_all = ["media", "compress"])]
+    split: Option<u64>,
+    /// Write parts that fit on a medium: fat32, cd, dvd, bd25
+    #[arg(long, value_name = "KIND", value_parser = parse_medium, conflicts_with = "compress")]
+    media: Option<Medium>,
+}
+
+impl SplitArgs {
+    pub(crate) fn options(&self, output: &str, existing: Existing) -> Result<Option<Split>, Error> {
+        let Some(part_size) = self.split.or_else(|| self.media.map(Medium::part_size)) else { return Ok(None) };
+        if output == "-" {
+            return Err(Error::Usage {
+                message: "cannot write parts to standard output".to_owned(),
+                hint: Some("give a file with -o, or split the stream yourself".to_owned()),
+            });
+        }
+        Ok(Some(Split { part_size, existing }))
+    }
+}
+
+fn parse_medium(text: &str) -> Result<Medium, String> {
+    text.parse().map_err(|error: barge::bundle::UnknownMedium| error.to_string())
+}
+
+/// Reads a size as split(1) does: K, M, G and T and KiB ... are powers of 1024, KB ... powers of 1000.
+fn parse_size(text: &str) -> Result<u64, String> {
+    let expected = || "expected a size such as 4400M, 4G, 650MiB or 4700MB".to_owned();
+    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let number: u64 = number.parse().map_err(|_| expected())?;
+    let unit = unit.to_ascii_uppercase();
+    let (base, letter) = match unit.strip_suffix("IB") {
+        Some(letter) => (1024_u64, letter),
+        None => unit.strip_suffix('B').map_or((1024, &*unit), |letter| (1000, letter)),
+    };
+    let power = match letter {
+        "" if unit.is_empty() || unit == "B" => 0,
+        "K" => 1,
+        "M" => 2,
+        "G" => 3,
+        "T" => 4,
+        _ => return Err(expected()),
+    };
+    number.checked_mul(base.pow(power)).ok_or_else(expected)
+}
+
+/// Says which parts there would be, what lies in them, and how long reading takes.
+pub(crate) fn say_plan(
+    session: &Session<'_>,
+    target: &Target,
+    copying: &mut Copying<'_>,
+    part_size: u64,
+    report: &mut Report,
+) -> Result<(), Error> {
+    let location = target.location();
+    let arrangement = target.arrange(&mut copying.plan, &*session.ui)?;
+    let plan = plan_parts(&copying.plan, &copying.images, &arrangement, (&location, part_size))?;
+    let estimate = estimate(&copying.plan, &session.cancel)?;
+    let text = format!("{location} would be {}", as_text(&plan, estimate.as_ref()));
+    session.ui.finish();
+    session.ui.say(&text);
+    report.stats.insert("plan".to_owned(), as_json(&plan, estimate.as_ref()));
+    Ok(())
+}
+
+fn as_text(plan: &SavePlan, estimate: Option<&Estimate>) -> String {
+    let mut lines = vec![format!(
+        "{} of at most {}, {} in all:",
+        count(plan.parts.len() as u64, "part"),
+        human_size(plan.part_size),
+        human_size(plan.length)
+    )];
+    for part in &plan.parts {
+        lines.push(format!("  {}  {}", escaped(&part.name), human_size(part.size)));
+        lines.extend(shares(part).map(|line| format!("    {line}")));
+    }
+    if let Some(estimate) = estimate {
+        let Estimate { bytes, sample, time } = estimate;
+        lines.push(format!(
+            "reading and hashing {} takes about {}: an estimate, from {} that were read",
+            human_size(*bytes),
+            human_time(*time),
+            human_size(*sample)
+        ));
+    }
+    lines.join("\n")
+}
+
+fn shares(part: &PlannedPart) -> impl Iterator<Item = String> {
+    let of =
+        |what: &str, share: &Share| format!("{what}: {}, {}", count(share.pieces, "piece"), human_size(share.bytes));
+    let images = part.images.iter().map(move |image| {
+        let name = image.name.as_deref().map_or_else(|| image.digest.to_string(), escaped);
+        of(&name, &image.share)
+    });
+    let shared = (part.shared.pieces > 0).then(|| of("shared by several images", &part.shared));
+    images.chain(shared)
+}
+
+fn as_json(plan: &SavePlan, estimate: Option<&Estimate>) -> Value {
+    let share = |share: &Share| json!({"pieces": share.pieces, "bytes": share.bytes});
+    let part = |part: &PlannedPart| {
+        let images = part.images.iter().map(|image| {
+            let mut value = share(&image.share);
+            value["name"] = json!(image.name);
+            value["digest"] = json!(image.digest.to_string());
+            value
+        });
+        json!({"name": part.name, "size": part.size, "images": images.collect::<Vec<_>>(), "shared": share(&part.shared)})
+    };
+    let estimate = estimate.map(
+        |estimate| json!({"bytes": estimate.bytes, "sample": estimate.sample, "seconds": estimate.time.as_secs_f64()}),
+    );
+    json!({"length": plan.length, "partSize": plan.part_size, "estimate": estimate,
+        "parts": plan.parts.iter().map(part).collect::<Vec<_>>()})
+}
+
+/// Returns how to check the parts and to join them, without barge.
+pub(crate) fn how_to_join(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let names = PartNames { archive: name.clone(), mode: barge::bundle::Mode::Stream, parts: 1 };
+    let (name, sums) = (shell_word(&name), shell_word(&names.sums()));
+    format!("where the parts are, check them and join them with:\n  sha256sum -c {sums}\n  cat {name}.0* > {name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_split_reads_them() {
+        for (text, bytes) in [
+            ("1048576", Some(1 << 20)),
+            ("4400M", Some(4400 << 20)),
+            ("4g", Some(4 << 30)),
+            ("650MiB", Some(650 << 20)),
+            ("4700MB", Some(4_700_000_000)),
+            ("1kB", Some(1000)),
+            ("2T", Some(2 << 40)),
+            ("10B", Some(10)),
+            ("", None),
+            ("M", None),
+            ("4.4G", None),
+            ("4X", None),
+            ("4iB", None),
+            ("-1", None),
+            ("99999999999T", None),
+        ] {
+            assert_eq!(parse_size(text).ok(), bytes, "{text}");
+        }
+    }
+}
