@@ -10,6 +10,7 @@ use barge::blob::Cancel;
 use barge::content::Descriptor;
 use barge::document::{Body, ImageConfig};
 use barge::ops::open::{Context, open_path};
+use barge::ops::parts::SplitArchives;
 use barge::platform::Platform;
 use barge::store::{Source, read_document, read_small};
 use barge::transfer::Deaf;
@@ -60,7 +61,16 @@ fn all_content_is_as_listed() {
     for fixture in fixtures {
         let cancel = Cancel::default();
         let registries = barge::store::registry::Registries::forbidden("the fixtures are here", None, &cancel);
-        let context = Context { layout: None, tmpdir: None, cancel: &cancel, observer: &Deaf, registries: &registries };
+        let split = SplitArchives::default();
+        let context = Context {
+            layout: None,
+            tmpdir: None,
+            part_dirs: &[],
+            split: &split,
+            cancel: &cancel,
+            observer: &Deaf,
+            registries: &registries,
+        };
         let store = open_path(&digests::fixtures().join(fixture), &context).unwrap();
         let mut found = Vec::new();
         for root in store.roots().unwrap() {

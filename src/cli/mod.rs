@@ -51,6 +51,7 @@ use barge::blob::Cancel;
 use barge::error::Class;
 use barge::ops::Error;
 use barge::ops::open::Context;
+use barge::ops::parts::SplitArchives;
 use barge::store::registry::{Notice, Registries};
 use barge::transfer::{Event, Observer as _};
 use clap::{Args, Parser, Subcommand};
@@ -239,6 +240,9 @@ struct Global {
     /// Where temporary files go, such as archives that are unpacked to be read [default: beside what they are for]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     tmpdir: Option<PathBuf>,
+    /// A further directory with parts of a split archive, such as another medium (can be repeated)
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    part_dir: Vec<PathBuf>,
 }
 
 impl Global {
@@ -254,6 +258,7 @@ struct Session<'a> {
     ui: Arc<Ui>,
     cancel: Cancel,
     registries: Registries,
+    split: SplitArchives,
 }
 
 /// Returns what tells the user that a connection was cut, or what a registry warns of.
@@ -271,6 +276,8 @@ impl Session<'_> {
         Context {
             layout: self.layout.as_deref(),
             tmpdir: self.global.tmpdir.as_deref(),
+            part_dirs: &self.global.part_dir,
+            split: &self.split,
             cancel: &self.cancel,
             observer: &*self.ui,
             registries: &self.registries,
@@ -303,8 +310,9 @@ pub(crate) fn main() -> ExitCode {
     };
     let result = registries.and_then(|registries| {
         let layout = current_layout(&cli.global, std::env::var_os("BARGE_LAYOUT"));
-        let session = Session { layout, ui: Arc::clone(&ui), cancel, registries, global: &cli.global };
-        run(&cli.command, &session)
+        let split = SplitArchives::default();
+        let session = Session { layout, ui: Arc::clone(&ui), cancel, registries, split, global: &cli.global };
+        run(&cli.command, &session).map_err(|error| session.split.explain(error, &session.cancel, &session.ui))
     });
     ui.finish();
     let warnings = ui.warnings();

@@ -8,6 +8,7 @@ use barge::blob::Mismatch;
 use barge::error::Class;
 use barge::ops::Error;
 use barge::store::StoreError;
+use barge::store::archive::Damage;
 use barge::text::is_unsafe;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
@@ -173,6 +174,13 @@ fn as_json(command: &str, result: &Result<Report, Error>, warnings: &[String], e
 pub(crate) fn error_as_json(error: &Error) -> Value {
     let mut object = json!({"class": error.class().name(), "exit": error.class().exit_code(), "message": error.to_string(),
         "causes": error.causes(), "hint": error.hint()});
+    if let Error::Parts { damaged, .. } = error {
+        let part = |part: &Damage| {
+            json!({"part": part.number, "of": part.of, "file": part.path.to_string_lossy(),
+                "got": part.got.to_string(), "expected": part.expected.to_string()})
+        };
+        object["damagedParts"] = json!(damaged.iter().map(part).collect::<Vec<_>>());
+    }
     let Some(store) = error.store() else { return object };
     object["place"] = json!(store.place());
     match store {

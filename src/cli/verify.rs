@@ -6,7 +6,7 @@ use barge::ops::Error;
 use barge::ops::lookup::{name_of, select};
 use barge::ops::manifest::elsewhere;
 
-use barge::ops::verify::{Depth, Problem, Verified, verify};
+use barge::ops::verify::{Depth, Problem, Status, Verified, verify};
 use barge::store::Source as _;
 use barge::text::{escaped, human_size};
 use clap::Args;
@@ -41,11 +41,15 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session<'_>) -> Result<Report, Er
     let depth = if args.deep { Depth::DiffIds } else { Depth::Digests };
     let mut report = Report::default();
     let mut problems = 0;
+    let mut damaged: Vec<String> = Vec::new();
     let mut bytes = 0;
     for (store, selector, label) in super::ls::places(&args.references, session)? {
         let verified = verify(&store, selector.as_ref(), depth, session.global.jobs(), &session.cancel, &session.ui)?;
         session.ui.finish();
         problems += verified.problems.len();
+        damaged.extend(
+            verified.problems.iter().filter(|it| it.status == Status::DamagedPart).map(|it| it.subject.clone()),
+        );
         bytes += verified.bytes;
         report.text.extend_from_slice(as_text(&label, &verified).as_bytes());
         if !verified.problems.is_empty() {
@@ -66,7 +70,12 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session<'_>) -> Result<Report, Er
         report.failure = Some(Failure {
             class: Class::Content,
             message: format!("{} found", count(problems as u64, "problem")),
-            hint: Some("what is missing or wrong has to be copied again from where it was made".to_owned()),
+            hint: Some(match damaged.as_slice() {
+                [] => "what is missing or wrong has to be copied again from where it was made".to_owned(),
+                parts => {
+                    format!("copy {} again from where it was made: the other parts are right", parts.join(" and "))
+                }
+            }),
         });
     }
     Ok(report)
@@ -84,7 +93,11 @@ fn as_text(label: &str, verified: &Verified) -> String {
     let result = if verified.problems.is_empty() { "ok" } else { "NOT ok" };
     let (images, pieces, size) = (verified.images, verified.pieces, human_size(verified.bytes));
     let (images, pieces) = (count(images as u64, "image"), count(pieces, "blob"));
-    text.push_str(&format!("{label}: {result}: {images}, {pieces}, {size} checked{unpacked}\n"));
+    let parts = match verified.parts {
+        0 => String::new(),
+        number => format!(", in {}", count(number as u64, "part")),
+    };
+    text.push_str(&format!("{label}: {result}: {images}, {pieces}, {size} checked{unpacked}{parts}\n"));
     if verified.left_out.0 > 0 {
         let (blobs, size) = (count(verified.left_out.0, "blob"), human_size(verified.left_out.1));
         text.push_str(&format!("{label}: note: a delta: {blobs}, {size}, of it have to be where it is taken to\n"));
@@ -108,7 +121,7 @@ fn as_json(place: &str, verified: &Verified) -> Value {
             "detail": problem.detail})
     };
     json!({"place": place, "ok": verified.problems.is_empty(), "images": verified.images, "blobs": verified.pieces,
-        "bytes": verified.bytes, "unpacked": verified.unpacked,
+        "bytes": verified.bytes, "unpacked": verified.unpacked, "parts": verified.parts,
         "leftOut": verified.left_out.0, "leftOutBytes": verified.left_out.1,
         "problems": verified.problems.iter().map(problem).collect::<Vec<_>>(),
         "unreferenced": verified.unreferenced.iter().map(|(digest, _)| digest.to_string()).collect::<Vec<_>>()})

@@ -24,6 +24,7 @@ pub mod lookup;
 pub mod manifest;
 pub mod merge;
 pub mod open;
+pub mod parts;
 pub mod published;
 pub mod pull;
 pub mod push;
@@ -46,6 +47,7 @@ use crate::platform::Platform;
 use crate::recipe::RecipeError;
 use crate::reference::ReferenceError;
 use crate::signing::KeyError;
+use crate::store::archive::Damage;
 use crate::store::{StoreError, causes};
 use crate::text::escaped;
 use crate::transfer::TransferError;
@@ -78,6 +80,14 @@ pub enum Error {
         cause: Option<String>,
         /// What to do.
         hint: Option<String>,
+    },
+    /// Content of a split archive is wrong, and its parts were compared with their notes.
+    #[error("{error}")]
+    Parts {
+        /// What is wrong.
+        error: Box<Error>,
+        /// The parts that are damaged; none when the archive was wrong before it was split.
+        damaged: Vec<Damage>,
     },
     /// Two images are for the same platform.
     #[error("cannot merge: {platform} is there twice")]
@@ -204,7 +214,7 @@ impl Error {
             Self::Recipe(error) => error.class,
             Self::Key { error, .. } => error.class(),
             Self::List(error) => error.class,
-            Self::Line { error, .. } | Self::Listed { error, .. } => error.class(),
+            Self::Line { error, .. } | Self::Listed { error, .. } | Self::Parts { error, .. } => error.class(),
         }
     }
 
@@ -223,6 +233,9 @@ impl Error {
                 std::iter::once(error.to_string()).chain(error.causes()).collect()
             }
             Self::Missing { missing, .. } => missing.clone(),
+            Self::Parts { error, damaged } => {
+                error.causes().into_iter().chain(damaged.iter().map(ToString::to_string)).collect()
+            }
             Self::Usage { .. } | Self::Recipe(_) | Self::List(_) => Vec::new(),
         }
     }
@@ -238,6 +251,7 @@ impl Error {
             Self::Key { error, .. } => error.hint(),
             Self::List(error) => error.hint.clone(),
             Self::Line { error, .. } | Self::Listed { error, .. } => error.hint(),
+            Self::Parts { damaged, .. } => Some(parts::hint_for(damaged)),
             Self::Absent { hint, .. }
             | Self::Missing { hint, .. }
             | Self::Usage { hint, .. }
@@ -253,7 +267,7 @@ impl Error {
     pub fn store(&self) -> Option<&StoreError> {
         match self {
             Self::Store(error) | Self::Content { error, .. } => Some(error),
-            Self::Line { error, .. } | Self::Listed { error, .. } => error.store(),
+            Self::Line { error, .. } | Self::Listed { error, .. } | Self::Parts { error, .. } => error.store(),
             _ => None,
         }
     }

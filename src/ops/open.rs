@@ -6,12 +6,13 @@
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
+use super::parts::{SplitArchives, open_set};
 use super::{Error, lookup};
 use crate::blob::{BlobReader, Cancel};
 use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
 use crate::reference::{Place, Reference, Rejected, Selector, Split, Word, parse_word};
-use crate::store::archive::{Archive, Format, ReadOptions};
+use crate::store::archive::{Archive, Format, PartSet, ReadOptions};
 use crate::store::layout::Layout;
 use crate::store::registry::{Registries, Repository};
 use crate::store::{Location, Source, StoreError};
@@ -25,6 +26,10 @@ pub struct Context<'a> {
     pub layout: Option<&'a Path>,
     /// Where compressed archives are unpacked to; beside the archive when it is not said.
     pub tmpdir: Option<&'a Path>,
+    /// Where parts of split archives are looked for, besides the directory of the one that was named.
+    pub part_dirs: &'a [PathBuf],
+    /// The split archives that were opened.
+    pub split: &'a SplitArchives,
     /// A request to stop.
     pub cancel: &'a Cancel,
     /// Who hears of warnings.
@@ -119,7 +124,7 @@ pub fn open(word: &str, context: &Context<'_>) -> Result<Opened, Error> {
         Word::Reference(Reference { place, selector }) => (open_place(&place, context)?, selector),
         Word::Current(selector) => (open_current(word, context)?, Some(selector)),
         Word::Local { splits, rejected } => {
-            let split = one_path(word, splits, rejected)?.ok_or_else(|| nothing_there(word, None, None))?;
+            let split = one_path(word, splits, rejected, context)?.ok_or_else(|| nothing_there(word, None, None))?;
             (open_path(&split.path, context)?, split.selector)
         }
         Word::Bare { name, splits, rejected } => open_bare(word, name, splits, rejected, context)?,
@@ -127,17 +132,23 @@ pub fn open(word: &str, context: &Context<'_>) -> Result<Opened, Error> {
     Ok(Opened { store, selector, label })
 }
 
-/// Opens a local path: a directory is a layout, a file is an archive.
+/// Opens a local path: a directory is a layout, a file is an archive or a part of one. Where nothing is, its parts may be.
 ///
 /// # Errors
 /// When it is not there, or neither.
 pub fn open_path(path: &Path, context: &Context<'_>) -> Result<Store, Error> {
-    let metadata = std::fs::metadata(path).map_err(StoreError::io("open", path))?;
-    if metadata.is_dir() { Ok(Store::Layout(Layout::open(path)?)) } else { open_archive(path, context) }
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => Ok(Store::Layout(Layout::open(path)?)),
+        Err(error) if !PartSet::is_known(path, context.part_dirs) => Err(StoreError::io("open", path)(error).into()),
+        _ => open_archive(path, None, context),
+    }
 }
 
-fn open_archive(path: &Path, context: &Context<'_>) -> Result<Store, Error> {
-    let archive = Archive::open(path, &read_options(context, None), context.cancel)?;
+fn open_archive(path: &Path, format: Option<Format>, context: &Context<'_>) -> Result<Store, Error> {
+    let archive = match open_set(path, format, context)? {
+        Some(archive) => archive,
+        None => Archive::open(path, &read_options(context, format), context.cancel)?,
+    };
     Ok(heard(archive, context))
 }
 
@@ -156,11 +167,8 @@ fn heard(archive: Archive, context: &Context<'_>) -> Store {
 fn open_place(place: &Place, context: &Context<'_>) -> Result<Store, Error> {
     match place {
         Place::Layout(path) => Ok(Store::Layout(Layout::open(path)?)),
-        Place::Archive(path) => open_archive(path, context),
-        Place::DockerArchive(path) => {
-            let archive = Archive::open(path, &read_options(context, Some(Format::Docker)), context.cancel)?;
-            Ok(heard(archive, context))
-        }
+        Place::Archive(path) => open_archive(path, None, context),
+        Place::DockerArchive(path) => open_archive(path, Some(Format::Docker), context),
         Place::Stdio => {
             let fd = std::io::stdin().as_fd().try_clone_to_owned().map_err(StoreError::io("open", "standard input"))?;
             let archive = Archive::from_stdin(fd.into(), &read_options(context, None), context.cancel)?;
@@ -190,7 +198,7 @@ fn open_bare(
     rejected: Vec<Rejected>,
     context: &Context<'_>,
 ) -> Result<(Store, Option<Selector>), Error> {
-    let path = one_path(word, splits, rejected)?;
+    let path = one_path(word, splits, rejected, context)?;
     // the current layout may be what this run is about to make
     let current = match context.layout.map(Layout::open).transpose() {
         Err(StoreError::Absent { .. }) => None,
@@ -221,8 +229,16 @@ fn none_if_absent(error: Error) -> Result<Vec<Descriptor>, Error> {
 }
 
 /// Returns the one way to read a word as a path that exists.
-fn one_path(word: &str, splits: Vec<Split>, rejected: Vec<Rejected>) -> Result<Option<Split>, Error> {
-    let mut there: Vec<Split> = splits.into_iter().filter(|split| exists(&split.path)).collect();
+fn one_path(
+    word: &str,
+    splits: Vec<Split>,
+    rejected: Vec<Rejected>,
+    context: &Context<'_>,
+) -> Result<Option<Split>, Error> {
+    let (mut there, elsewhere): (Vec<Split>, Vec<Split>) = splits.into_iter().partition(|split| exists(&split.path));
+    if there.is_empty() {
+        there.extend(elsewhere.into_iter().filter(|split| PartSet::is_known(&split.path, context.part_dirs)));
+    }
     if there.len() > 1 {
         let readings = there.iter().map(spelled).collect::<Vec<_>>().join(" and ");
         return Err(Error::Absent {

@@ -87,8 +87,10 @@ pub enum Event<'a> {
     },
     /// Something that a person should know, and that stops nothing.
     Warning(String),
-    /// Something that a person may like to know, and that is nothing to be warned of.
+    /// Something that a person should see, and that is nothing to be warned of.
     Told(String),
+    /// Something that a person may want to know, and that nobody has to: shown to those who ask for more.
+    Note(String),
 }
 
 /// Hears of progress. Called from several threads.

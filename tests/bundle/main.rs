@@ -1,4 +1,4 @@
-//! Bundles, as people make and carry them: split, interrupted and continued, checked without barge.
+//! Bundles, as people make and carry them: in parts, on several media, interrupted and continued, checked without barge.
 
 // helpers of tests stand outside of test functions
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
@@ -6,6 +6,10 @@
 #[allow(dead_code)] // the program's own tests use more of it
 #[path = "../cli/environment.rs"]
 mod environment;
+#[path = "../support/distribution/mod.rs"]
+mod distribution;
+mod made;
+mod parts;
 mod plan;
 mod resume;
 mod split;

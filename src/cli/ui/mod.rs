@@ -260,6 +260,11 @@ impl Observer for Ui {
                 count(kept.pieces, "blob"),
                 human_size(kept.bytes)
             )),
+            Event::Note(text) => {
+                if self.verbose {
+                    self.shared.line(&escaped(&text));
+                }
+            }
             Event::Warning(text) => {
                 // a path or a name in it came from outside
                 let text = escaped(&text);

@@ -14,6 +14,7 @@ use super::bundle::packed_in;
 use super::gather::disagree;
 use super::lookup::{is_attached, name_of, select};
 use super::open::Store;
+use super::parts::damaged;
 use crate::blob::Cancel;
 use crate::content::{Content, Descriptor, Kind, total};
 use crate::digest::Digest;
@@ -38,6 +39,8 @@ pub enum Depth {
 /// What a check found.
 #[derive(Clone, Debug, Default)]
 pub struct Verified {
+    /// How many parts the place is read from; 0 when it is not split.
+    pub parts: usize,
     /// How many top-level descriptors were followed.
     pub images: usize,
     /// How many pieces were read and hashed.
@@ -100,6 +103,9 @@ pub fn verify(
     task.check(&roots, depth, jobs, observer)?;
     if selector.is_none() {
         task.unreferenced()?;
+    }
+    if selector.is_none() {
+        task.parts(jobs, observer)?;
     }
     task.verified.problems.dedup();
     Ok(task.verified)
@@ -333,6 +339,23 @@ impl Task<'_> {
         self.verified.pieces += pieces;
         self.verified.bytes += bytes;
         self.verified.unpacked += unpacked;
+        Ok(())
+    }
+
+    /// Compares the parts of a split archive with their notes.
+    fn parts(&mut self, jobs: NonZeroUsize, observer: &dyn Observer) -> Result<(), Error> {
+        let Store::Archive(archive) = self.store else { return Ok(()) };
+        let Some(parts) = archive.parts() else { return Ok(()) };
+        self.verified.parts = parts.count();
+        for damage in damaged(parts, None, jobs.get(), self.cancel, observer)? {
+            self.verified.problems.push(Problem {
+                subject: escaped(&damage.path.to_string_lossy()),
+                status: Status::DamagedPart,
+                about: format!("part {} of {}", damage.number, damage.of),
+                referenced_by: Vec::new(),
+                detail: format!("its SHA-256 is {}, expected {}", damage.got.hex(), damage.expected.hex()),
+            });
+        }
         Ok(())
     }
 

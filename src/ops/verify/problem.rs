@@ -23,6 +23,8 @@ pub enum Status {
     PlatformMismatch,
     /// One name stands for two images.
     AmbiguousName,
+    /// A part of a split archive is not what its note says.
+    DamagedPart,
 }
 
 impl Status {
@@ -38,6 +40,7 @@ impl Status {
             Self::Malformed => "malformed",
             Self::PlatformMismatch => "platform-mismatch",
             Self::AmbiguousName => "ambiguous-name",
+            Self::DamagedPart => "damaged-part",
         }
     }
 }

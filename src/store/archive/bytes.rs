@@ -5,6 +5,8 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
+use super::chain::Chain;
+
 /// Something that is read by position.
 pub(super) trait ReadAt: Sync {
     /// Reads some bytes from `offset`, which counts from the start; 0 at the end.
@@ -40,29 +42,42 @@ impl ReadAt for Vec<u8> {
     }
 }
 
-/// A regular file from some point on.
+/// What an archive is read from: a regular file from some point on, or several that follow each other.
 #[derive(Debug)]
-pub(super) struct Stored {
-    file: File,
-    start: u64,
-    length: u64,
+pub(super) struct Stored(Kept);
+
+#[derive(Debug)]
+enum Kept {
+    File { file: File, start: u64, length: u64 },
+    Chain(Chain),
 }
 
 impl Stored {
     /// Takes a file of `length` bytes after `start`.
     pub(super) const fn new(file: File, start: u64, length: u64) -> Self {
-        Self { file, start, length }
+        Self(Kept::File { file, start, length })
+    }
+
+    /// Takes files that follow each other.
+    pub(super) const fn of_chain(chain: Chain) -> Self {
+        Self(Kept::Chain(chain))
     }
 
     /// Returns how many bytes there are.
     pub(super) const fn length(&self) -> u64 {
-        self.length
+        match &self.0 {
+            Kept::File { length, .. } => *length,
+            Kept::Chain(chain) => chain.length(),
+        }
     }
 }
 
 impl ReadAt for Stored {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.file.read_at(buffer, self.start.saturating_add(offset))
+        match &self.0 {
+            Kept::File { file, start, .. } => file.read_at(buffer, start.saturating_add(offset)),
+            Kept::Chain(chain) => chain.read_at(buffer, offset),
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read as _;
+use std::ops::Range;
 use std::rc::Rc;
 
 use serde_json::json;
@@ -97,6 +98,14 @@ impl Images {
     /// Returns whether an entry is a config or a layer.
     pub(super) fn uses(&self, entry: &Entry) -> bool {
         self.used.contains(&entry.header)
+    }
+
+    /// Returns where in the tar content lies.
+    pub(super) fn range(&self, digest: &Digest) -> Option<Range<u64>> {
+        match self.contents.get(digest)? {
+            Place::Entry { offset, size } => Some(*offset..offset.saturating_add(*size)),
+            Place::Made(_) => None,
+        }
     }
 
     /// Returns content with its size in bytes.

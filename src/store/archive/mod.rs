@@ -5,6 +5,7 @@
 //! layout is meant, for it keeps digests.
 //!
 //! ```text
+//! parts      a word -> the files that are the parts of a split archive; chain: read as one, where they lie
 //! outer      a file or standard input -> a tar that can be read by position (the one place that unpacks, once)
 //! walk tar   the tar, header by header -> an index of its entries: name, kind, where the content lies
 //! name       names and links, inside the archive only
@@ -16,6 +17,7 @@
 
 mod arrange;
 mod bytes;
+mod chain;
 mod docker;
 mod draft;
 mod lock;
@@ -23,6 +25,7 @@ mod name;
 mod oci;
 mod outer;
 mod pack;
+mod parts;
 mod patient;
 mod place;
 mod read;
@@ -41,6 +44,7 @@ pub use arrange::{Arrangement, Slot};
 pub use bytes::{Identity, Span};
 pub use draft::SetAside;
 pub use lock::ArchiveLock;
+pub use parts::{Damage, FoundPart, PartSet, Parts};
 pub use place::Place;
 pub use read::{Archive, Format, ReadOptions};
 pub use split::{Cut, SplitOptions, SplitSink};
@@ -51,7 +55,11 @@ use super::{Location, StoreError};
 /// Gives an error of reading an archive its verb and its path.
 fn cannot_read(place: &Location) -> impl FnOnce(io::Error) -> StoreError {
     let path = place.path().map_or_else(|| PathBuf::from("standard input"), Path::to_path_buf);
-    StoreError::io("read", path)
+    move |error| match error.downcast::<StoreError>() {
+        // one of several files knows which it is
+        Ok(known) => known,
+        Err(error) => StoreError::io("read", path)(error),
+    }
 }
 
 /// Returns the complaint that something in an archive cannot be used.

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use super::bytes::{Identity, ReadAt as _, Span, Stored};
 use super::patient::{self, Patient};
-use super::{ReadOptions, cannot_read, refusal};
+use super::{Parts, ReadOptions, cannot_read, refusal};
 use crate::blob::{CHUNK, Cancel};
 use crate::media::Compression;
 use crate::store::{Location, StoreError, TEMPORARY, directory_of};
@@ -40,7 +40,7 @@ const BOUND: Bound = Bound { size: 1 << 30, ratio: 200 };
 pub(super) struct Opened {
     /// Its bytes.
     pub(super) bytes: Stored,
-    /// Which file they came from; none for a pipe.
+    /// Which file they came from; none for a pipe, and for several.
     pub(super) identity: Option<Identity>,
     /// How the whole was packed.
     pub(super) compression: Compression,
@@ -72,6 +72,21 @@ pub(super) fn take(file: File, place: &Location, options: &ReadOptions, cancel: 
     Opening { place, directory, cancel }.take(file)
 }
 
+/// Takes the parts of a split archive.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn join(
+    parts: &Parts,
+    place: &Location,
+    options: &ReadOptions,
+    cancel: &Cancel,
+) -> Result<Opened, StoreError> {
+    let directory = options.tmpdir.as_deref().or_else(|| place.path().map(directory_of));
+    let directory = directory.unwrap_or(Path::new(FOR_STDIN));
+    Opening { place, directory, cancel }.in_place(Stored::of_chain(parts.chain()), None)
+}
+
 struct Opening<'a> {
     place: &'a Location,
     directory: &'a Path,
@@ -86,7 +101,7 @@ impl Opening<'_> {
             // standard input may stand in the middle of a file
             let start = file.stream_position().map_err(cannot_read(self.place))?;
             let stored = Stored::new(file, start, metadata.len().saturating_sub(start));
-            return self.in_place(stored, Identity::of(&metadata));
+            return self.in_place(stored, Some(Identity::of(&metadata)));
         }
         if kind.is_fifo() || kind.is_socket() {
             return self.piped(file);
@@ -99,16 +114,16 @@ impl Opening<'_> {
         Err(self.refuse(format!("it is {what}, expected a file or a pipe"), hint))
     }
 
-    fn in_place(&self, stored: Stored, identity: Identity) -> Result<Opened, StoreError> {
+    fn in_place(&self, stored: Stored, identity: Option<Identity>) -> Result<Opened, StoreError> {
         let mut head = [0; 512];
         let count = stored.read_full_at(&mut head, 0).map_err(cannot_read(self.place))?;
         let compression = self.recognised(&head[..count])?;
         if compression == Compression::None {
-            return Ok(Opened { bytes: stored, identity: Some(identity), compression, notice: None });
+            return Ok(Opened { bytes: stored, identity, compression, notice: None });
         }
         let bytes = self.spooled(Span::new(&stored, 0, stored.length()), compression, &BOUND)?;
         let notice = format!("is compressed with {compression}: unpacked once into {}", self.temporary());
-        Ok(Opened { bytes, identity: Some(identity), compression, notice: Some(notice) })
+        Ok(Opened { bytes, identity, compression, notice: Some(notice) })
     }
 
     fn piped(&self, file: File) -> Result<Opened, StoreError> {

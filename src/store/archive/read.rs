@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::bytes::{Identity, Span, Stored};
+use super::chain::Chain;
 use super::docker::Images;
 use super::tar::{Entry, TarIndex};
-use super::{cannot_read, oci, outer, refusal};
+use super::{Parts, cannot_read, oci, outer, refusal};
 use crate::blob::{BlobReader, Cancel, Mismatch};
 use crate::content::{Content, Descriptor};
 use crate::digest::{Algorithm, Digest};
@@ -23,6 +25,10 @@ pub(super) const OCI_LAYOUT: &str = "oci-layout";
 pub(super) const INDEX_JSON: &str = "index.json";
 /// The images of a docker-archive.
 pub(super) const MANIFEST_JSON: &str = "manifest.json";
+
+/// What to do when parts are taken by their numbers alone, and do not make an archive.
+const BEHIND_THE_LAST: &str = "a part behind the last one may be missing, or one may be of another set: without the notes \
+                               beside the parts nobody can tell";
 
 /// How the images of an archive are described.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +60,7 @@ pub struct Archive {
     index: TarIndex,
     images: Kind,
     identity: Option<Identity>,
+    parts: Option<Parts>,
     compression: Compression,
     warnings: Vec<String>,
 }
@@ -75,7 +82,59 @@ impl Archive {
             _ => Location::Archive(path.to_owned()),
         };
         let opened = outer::open(path, &place, options, cancel)?;
-        Self::index(opened, place, options, cancel)
+        Self::index(opened, None, place, options, cancel)
+    }
+
+    /// Opens the parts of a split archive, which are read where they lie.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; and when there are no notes, and the archive has no end: a part may be missing then.
+    pub fn open_parts(parts: Parts, options: &ReadOptions, cancel: &Cancel) -> Result<Self, StoreError> {
+        let place = match (options.format, parts.location()) {
+            (Some(Format::Docker), Location::Archive(path)) => Location::DockerArchive(path),
+            (_, place) => place,
+        };
+        let guessed = !parts.are_all_noted();
+        let opened = outer::join(&parts, &place, options, cancel)?;
+        let archive = Self::index(opened, Some(parts), place, options, cancel);
+        match archive {
+            Ok(archive) if guessed && !archive.has_end() => {
+                let reason = "it ends without the blocks of zeros that end a tar";
+                Err(refusal("the archive", &archive.location, reason, Some(BEHIND_THE_LAST)))
+            }
+            Err(StoreError::Malformed { what, place, reason, .. }) if guessed => {
+                Err(StoreError::Malformed { what, place, reason, hint: Some(BEHIND_THE_LAST.to_owned()) })
+            }
+            other => other,
+        }
+    }
+
+    /// Opens the front of an archive alone, from files that follow each other: what its names are. Its content is
+    /// elsewhere, and not found here.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; and when the front alone does not say what is in the archive.
+    pub fn open_front(fronts: Vec<PathBuf>, location: Location, cancel: &Cancel) -> Result<Self, StoreError> {
+        let mut files = Vec::new();
+        for path in fronts {
+            let metadata = std::fs::metadata(&path).map_err(StoreError::io("read", &path))?;
+            files.push((path, Identity::of(&metadata)));
+        }
+        let bytes = Stored::of_chain(Chain::new(files));
+        let index = TarIndex::read(&bytes, bytes.length(), &location, cancel)?;
+        if recognised(&index, &location)? == Format::Docker {
+            return Err(StoreError::Unsupported {
+                action: "take in parts of".to_owned(),
+                place: location,
+                reason: "it is a docker-archive, whose names and digests are known only when all of it is there".into(),
+                hint: Some("mount the media of all parts and name each directory with --part-dir DIR".to_owned()),
+            });
+        }
+        check_kinds(&index, &location)?;
+        let files = Files { index: &index, bytes: &bytes, place: &location };
+        let images = Kind::Oci(Box::new(oci::read(&files)?));
+        let (compression, warnings) = (Compression::None, Vec::new());
+        Ok(Self { location, bytes, index, images, identity: None, parts: None, compression, warnings })
     }
 
     /// Reads standard input, given as a file: from where it stands if it is one, else it is first copied to a temporary
@@ -85,11 +144,12 @@ impl Archive {
     /// As [`Self::open`].
     pub fn from_stdin(stdin: File, options: &ReadOptions, cancel: &Cancel) -> Result<Self, StoreError> {
         let opened = outer::take(stdin, &Location::Stdio, options, cancel)?;
-        Self::index(opened, Location::Stdio, options, cancel)
+        Self::index(opened, None, Location::Stdio, options, cancel)
     }
 
     fn index(
         opened: outer::Opened,
+        parts: Option<Parts>,
         mut location: Location,
         options: &ReadOptions,
         cancel: &Cancel,
@@ -111,7 +171,7 @@ impl Archive {
             Format::Docker => Kind::Docker(Images::read(&files, cancel, &mut oddities)?),
         };
         let warnings = oddities.into_iter().map(|oddity| format!("{location} {oddity}")).collect();
-        Ok(Self { location, bytes, index, images, identity, compression, warnings })
+        Ok(Self { location, bytes, index, images, identity, parts, compression, warnings })
     }
 
     /// Returns how its images are described.
@@ -135,7 +195,26 @@ impl Archive {
         self.index.has_end()
     }
 
-    /// Returns which file it is and in which state it was when it was opened; none for a pipe.
+    /// Returns the parts that it is read from; none for one file.
+    #[must_use]
+    pub const fn parts(&self) -> Option<&Parts> {
+        self.parts.as_ref()
+    }
+
+    /// Returns where in the archive all its content lies, in bytes, by digest; empty when that is not where it is read from.
+    #[must_use]
+    pub fn ranges(&self) -> Vec<(Digest, Range<u64>)> {
+        if self.compression != Compression::None {
+            return Vec::new();
+        }
+        let range = |digest: &Digest| match &self.images {
+            Kind::Oci(_) => self.index.find(&digest.blob_path()).map(|entry| entry.header..entry.offset + entry.size),
+            Kind::Docker(images) => images.range(digest),
+        };
+        self.blobs().into_iter().filter_map(|(digest, _)| Some((digest, range(&digest)?))).collect()
+    }
+
+    /// Returns which file it is and in which state it was when it was opened; none for a pipe, and for several files.
     #[must_use]
     pub const fn identity(&self) -> Option<Identity> {
         self.identity
