@@ -17,7 +17,8 @@ use super::write::{WriteArgs, count};
 ///
 /// It stops at the first thing it cannot read, before it removes anything, and never touches files that are no blobs.
 /// Blobs younger than --grace stay: programs that take no lock write blobs first and the name later. What interrupted
-/// runs left of blobs goes as well; until then the same command continues there.
+/// runs left of blobs goes as well; until then the same command continues there. A load from several media that waits for
+/// the next part keeps what came for a week.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -99,6 +100,16 @@ pub(crate) fn run(args: &GcArgs, session: &Session<'_>) -> Result<Report, Error>
     if !collected.young_partial.is_empty() {
         session.ui.say(&format!("{} stays: it is younger than --grace", beginnings(&collected.young_partial)));
     }
+    let loads = |loads: &[(String, u64)]| {
+        let size = human_size(barge::content::total(loads.iter().map(|(_, size)| *size)));
+        format!("what {} from several media left, {size}", count(loads.len() as u64, "load"))
+    };
+    if !collected.loads.is_empty() {
+        session.ui.say(&format!("{verb} {}: nobody came back in a week", loads(&collected.loads)));
+    }
+    if !collected.young_loads.is_empty() {
+        session.ui.say(&format!("{} stays, and so does what came: the rest may come", loads(&collected.young_loads)));
+    }
     if !collected.foreign.is_empty() {
         session
             .ui
@@ -108,7 +119,8 @@ pub(crate) fn run(args: &GcArgs, session: &Session<'_>) -> Result<Report, Error>
     report.results.push(
         json!({"place": place, "removed": digests(&collected.removed), "bytes": total(&collected.removed),
         "young": digests(&collected.young), "partial": digests(&collected.partial),
-        "partialBytes": total(&collected.partial), "kept": kept, "foreign": collected.foreign,
+        "partialBytes": total(&collected.partial),
+        "loads": collected.loads.iter().map(|(name, _)| name).collect::<Vec<_>>(), "kept": kept, "foreign": collected.foreign,
         "dryRun": session.global.dry_run}),
     );
     Ok(report)

@@ -57,6 +57,11 @@ pub struct Collected {
     pub partial: Vec<(Digest, u64)>,
     /// Those that are too young, with their size in bytes; sorted.
     pub young_partial: Vec<(Digest, u64)>,
+    /// What loads from several media left that nobody came back for in a week, and that went, or would go: name and size in
+    /// bytes.
+    pub loads: Vec<(String, u64)>,
+    /// Loads that have not come to their end: what came with them stays.
+    pub young_loads: Vec<(String, u64)>,
     /// How many blobs stay because something refers to them, or they are no candidates.
     pub kept: usize,
     /// Files under `blobs/` that are no blobs: they were not touched.
@@ -94,6 +99,11 @@ pub fn gc(path: &Path, options: &GcOptions, cancel: &Cancel) -> Result<Collected
             }
         }
         collected.partial = gone;
+        for left in
+            sweeper.loads()?.into_iter().filter(|left| collected.loads.iter().any(|(name, _)| *name == left.name))
+        {
+            sweeper.remove_load(&left)?;
+        }
         sweeper.remove_leftovers()?;
         if options.candidates.is_none() {
             sweeper.remove_journals(options.grace);
@@ -137,11 +147,24 @@ fn decide(sweeper: &Sweeper, options: &GcOptions) -> Result<Collected, Error> {
         .filter_map(|(_, lying)| if let Lying::Link(file) = lying { Some(*file) } else { None })
         .collect();
     let mut collected = Collected { foreign: listing.foreign, ..Collected::default() };
+    let mut coming: HashSet<Digest> = HashSet::new();
+    for left in sweeper.loads()? {
+        if left.is_old {
+            // they go with the rest
+            if options.candidates.is_none() {
+                collected.loads.push((left.name, left.size));
+            }
+        } else {
+            // its name comes with the next medium
+            coming.extend(left.held);
+            collected.young_loads.push((left.name, left.size));
+        }
+    }
     for (digest, size) in listing.blobs {
         let is_candidate = options.candidates.as_ref().is_none_or(|only| only.contains(&digest));
         match lying.get(&digest) {
             None | Some(Lying::Nothing) => {}
-            _ if referred.contains(&digest) || !is_candidate => collected.kept += 1,
+            _ if referred.contains(&digest) || coming.contains(&digest) || !is_candidate => collected.kept += 1,
             Some(Lying::Link(_)) => collected.foreign.push(digest.blob_path()),
             Some(Lying::File { file, .. }) if behind_links.contains(file) => collected.kept += 1,
             _ if is_young(&&digest) => collected.young.push((digest, size)),

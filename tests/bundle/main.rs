@@ -3,11 +3,11 @@
 // helpers of tests stand outside of test functions
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+#[path = "../support/distribution/mod.rs"]
+mod distribution;
 #[allow(dead_code)] // the program's own tests use more of it
 #[path = "../cli/environment.rs"]
 mod environment;
-#[path = "../support/distribution/mod.rs"]
-mod distribution;
 mod made;
 mod parts;
 mod plan;

@@ -4,10 +4,10 @@ use super::super::Error;
 use super::super::bundle::{Packed, Packing, packing_list};
 use super::super::loadable::{Loadable, loadable};
 use super::add::read_other;
-use super::{ArchiveFormat, WriteOptions};
-use crate::bundle::{BUNDLE_JSON, BUNDLE_SIGNATURE, CoveredFile};
+use super::{ArchiveFormat, Split, WriteOptions};
+use crate::bundle::{self, BUNDLE_JSON, BUNDLE_SIGNATURE, CoveredFile, PackingList};
 use crate::plan::Plan;
-use crate::store::archive::{Archive, ArchiveOptions, Companion, Shape};
+use crate::store::archive::{Archive, ArchiveOptions, Arrangement, Companion, Shape};
 use crate::store::{Source as _, StoreError, names};
 use crate::text::escaped;
 use crate::transfer::{Event, Observer};
@@ -56,13 +56,14 @@ pub(super) fn archive_options(
     let manifest_json = loadable.manifest_json.map(|bytes| Companion { name: "manifest.json".to_owned(), bytes });
     let mut companions: Vec<Companion> = manifest_json.into_iter().collect();
     // an archive that says what it brings goes on doing so when it is added to
+    let mut list = None;
     let packed = held.map(Packed::of).transpose()?.flatten();
     let renewed = packed.as_ref().map(|_| Packing::default());
     if let Some(packing) = packing.or(renewed.as_ref()).filter(|_| options.format != ArchiveFormat::Docker) {
         let covered = companions.iter().map(|file| CoveredFile::of(&file.name, &file.bytes)).chain([covered]);
-        let list = packing_list(plan, &roots, packing, covered.collect())?;
-        companions.push(Companion { name: BUNDLE_JSON.to_owned(), bytes: list.encode() });
+        list = Some(packing_list(plan, &roots, packing, covered.collect())?);
     }
+    let listed_behind = companions.len();
     if let Some(held) = held {
         for (name, size) in held.others() {
             if packed.is_some() && name == BUNDLE_JSON {
@@ -76,7 +77,7 @@ pub(super) fn archive_options(
             companions.push(Companion { name: name.to_owned(), bytes: read_other(held, name, size)? });
         }
     }
-    Ok(ArchiveOptions {
+    let mut form = ArchiveOptions {
         base_index,
         shape: match options.format {
             ArchiveFormat::Docker => Shape::Bare,
@@ -86,7 +87,34 @@ pub(super) fn archive_options(
         companions,
         jobs: options.jobs,
         durability: options.durability,
-    })
+    };
+    if let Some(list) = list {
+        add_list(&mut form, list, listed_behind, options.split, plan)?;
+    }
+    Ok(form)
+}
+
+/// Puts a packing list among the companions. In parts it says how many there are, which follows from the length of the whole,
+/// and that from its own.
+fn add_list(
+    form: &mut ArchiveOptions,
+    mut list: PackingList,
+    at: usize,
+    split: Option<Split>,
+    plan: &Plan<'_>,
+) -> Result<(), Error> {
+    let companion = |list: &PackingList| Companion { name: BUNDLE_JSON.to_owned(), bytes: list.encode() };
+    form.companions.insert(at, companion(&list));
+    let Some(Split { part_size: size, .. }) = split else { return Ok(()) };
+    // more parts never make it shorter: it ends
+    loop {
+        let parts = Arrangement::of(form, plan.inventory())?.length().div_ceil(size.max(1));
+        if list.split.is_some_and(|split| split.parts >= parts) {
+            return Ok(());
+        }
+        list.split = Some(bundle::Split { size, parts, part: None });
+        form.companions[at] = companion(&list);
+    }
 }
 
 /// A docker-archive names one platform of an image, and has no place for a manifest.

@@ -24,7 +24,7 @@ impl Target {
     /// # Errors
     /// When documents cannot be read, or the form cannot hold what is coming.
     pub fn arrange(&self, plan: &mut Plan<'_>, observer: &dyn Observer) -> Result<Arrangement, Error> {
-        let options = archive_options(plan, None, self.options, observer)?;
+        let options = archive_options(plan, None, self.packing.as_ref(), self.options, observer)?;
         Ok(Arrangement::of(&options, plan.inventory())?)
     }
 }

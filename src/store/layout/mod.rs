@@ -8,6 +8,7 @@
 //! | `clone.rs` | copies a file by sharing its blocks, where the file system can |
 //! | `files.rs` | reads `oci-layout` and `index.json` |
 //! | `index.rs` | changes `index.json`: the one visible step |
+//! | `intake/` | [`Intake`]: content that arrives in parts, over several runs |
 //! | `lock.rs` | keeps writers apart from each other and from `gc` |
 //! | `make.rs` | brings content into `blobs/` that has no digest before it is made |
 //! | `partial.rs` | keeps the beginning of a blob that was being fetched when something broke, for the next run |
@@ -26,6 +27,7 @@ mod beneath;
 mod clone;
 mod files;
 mod index;
+mod intake;
 mod lock;
 mod make;
 mod partial;
@@ -41,6 +43,7 @@ use std::path::Path;
 use rustix::fs::FileType;
 
 use self::beneath::Directory;
+pub use self::intake::{FrontComing, Intake, LoadLeft};
 pub use self::partial::Partial;
 pub use self::sweep::{FileId, Lying, Sweeper};
 pub use self::write::{LayoutOptions, LayoutSink};

@@ -27,6 +27,11 @@ pub(super) fn check(path: &Path, above: &Path, coming: &[Content]) -> Result<(),
     room::require(needed, room, path)
 }
 
+/// Fails when so many bytes are more than the file system has room for.
+pub(super) fn check_bytes(root: &Directory, needed: u64) -> Result<(), StoreError> {
+    room::require(needed, rustix::fs::fstatvfs(root.handle()), root.path())
+}
+
 fn is_there(root: &Directory, content: &Content) -> Result<bool, StoreError> {
     let stat = root.stat(&content.digest.blob_path())?;
     Ok(stat.is_some_and(|stat| {

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 use super::beneath::Directory;
 use super::partial::{self, Partial};
-use super::{Layout, arrived, files, lock, temporary};
+use super::{Layout, LoadLeft, arrived, files, intake, lock, temporary};
 use crate::blob::Cancel;
 use crate::digest::{Algorithm, Digest};
 use crate::store::{Durability, StoreError};
@@ -138,6 +138,22 @@ impl Sweeper {
     /// Removes what interrupted runs noted about what had arrived, when it is older than this or tells nothing more.
     pub fn remove_journals(&self, grace: Duration) {
         arrived::sweep(&self.layout.root, grace);
+    }
+
+    /// Lists what loads from several media left that have not come to their end.
+    ///
+    /// # Errors
+    /// When a directory cannot be read.
+    pub fn loads(&self) -> Result<Vec<LoadLeft>, StoreError> {
+        intake::list(&self.layout.root)
+    }
+
+    /// Removes what a load left.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove_load(&self, left: &LoadLeft) -> Result<(), StoreError> {
+        intake::remove_left(&self.layout.root, left)
     }
 
     /// Removes the temporary files of dead processes.

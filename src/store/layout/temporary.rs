@@ -98,11 +98,25 @@ impl Temporary {
         Ok(())
     }
 
-    /// Gives content its name: the only rename into `blobs/`, and it takes the proof of what was written. Returns what the file
-    /// is now, as far as that can be told.
+    /// Gives content its name: no other rename leads into `blobs/` than this and the next, and both take the proof of what was
+    /// written. Returns what the file is now, as far as that can be told.
     pub(super) fn name_blob(mut self, proof: &Proof) -> Result<Option<Stat>, StoreError> {
         self.rename(&proof.content().digest.hex())?;
         Ok(rustix::fs::fstat(&self.file).ok())
+    }
+
+    /// Gives content its name that was gathered in another directory of the layout; it takes the proof as well.
+    pub(super) fn name_blob_in(mut self, directory: &Directory, proof: &Proof) -> Result<(), StoreError> {
+        let name = proof.content().digest.hex();
+        rustix::fs::renameat(self.directory.handle(), self.name.as_str(), directory.handle(), &name)
+            .map_err(|error| StoreError::io("write", directory.path_of(&name))(error.into()))?;
+        self.settled = true;
+        Ok(())
+    }
+
+    /// Gives a file its name that is of use to barge alone: in a directory where neither content nor `index.json` stands.
+    pub(super) fn name_within(mut self, name: &str) -> Result<(), StoreError> {
+        self.rename(name)
     }
 
     /// Replaces `index.json`.
