@@ -1,47 +1,69 @@
 //! `barge load`
 
+use barge::error::Class;
 use barge::ops::Error;
 use barge::ops::bundle::deltas;
 use barge::ops::copy::{CopySource, Naming, copy};
-use barge::ops::open::{Store, open};
+use barge::ops::open::{Context, Store, open};
 use barge::ops::target::Target;
 use barge::store::Source;
 use clap::Args;
 
 use super::Session;
 use super::report::Report;
+use super::take_in::{self, Parts};
 use super::write::{CarryArgs, WriteArgs, carry_out, refuse_mixed_output};
 
 /// Take archives into a layout: names kept, blobs shared, everything checked on the way in.
 ///
 /// OCI archives, docker-archives, and those that are both; compressed ones too. What the layout holds already is checked
 /// and not copied again. After an interruption the same command goes on where it was.
+///
+/// The parts of a split archive are taken in any order, from several media in turn: what is there is kept, and the images get
+/// their names when everything has come. On a terminal barge asks for the next medium; with --part-dir it waits for it.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   barge load -i bundle.tar -o /srv/images
-  ssh build cat app.tar | barge load -o dist")]
+  ssh build cat app.tar | barge load -o dist
+  barge load -i /media/usb/app.tar.002 -o dist")]
 pub(crate) struct LoadArgs {
     /// The archives; - is standard input [default: -]
     #[arg(short, long, value_name = "FILE", num_args = 1..)]
-    input: Vec<String>,
+    pub(crate) input: Vec<String>,
     /// The layout; another archive is possible too [default: the current layout]
     #[arg(short, long, value_name = "PLACE")]
-    output: Option<String>,
+    pub(crate) output: Option<String>,
+    /// How long to wait for the next part in the directories of --part-dir [default: until it comes]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) part_timeout: Option<u64>,
     #[command(flatten)]
-    carry: CarryArgs,
+    pub(crate) carry: CarryArgs,
     #[command(flatten)]
-    write: WriteArgs,
+    pub(crate) write: WriteArgs,
 }
 
 pub(crate) fn run(args: &LoadArgs, session: &Session<'_>) -> Result<Report, Error> {
-    let context = session.context();
-    let options = args.carry.options()?;
     let standard_input = ["-".to_owned()];
     let words = if args.input.is_empty() { &standard_input[..] } else { &args.input };
-    let opened = words.iter().map(|word| open(word, &context)).collect::<Result<Vec<_>, _>>()?;
+    let parts = Parts::among(words, session)?;
+    match parts.to_take_in(session) {
+        Some(only) => take_in::run(args, only, &parts.directories, session),
+        None => match whole(args, &parts, session) {
+            Err(error) if error.class() == Class::Content => take_in::instead(args, &parts, error, session),
+            other => other,
+        },
+    }
+}
+
+/// Loads archives that are there as a whole.
+fn whole(args: &LoadArgs, parts: &Parts, session: &Session<'_>) -> Result<Report, Error> {
+    let context = Context { part_dirs: &parts.directories, ..session.context() };
+    let options = args.carry.options()?;
+    let opened = parts.words.iter().map(|word| open(word, &context)).collect::<Result<Vec<_>, _>>()?;
     let target = Target::open(args.output.as_deref(), &context, args.write.options(session))?;
-    refuse_mixed_output(session, &[&target.location()])?;
+    let location = target.location();
+    refuse_mixed_output(session, &[&location])?;
     let held = target.held(&context)?;
     // what one of them leaves out may be in another
     let stores: Vec<&Store> = opened.iter().map(|opened| &opened.store).collect();
@@ -57,5 +79,6 @@ pub(crate) fn run(args: &LoadArgs, session: &Session<'_>) -> Result<Report, Erro
     }
     let mut report = Report::default();
     carry_out(session, target, copying, "load into", &mut report)?;
+    take_in::forget(parts, &location, session)?;
     Ok(report)
 }

@@ -33,6 +33,7 @@ mod rm;
 mod save;
 mod split;
 mod tag;
+mod take_in;
 mod tree;
 mod ui;
 mod unpack;

@@ -174,7 +174,7 @@ fn as_json(command: &str, result: &Result<Report, Error>, warnings: &[String], e
 pub(crate) fn error_as_json(error: &Error) -> Value {
     let mut object = json!({"class": error.class().name(), "exit": error.class().exit_code(), "message": error.to_string(),
         "causes": error.causes(), "hint": error.hint()});
-    if let Error::Parts { damaged, .. } = error {
+    if let Error::Parts { damaged, .. } | Error::Unfinished { damaged, .. } = error {
         let part = |part: &Damage| {
             json!({"part": part.number, "of": part.of, "file": part.path.to_string_lossy(),
                 "got": part.got.to_string(), "expected": part.expected.to_string()})

@@ -18,6 +18,7 @@ pub mod gather;
 pub mod gc;
 mod layer;
 pub mod listed;
+pub mod load;
 pub mod loadable;
 pub mod look;
 pub mod lookup;
@@ -88,6 +89,20 @@ pub enum Error {
         error: Box<Error>,
         /// The parts that are damaged; none when the archive was wrong before it was split.
         damaged: Vec<Damage>,
+    },
+    /// An archive in parts has not come as a whole: what came is kept.
+    #[error("{message}")]
+    Unfinished {
+        /// Which archive, and which parts are needed.
+        message: String,
+        /// What is wrong with parts that came, and where what came is kept.
+        causes: Vec<String>,
+        /// Content when a part that came is of no use, else absent.
+        class: Class,
+        /// The parts that are damaged.
+        damaged: Vec<Damage>,
+        /// How to go on.
+        hint: String,
     },
     /// Two images are for the same platform.
     #[error("cannot merge: {platform} is there twice")]
@@ -209,7 +224,7 @@ impl Error {
             Self::Reference(ReferenceError::Scheme { .. }) | Self::Unsupported { .. } => Class::Unsupported,
             Self::Reference(_) | Self::Usage { .. } => Class::Usage,
             Self::Absent { .. } => Class::Absent,
-            Self::Missing { class, .. } => *class,
+            Self::Missing { class, .. } | Self::Unfinished { class, .. } => *class,
             Self::Duplicate { .. } => Class::Content,
             Self::Recipe(error) => error.class,
             Self::Key { error, .. } => error.class(),
@@ -233,6 +248,7 @@ impl Error {
                 std::iter::once(error.to_string()).chain(error.causes()).collect()
             }
             Self::Missing { missing, .. } => missing.clone(),
+            Self::Unfinished { causes, .. } => causes.clone(),
             Self::Parts { error, damaged } => {
                 error.causes().into_iter().chain(damaged.iter().map(ToString::to_string)).collect()
             }
@@ -251,6 +267,7 @@ impl Error {
             Self::Key { error, .. } => error.hint(),
             Self::List(error) => error.hint.clone(),
             Self::Line { error, .. } | Self::Listed { error, .. } => error.hint(),
+            Self::Unfinished { hint, .. } => Some(hint.clone()),
             Self::Parts { damaged, .. } => Some(parts::hint_for(damaged)),
             Self::Absent { hint, .. }
             | Self::Missing { hint, .. }

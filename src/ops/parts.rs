@@ -2,7 +2,7 @@
 //! parts are named.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::Error;
@@ -11,6 +11,7 @@ use crate::blob::Cancel;
 use crate::content::total;
 use crate::digest::Digest;
 use crate::error::Class;
+use crate::reference::{Place, Reference, Word, parse_word};
 use crate::store::archive::{Archive, Damage, Format, PartSet, Parts};
 use crate::store::lanes::in_lanes;
 use crate::store::{Location, Source as _, StoreError};
@@ -24,6 +25,19 @@ pub struct SplitArchives(Mutex<Vec<Split>>);
 struct Split {
     parts: Parts,
     ranges: Vec<(Digest, Range<u64>)>,
+}
+
+/// Returns the path that a word means when it is one, and parts of an archive are to be found by it.
+#[must_use]
+pub fn path_of_parts(word: &str, part_dirs: &[PathBuf]) -> Option<PathBuf> {
+    let paths = match parse_word(word).ok()? {
+        Word::Reference(Reference { place: Place::Archive(path), selector: None }) => vec![path],
+        Word::Local { splits, .. } | Word::Bare { splits, .. } => {
+            splits.into_iter().filter(|split| split.selector.is_none()).map(|split| split.path).collect()
+        }
+        _ => Vec::new(),
+    };
+    paths.into_iter().find(|path| !path.is_dir() && PartSet::is_known(path, part_dirs))
 }
 
 /// Opens the set that a path belongs to; `None` when it is an archive like any other, or nothing at all.

@@ -8,9 +8,11 @@ mod distribution;
 #[allow(dead_code)] // the program's own tests use more of it
 #[path = "../cli/environment.rs"]
 mod environment;
+mod in_turn;
 mod made;
 mod parts;
 mod plan;
+mod prepared;
 mod resume;
 mod split;
 #[path = "../support/mod.rs"]

@@ -5,8 +5,10 @@ use std::fs;
 use barge::bundle::PartNote;
 use serde_json::json;
 
-use super::environment::{Barge, listing};
-use super::made::{cut, cut_evenly, entries, lay, lay_bare, noise, prepare};
+use super::distribution::{Distribution, Mode};
+use super::environment::{Barge, Running, available, listing};
+use super::made::{cut, cut_evenly, entries, lay, lay_bare};
+use super::prepared::{noise, prepare};
 
 fn three(barge: &Barge) -> Vec<(PartNote, Vec<u8>)> {
     cut_evenly(&prepare(barge, [40_000, 30_000]), "x.tar", 3)
@@ -97,7 +99,7 @@ fn a_set_that_is_not_whole_is_refused_and_says_what_is_needed() {
             },
         ),
         ("swapped", 4, &["part 2", "is damaged: its SHA-256 is"], |barge, parts, _| {
-            barge.write("x.tar.002", &parts[1].1.iter().rev().copied().collect::<Vec<u8>>());
+            barge.write("x.tar.002", parts[1].1.iter().rev().copied().collect::<Vec<u8>>());
         }),
         ("a note that is no JSON", 4, &["the note", "x.tar.part-002.json"], |barge, _, _| {
             barge.write("x.tar.part-002.json", "{");
@@ -213,6 +215,41 @@ fn more_parts_than_files_may_be_open_are_read() {
     let mut command = barge.around("sh");
     command.args(["-c", line, env!("CARGO_BIN_EXE_barge")]);
     barge.finish(&mut command).exits(0).prints(&["in 300 parts"]);
+}
+
+#[test]
+fn parts_are_pushed_where_they_lie_and_nothing_large_stays_in_memory() {
+    if !available("docker-registry", std::path::Path::new("/usr/bin/docker-registry").exists()) {
+        return;
+    }
+    let barge = Barge::new();
+    let archive = prepare(&barge, [90 << 20, 30_000]);
+    for part in cut_evenly(&archive, "x.tar", 3) {
+        lay(&barge.path(format!("m{}", part.0.part)), &part);
+    }
+    let registry = Distribution::start(Mode::Plain);
+    let host = registry.host();
+    let push = format!("--part-dir m1 --part-dir m3 push --plain-http m2/x.tar.002:app:v1 {host}/org/app:v1");
+    for words in [
+        "--part-dir m1 --part-dir m3 verify m2/x.tar.002",
+        &push,
+        "load -i m3/x.tar.003 -o out --no-sync",
+        "load -i m1/x.tar.001 -o out --no-sync",
+        "load -i m2/x.tar.002 -o out --no-sync",
+    ] {
+        let mut running = Running::start(barge.command().args(words.split(' ')));
+        let mut most: u64 = 0;
+        while !running.has_ended() {
+            let status = fs::read_to_string(format!("/proc/{}/status", running.id())).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            most = most.max(line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0));
+            std::thread::sleep(std::time::Duration::from_millis(3));
+        }
+        running.output(&barge).exits(if words.contains("m3/x") || words.contains("m1/x") { 3 } else { 0 });
+        assert!((1..64 * 1024).contains(&most), "{words}: {most} KiB");
+    }
+    barge.line(&format!("diff --plain-http docker://{host}/org/app:v1 out:app:v1")).exits(0);
+    barge.line("diff out whole.tar").exits(0);
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! The pages for those who come from other programs (`docs/from-*.md`), and `docs/lists.md`: every command of barge in them is
-//! run, in the order of its page, by `sh`, and has to end with the exit code that the page says. So is every line of commands in
-//! `docs/delta.md` and `docs/signing.md`, those of OpenSSL too.
+//! The pages for those who come from other programs (`docs/from-*.md`), `docs/lists.md` and `docs/parts.md`: every command of
+//! barge in them is run, in the order of its page, by `sh`, and has to end with the exit code that the page says. So is every
+//! line of commands in `docs/delta.md` and `docs/signing.md`, those of OpenSSL too.
 //!
 //! [`page`] finds the commands, [`setting`] is the place where they run: a layout, archives and files to build from, and two real
 //! registries for the two hosts of the examples. A page whose programs are not installed fails in CI, and elsewhere says that it
@@ -10,6 +10,9 @@
 
 #[path = "../support/distribution/mod.rs"]
 mod distribution;
+#[allow(dead_code)] // the tests of parts use more of it
+#[path = "../bundle/made.rs"]
+mod made;
 mod page;
 mod setting;
 #[path = "../support/mod.rs"]
@@ -98,6 +101,31 @@ fn what_signing_says_runs() {
     assert!(commands.len() >= 20, "{name} has {} commands only", commands.len());
     let Some(setting) = Setting::bare(&page::programs(&commands), "list.json") else { return };
     let failed = failures(&setting, name, &commands);
+    assert!(failed.is_empty(), "{} of {} commands:\n\n{}", failed.len(), commands.len(), failed.join("\n"));
+}
+
+/// The page on archives in parts: media, the parts in one directory, and one of them damaged in another.
+#[test]
+fn what_the_page_on_parts_says_runs() {
+    let text = fs::read_to_string(docs().join("parts.md")).unwrap();
+    let commands = page::commands(&text).unwrap_or_else(|wrong| panic!("docs/parts.md:{wrong}"));
+    assert!(commands.len() > 7, "{commands:?}");
+    let Some(setting) = Setting::empty() else { return };
+    let (code, said) = setting.run("barge save -q -o app.tar fixtures/umoci-amd64 && mkdir slot");
+    assert_eq!(code, Some(0), "{said}");
+    let archive = fs::read(setting.path("app.tar")).unwrap();
+    for part in made::cut_evenly(&archive, "app.tar", 3) {
+        made::lay(&setting.path(&format!("medium{}", part.0.part)), &part);
+        made::lay(&setting.path("parts"), &part);
+        let mut damaged = part.clone();
+        if part.0.part == 2 {
+            let middle = damaged.1.len() / 2;
+            damaged.1[middle] ^= 1;
+        }
+        made::lay(&setting.path("damaged"), &damaged);
+    }
+    fs::remove_file(setting.path("app.tar")).unwrap();
+    let failed = failures(&setting, "docs/parts.md", &commands);
     assert!(failed.is_empty(), "{} of {} commands:\n\n{}", failed.len(), commands.len(), failed.join("\n"));
 }
 

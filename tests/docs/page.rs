@@ -12,7 +12,8 @@ pub(crate) struct Command {
 }
 
 /// Finds every command of a page: code that has `barge` where a program stands, in tables, in text, and in lines that are
-/// indented. Behind it `(exit code N)` may stand.
+/// indented. Behind it `(exit code N)` may stand, in lines that are
+/// indented as a comment.
 ///
 /// # Errors
 /// With the number of the line: where a row has not three cells, or its second has neither a command nor says that there is
@@ -26,7 +27,8 @@ pub(crate) fn commands(page: &str) -> Result<Vec<Command>, String> {
         rows = if text.starts_with('|') { rows + 1 } else { 0 };
         if let Some(indented) = text.strip_prefix("    ") {
             if is_command(indented) {
-                commands.push(Command { line, text: indented.trim().to_owned(), exits: 0 });
+                let (text, after) = indented.split_once(" # ").unwrap_or((indented, ""));
+                commands.push(Command { line, text: text.trim().to_owned(), exits: exit_code(after) });
             }
             continue;
         }
@@ -112,7 +114,7 @@ fn exit_code(after: &str) -> i32 {
 
 #[test]
 fn commands_are_found_wherever_they_stand() {
-    let page = "Text `barge gc --dry-run` and `other x` and `barge`.\n\n    export X=y\n    barge ls dist\n\n| theirs | ours | what \
+    let page = "Text `barge gc --dry-run` and `other x` and `barge`.\n\n    export X=y\n    barge ls dist\n    barge ls no # (exit code 3)\n\n| theirs | ours | what \
                 |\n|---|---|---|\n| `docker x` | `barge a b`<br>`echo p \\| barge c` (exit code 5) | `barge d e` |\n| `y` | not in \
                 barge: by hand | |\n";
     let found = commands(page).unwrap();
@@ -120,9 +122,10 @@ fn commands_are_found_wherever_they_stand() {
     let all = [
         (1, "barge gc --dry-run", 0),
         (4, "barge ls dist", 0),
-        (8, "barge a b", 0),
-        (8, "echo p | barge c", 5),
-        (8, "barge d e", 0),
+        (5, "barge ls no", 3),
+        (9, "barge a b", 0),
+        (9, "echo p | barge c", 5),
+        (9, "barge d e", 0),
     ];
     assert_eq!(told, all);
     assert_eq!(programs(&found), ["echo"]);

@@ -1,7 +1,7 @@
 //! What the names on the pages mean: files, a layout, and two registries.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::distribution::{Distribution, Mode};
@@ -69,6 +69,16 @@ impl Setting {
         let work = work(&needs)?;
         work.write(file, "content\n");
         Some(Self { work, registries: Vec::new() })
+    }
+
+    /// Makes a place with nothing in it, for a page that needs no registry.
+    pub(crate) fn empty() -> Option<Self> {
+        Some(Self { work: work(&[])?, registries: Vec::new() })
+    }
+
+    /// Returns the path of something in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.work.path(name)
     }
 
     /// Runs a command line of a page, and returns its exit code and what it printed.

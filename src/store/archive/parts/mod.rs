@@ -146,6 +146,12 @@ impl PartSet {
         called(&self.names, number)
     }
 
+    /// Returns the name of the file of a part.
+    #[must_use]
+    pub fn part_name(&self, number: u64) -> String {
+        self.names.part(number)
+    }
+
     fn wrong(&self, what: impl Into<String>, reason: impl Into<Reason>, hint: &str) -> StoreError {
         let hint = Some(hint.to_owned());
         StoreError::Malformed { what: what.into(), place: self.location(), reason: reason.into(), hint }
