@@ -1,6 +1,6 @@
 //! The pages for those who come from other programs (`docs/from-*.md`), `docs/lists.md` and `docs/parts.md`: every command of
 //! barge in them is run, in the order of its page, by `sh`, and has to end with the exit code that the page says. So is every
-//! line of commands in `docs/delta.md` and `docs/signing.md`, those of OpenSSL too.
+//! line of commands in `docs/delta.md`, `docs/signing.md` and `docs/split.md`, those of other programs too.
 //!
 //! [`page`] finds the commands, [`setting`] is the place where they run: a layout, archives and files to build from, and two real
 //! registries for the two hosts of the examples. A page whose programs are not installed fails in CI, and elsewhere says that it
@@ -127,6 +127,22 @@ fn what_the_page_on_parts_says_runs() {
     fs::remove_file(setting.path("app.tar")).unwrap();
     let failed = failures(&setting, "docs/parts.md", &commands);
     assert!(failed.is_empty(), "{} of {} commands:\n\n{}", failed.len(), commands.len(), failed.join("\n"));
+}
+
+/// Runs every indented line of a page, also those of other programs, each with the exit code that a comment behind it says.
+fn runs_every_line(page: &str) {
+    let name = format!("docs/{page}.md");
+    let text = fs::read_to_string(docs().join(format!("{page}.md"))).unwrap();
+    let commands = page::lines(&text);
+    assert!(commands.len() > 5, "{name} has {} commands only", commands.len());
+    let Some(setting) = Setting::prepare(&page::programs(&commands)) else { return };
+    let failed = failures(&setting, &name, &commands);
+    assert!(failed.is_empty(), "{} of {} commands:\n\n{}", failed.len(), commands.len(), failed.join("\n"));
+}
+
+#[test]
+fn archives_in_parts_are_made_checked_and_joined_as_the_page_says() {
+    runs_every_line("split");
 }
 
 #[test]

@@ -55,12 +55,21 @@ pub(crate) fn commands(page: &str) -> Result<Vec<Command>, String> {
     Ok(commands)
 }
 
-/// Finds every line of a page that is indented, whatever program it starts. What stands before the first heading below the title
-/// are the forms of the commands.
+/// Finds every line of a page that is indented below its first heading, whatever program it starts. What stands before that are
+/// the forms of the commands.
 pub(crate) fn indented(page: &str) -> Vec<Command> {
-    let lines = page.lines().enumerate().skip_while(|(_, text)| !text.starts_with("## "));
-    let indented = lines.filter_map(|(number, text)| Some((number + 1, text.strip_prefix("    ")?.trim())));
-    indented.map(|(line, text)| Command { line, text: text.to_owned(), exits: 0 }).collect()
+    let first = page.lines().position(|text| text.starts_with("## ")).unwrap_or(0);
+    lines(page).into_iter().filter(|command| command.line > first).collect()
+}
+
+/// Finds every line that is indented, whatever it starts. Behind it `# exit code N` may stand.
+pub(crate) fn lines(page: &str) -> Vec<Command> {
+    let command = |(number, text): (usize, &str)| {
+        let text = text.strip_prefix("    ").filter(|text| !text.trim().is_empty())?.trim();
+        let exits = text.rsplit_once("# exit code ").and_then(|(_, code)| code.parse().ok()).unwrap_or(0);
+        Some(Command { line: number + 1, text: text.to_owned(), exits })
+    };
+    page.lines().enumerate().filter_map(command).collect()
 }
 
 /// Returns the programs other than barge that the commands start.
