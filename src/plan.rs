@@ -75,6 +75,20 @@ impl<'a> Plan<'a> {
         });
     }
 
+    /// Returns a plan for some of the content of this one, under other names.
+    #[must_use]
+    pub fn part(&self, keep: impl Fn(&Content) -> bool, roots: Vec<Descriptor>) -> Self {
+        let mut part = Self::new();
+        part.inventory.roots = roots;
+        for content in self.inventory.contents.iter().filter(|content| keep(content)) {
+            part.inventory.contents.push(content.clone());
+            part.origins.extend(self.origins.get(&content.digest).map(|origin| (content.digest, origin.clone())));
+            let about = self.inventory.about.get(&content.digest);
+            part.inventory.about.extend(about.map(|about| (content.digest, about.clone())));
+        }
+        part
+    }
+
     /// Adds a descriptor to be named.
     pub fn add_root(&mut self, root: Descriptor) {
         self.inventory.roots.push(root);

@@ -162,7 +162,7 @@ impl InParts {
 impl Backend for InParts {
     fn sink(&mut self) -> Box<dyn Sink + '_> {
         self.0.count += 1;
-        let split = SplitOptions { part_size: 1 << 20, replace: false, lock_timeout: Duration::ZERO };
+        let split = SplitOptions { part_size: 1 << 20, replace: false, lock_timeout: Duration::ZERO, archives: None };
         Box::new(SplitSink::new(Place::New(self.0.path()), archive_options(), split, &Cancel::default()))
     }
 

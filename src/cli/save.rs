@@ -1,5 +1,6 @@
 //! `barge save`
 
+use barge::bundle::Mode;
 use barge::content::total;
 use barge::media::Compression;
 use barge::ops::Error;
@@ -119,14 +120,19 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
         None => None,
     };
     if let (true, Some(split)) = (session.global.dry_run, write.split) {
-        say_plan(session, &target, &mut copying, split.part_size, &mut report)?;
+        say_plan(session, &target, &mut copying, split, &mut report)?;
     }
     carry_out(session, target, copying, "write", &mut report)?;
     if let (Some(file), Some(facts)) = (file, facts) {
-        if write.split.is_some() {
-            session.ui.say(&how_to_join(file));
+        match write.split {
+            Some(split) if split.mode == Mode::Archive => session.ui.say(&how_to_join(file, split.mode)),
+            split => {
+                if let Some(split) = split {
+                    session.ui.say(&how_to_join(file, split.mode));
+                }
+                session.ui.say(&how_to_load(&file.to_string_lossy(), &facts));
+            }
         }
-        session.ui.say(&how_to_load(&file.to_string_lossy(), &facts));
     }
     Ok(report)
 }

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use barge::bundle::{Medium, PartNames};
+use barge::bundle::{Medium, Mode, PartNames};
 use barge::ops::Error;
 use barge::ops::copy::Copying;
 use barge::ops::save::{Estimate, PlannedPart, SavePlan, Share, estimate, plan_parts};
 use barge::ops::target::{Existing, Split, Target};
 use barge::text::{escaped, human_size, human_time, shell_word};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::Session;
@@ -25,18 +25,41 @@ pub(crate) struct SplitArgs {
     /// Write parts that fit on a medium: fat32, cd, dvd, bd25
     #[arg(long, value_name = "KIND", value_parser = parse_medium, conflicts_with = "compress")]
     media: Option<Medium>,
+    /// What the parts are
+    #[arg(long, value_enum, default_value = "stream", value_name = "HOW")]
+    split_mode: SplitModeArg,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum SplitModeArg {
+    /// Pieces of one archive: `cat` joins them
+    Stream,
+    /// Archives by themselves, each with whole images
+    Archive,
 }
 
 impl SplitArgs {
     pub(crate) fn options(&self, output: &str, existing: Existing) -> Result<Option<Split>, Error> {
-        let Some(part_size) = self.split.or_else(|| self.media.map(Medium::part_size)) else { return Ok(None) };
+        let mode = match self.split_mode {
+            SplitModeArg::Stream => Mode::Stream,
+            SplitModeArg::Archive => Mode::Archive,
+        };
+        let Some(part_size) = self.split.or_else(|| self.media.map(Medium::part_size)) else {
+            if mode == Mode::Archive {
+                return Err(Error::Usage {
+                    message: "cannot split without a size".to_owned(),
+                    hint: Some("give --split SIZE or --media KIND as well".to_owned()),
+                });
+            }
+            return Ok(None);
+        };
         if output == "-" {
             return Err(Error::Usage {
                 message: "cannot write parts to standard output".to_owned(),
                 hint: Some("give a file with -o, or split the stream yourself".to_owned()),
             });
         }
-        Ok(Some(Split { part_size, existing }))
+        Ok(Some(Split { part_size, existing, mode }))
     }
 }
 
@@ -71,12 +94,12 @@ pub(crate) fn say_plan(
     session: &Session<'_>,
     target: &Target,
     copying: &mut Copying<'_>,
-    part_size: u64,
+    split: Split,
     report: &mut Report,
 ) -> Result<(), Error> {
     let location = target.location();
-    let arrangement = target.arrange(&mut copying.plan, &*session.ui)?;
-    let plan = plan_parts(&copying.plan, &copying.images, &arrangement, (&location, part_size))?;
+    let arranged = target.arrange(&mut copying.plan, split, &*session.ui)?;
+    let plan = plan_parts(&copying.plan, &copying.images, &arranged, &location);
     let estimate = estimate(&copying.plan, &session.cancel)?;
     let text = format!("{location} would be {}", as_text(&plan, estimate.as_ref()));
     session.ui.finish();
@@ -138,10 +161,16 @@ fn as_json(plan: &SavePlan, estimate: Option<&Estimate>) -> Value {
 }
 
 /// Returns how to check the parts and to join them, without barge.
-pub(crate) fn how_to_join(file: &Path) -> String {
+pub(crate) fn how_to_join(file: &Path, mode: Mode) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let names = PartNames { archive: name.clone(), mode: barge::bundle::Mode::Stream, parts: 1 };
+    let names = PartNames { archive: name.clone(), mode, parts: 1 };
     let (name, sums) = (shell_word(&name), shell_word(&names.sums()));
+    if mode == Mode::Archive {
+        let part = shell_word(&names.part(1));
+        return format!(
+            "where the parts are, check them with:\n  sha256sum -c {sums}\nload them all, or one by one, with:\n  barge load -i {part} -o DIR"
+        );
+    }
     format!("where the parts are, check them and join them with:\n  sha256sum -c {sums}\n  cat {name}.0* > {name}")
 }
 

@@ -65,7 +65,7 @@ fn every_field_is_there_and_documented() {
     let written = "bytes written present presentBytes kept keptBytes replaced seconds";
     let renamed = "place name digest dryRun";
     let removed = "place name from digest otherNames dryRun";
-    let collected = "place removed bytes young kept foreign partial partialBytes dryRun";
+    let collected = "place removed bytes young kept foreign partial partialBytes loads dryRun";
     for (section, line, fields, stats) in [
         ("copy, save, load", "copy layout new", carried, written),
         ("copy, save, load", "save -o new.tar layout", carried, written),

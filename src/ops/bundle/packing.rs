@@ -6,7 +6,7 @@ use super::super::Error;
 use super::super::attached::{attached, belonging};
 use super::super::look::{Listed, look_at};
 use super::super::lookup::name_of;
-use crate::bundle::{Base, CoveredFile, PackedContent, PackedImage, PackedReferrer, PackingList};
+use crate::bundle::{Base, CoveredFile, PackedContent, PackedImage, PackedReferrer, PackingList, Split};
 use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
 use crate::document::Body;
@@ -23,6 +23,8 @@ pub struct Packing {
     pub left_out: Vec<(Content, Vec<String>)>,
     /// Where that is.
     pub bases: Vec<Base>,
+    /// Which part it is, when it is one that is an archive by itself.
+    pub split: Option<Split>,
 }
 
 /// Makes the packing list for some top-level descriptors of a plan.
@@ -76,7 +78,7 @@ pub(in crate::ops) fn packing_list(
         contents: contents.collect(),
         bases: packing.bases.clone(),
         files,
-        split: None,
+        split: packing.split,
     })
 }
 

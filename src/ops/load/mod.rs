@@ -91,7 +91,8 @@ impl<'a> TakeIn<'a> {
         if found.set() != Some(self.set) {
             return Err(self.foreign(found));
         }
-        let mut wanted = Vec::new();
+        // the notes are read again one by one: all of them may be large
+        let (mut lacking, mut room) = (Vec::new(), 0_u64);
         for file in found.parts() {
             if self.intake.has_taken(file.number) || self.is_known_as_faulty(file) {
                 continue;
@@ -101,23 +102,22 @@ impl<'a> TakeIn<'a> {
                 continue;
             }
             // a part without its note is of no use yet
-            if let Some(note) = found.note(file.number)? {
-                part::check_order(&note, &found.location())?;
-                wanted.push((file.clone(), note));
-            }
-        }
-        let mut lacking = Vec::new();
-        for (file, note) in wanted {
-            if self.intake.needs(&note)? {
-                lacking.push((file, note));
-            } else {
+            let Some(note) = found.note(file.number)? else { continue };
+            part::check_order(&note, &found.location())?;
+            if !self.intake.needs(&note)? {
                 self.taken(&note, None)?;
+                continue;
             }
+            for piece in &note.pieces {
+                if !self.intake.holds(piece)? {
+                    room = room.saturating_add(piece.section.length);
+                }
+            }
+            lacking.push(file.clone());
         }
         // a note that came without its part may say that nothing of it is needed
-        for number in 1..=found.count() {
+        for number in found.missing() {
             if !self.intake.has_taken(number)
-                && found.part(number).is_none()
                 && let Some(note) = found.note(number)?
                 && !note.pieces.is_empty()
                 && !self.intake.needs(&note)?
@@ -125,18 +125,13 @@ impl<'a> TakeIn<'a> {
                 self.taken(&note, None)?;
             }
         }
-        let mut room: u64 = 0;
-        for (_, note) in &lacking {
-            for piece in &note.pieces {
-                if !self.intake.holds(piece)? {
-                    room = room.saturating_add(piece.section.length);
-                }
-            }
-        }
         self.intake.check_room(room)?;
-        let bytes = total(lacking.iter().map(|(file, _)| file.identity.length));
+        let bytes = total(lacking.iter().map(|file| file.identity.length));
         self.context.observer.hear(Event::Begun { pieces: lacking.len() as u64, bytes });
-        let result = lacking.iter().try_for_each(|(file, note)| self.take_part(file, note));
+        let result = lacking.iter().try_for_each(|file| match found.note(file.number)? {
+            Some(note) => self.take_part(file, &note),
+            None => Ok(()),
+        });
         self.context.observer.hear(Event::Ended);
         self.intake.write_down()?;
         result.map(|()| lacking.len())

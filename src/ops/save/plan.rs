@@ -2,16 +2,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::bundle::{Mode, PartNames};
+use crate::bundle::PartNames;
 use crate::content::Descriptor;
 use crate::digest::Digest;
 use crate::graph;
-use crate::ops::Error;
 use crate::ops::carry::Carried;
 use crate::ops::lookup::name_of;
+use crate::ops::target::Arranged;
 use crate::plan::Plan;
 use crate::store::Location;
-use crate::store::archive::{Arrangement, Cut};
 
 /// The parts that a save would write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,19 +63,16 @@ impl Share {
     }
 }
 
-/// Plans the parts of an archive of some images. `place` is where the whole would be.
-///
-/// # Errors
-/// When the parts would be too small or too many.
+/// Says what would lie in which part. `place` is where the whole would be.
+#[must_use]
 pub fn plan_parts(
     plan: &Plan<'_>,
     images: &[Carried],
-    arrangement: &Arrangement,
-    (place, part_size): (&Location, u64),
-) -> Result<SavePlan, Error> {
-    let cut = Cut::of(arrangement.length(), part_size, place)?;
+    Arranged { arrangement, cut }: &Arranged,
+    place: &Location,
+) -> SavePlan {
     let archive = place.path().and_then(|path| path.file_name()).unwrap_or_default().to_string_lossy().into_owned();
-    let names = PartNames { archive, mode: Mode::Stream, parts: cut.parts() };
+    let names = PartNames { archive, mode: cut.mode(), parts: cut.parts() };
     let owners = owners(plan, images);
     let parts = (1..=cut.parts()).map(|number| {
         let range = cut.range(number);
@@ -102,7 +98,7 @@ pub fn plan_parts(
             shared,
         }
     });
-    Ok(SavePlan { length: arrangement.length(), part_size: cut.part_size(), parts: parts.collect() })
+    SavePlan { length: arrangement.length(), part_size: cut.part_size(), parts: parts.collect() }
 }
 
 /// To which image content belongs.

@@ -12,6 +12,9 @@ use crate::store::{Source as _, StoreError, names};
 use crate::text::escaped;
 use crate::transfer::{Event, Observer};
 
+/// The `index.json` of an archive that names nothing.
+const NO_IMAGE: &[u8] = br#"{"manifests":[],"mediaType":"application/vnd.oci.image.index.v1+json","schemaVersion":2}"#;
+
 /// Decides what stands in an archive beside its blobs, and takes out of the plan what does not belong into one of its
 /// form. `held` is the archive that is written anew.
 ///
@@ -24,7 +27,10 @@ pub(super) fn archive_options(
     options: WriteOptions,
     observer: &dyn Observer,
 ) -> Result<ArchiveOptions, Error> {
-    let base_index = held.and_then(Archive::index_json).map(|index| index.raw().to_vec());
+    let mut base_index = held.and_then(Archive::index_json).map(|index| index.raw().to_vec());
+    if base_index.is_none() && plan.inventory().roots.is_empty() {
+        base_index = Some(NO_IMAGE.to_vec()); // a part that brings nothing but content of an image in another one
+    }
     let place = held.map_or_else(|| plan.location().clone(), |held| held.location().clone());
     let malformed = |error| StoreError::malformed("index.json", &place, crate::store::Reason::from(error));
     let (roots, gone) = (&plan.inventory().roots, &plan.inventory().gone);

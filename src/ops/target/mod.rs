@@ -4,6 +4,8 @@ mod add;
 mod form;
 mod refusals;
 mod split;
+mod spread;
+mod whole;
 mod workbench;
 
 use std::collections::HashSet;
@@ -16,8 +18,8 @@ use std::time::Duration;
 use self::add::add_to;
 use self::form::archive_options;
 use self::refusals::{no_archive, no_current_layout, no_registry, only_hybrid};
-pub use self::split::Split;
 use self::split::archive_parts;
+pub use self::split::{Arranged, Split};
 pub use self::workbench::{Made, Workbench};
 use super::bundle::Packing;
 use super::open::{Context, Store, read_options};
@@ -306,11 +308,11 @@ impl Target {
                 Ok(result?)
             }
             TargetKind::NewArchive(place) => {
-                let form = archive_options(&mut plan, None, packing.as_ref(), options, observer)?;
-                match options.split {
-                    Some(split) => archive_parts(&plan, place, (split, options), form, cancel, observer),
-                    None => archive_file(&plan, place, form, cancel, observer),
+                if let Some(split) = options.split {
+                    return archive_parts(&mut plan, place, (split, options), packing.as_ref(), cancel, observer);
                 }
+                let form = archive_options(&mut plan, None, packing.as_ref(), options, observer)?;
+                archive_file(&plan, place, form, cancel, observer)
             }
             TargetKind::Stream(to) => {
                 let options = archive_options(&mut plan, None, packing.as_ref(), options, observer)?;

@@ -1,11 +1,14 @@
 //! Archives that go into parts.
 
 use super::form::archive_options;
+use super::whole::forms;
 use super::{Existing, Target, WriteOptions};
 use crate::blob::Cancel;
+use crate::bundle::Mode;
 use crate::ops::Error;
+use crate::ops::bundle::Packing;
 use crate::plan::Plan;
-use crate::store::archive::{self, ArchiveOptions, Arrangement, SplitOptions, SplitSink};
+use crate::store::archive::{self, Arrangement, Cut, SplitOptions, SplitSink, arrange_parts};
 use crate::transfer::{self, Event, Observer, Summary};
 
 /// How a new archive is split.
@@ -15,33 +18,65 @@ pub struct Split {
     pub part_size: u64,
     /// What to do about parts of another set that are there.
     pub existing: Existing,
+    /// Whether the parts are pieces of one archive, or archives by themselves.
+    pub mode: Mode,
+}
+
+/// Where everything would stand in an archive that is yet to be written, and where that would be cut.
+#[derive(Debug)]
+pub struct Arranged {
+    /// The archive, or several that follow each other.
+    pub arrangement: Arrangement,
+    /// The parts.
+    pub cut: Cut,
 }
 
 impl Target {
-    /// Returns where everything would stand in a new archive of a plan; what does not belong into one of its form is taken out
-    /// of the plan, as it is when it is delivered.
+    /// Returns where everything would stand in a new archive of a plan, and in which part; what does not belong into one of its
+    /// form is taken out of the plan, as it is when it is delivered.
     ///
     /// # Errors
-    /// When documents cannot be read, or the form cannot hold what is coming.
-    pub fn arrange(&self, plan: &mut Plan<'_>, observer: &dyn Observer) -> Result<Arrangement, Error> {
-        let options = archive_options(plan, None, self.packing.as_ref(), self.options, observer)?;
-        Ok(Arrangement::of(&options, plan.inventory())?)
+    /// When documents cannot be read, the form cannot hold what is coming, or it cannot be split like that.
+    pub fn arrange(&self, plan: &mut Plan<'_>, split: Split, observer: &dyn Observer) -> Result<Arranged, Error> {
+        let (place, packing) = (self.location(), self.packing.as_ref());
+        let (arrangement, cut) = match split.mode {
+            Mode::Archive => {
+                let forms = forms(plan, packing, (split.part_size, self.options), observer)?;
+                arrange_parts(&forms, split.part_size, &place)?
+            }
+            Mode::Stream => {
+                let options = archive_options(plan, None, packing, self.options, observer)?;
+                let arrangement = Arrangement::of(&options, plan.inventory())?;
+                let cut = Cut::of(arrangement.length(), split.part_size, &place)?;
+                (arrangement, cut)
+            }
+        };
+        Ok(Arranged { arrangement, cut })
     }
 }
 
 /// Writes an archive in parts. Those that are finished stay, whatever comes.
 pub(super) fn archive_parts(
-    plan: &Plan<'_>,
+    plan: &mut Plan<'_>,
     place: archive::Place,
     (split, write): (Split, WriteOptions),
-    options: ArchiveOptions,
+    packing: Option<&Packing>,
     cancel: &Cancel,
     observer: &dyn Observer,
 ) -> Result<Summary, Error> {
+    let archives = match split.mode {
+        Mode::Archive => Some(forms(plan, packing, (split.part_size, write), observer)?),
+        Mode::Stream => None,
+    };
+    let options = match archives.as_deref() {
+        Some([first, ..]) => first.options.clone(),
+        _ => archive_options(plan, None, packing, write, observer)?,
+    };
     let split = SplitOptions {
         part_size: split.part_size,
         replace: split.existing == Existing::Replace,
         lock_timeout: write.lock_timeout,
+        archives,
     };
     let mut sink = SplitSink::new(place, options, split, cancel);
     let result = transfer::run(plan, &mut sink, cancel, observer);

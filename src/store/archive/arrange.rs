@@ -32,10 +32,27 @@ pub struct Arrangement {
 pub struct Slot {
     /// What stands there.
     pub content: Content,
+    /// Where in the content the bytes begin that stand there: 0 unless it is cut.
+    pub from: u64,
+    /// How many of its bytes stand there: all of them unless it is cut.
+    pub length: u64,
     /// Where its header begins.
     pub header: u64,
     /// Where its bytes begin.
     pub body: u64,
+    /// What stands before its header and after the slot before: nothing, unless another archive begins here.
+    pub(super) before: Vec<u8>,
+}
+
+/// Some of the bytes of a piece of content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    /// The whole content.
+    pub content: Content,
+    /// Where in it they begin.
+    pub from: u64,
+    /// How many they are.
+    pub length: u64,
 }
 
 impl Arrangement {
@@ -44,6 +61,18 @@ impl Arrangement {
     /// # Errors
     /// When the `index.json` that is added to is malformed, or the sizes add up to more than a file can have.
     pub fn of(options: &ArchiveOptions, coming: &Inventory) -> Result<Self, StoreError> {
+        Self::with_fragments(options, coming, &[])
+    }
+
+    /// Arranges an archive that has some content only to a part, under names that no loader looks at.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn with_fragments(
+        options: &ArchiveOptions,
+        coming: &Inventory,
+        fragments: &[Fragment],
+    ) -> Result<Self, StoreError> {
         let place = Location::Memory("the archive to be written".to_owned());
         let front = front(options, coming, &place)?;
         let mut order = coming.contents.clone();
@@ -53,22 +82,56 @@ impl Arrangement {
             Kind::Blob => 2,
         };
         order.sort_by_key(|content| (rank(content), content.digest));
+        let whole = |content: Content| Fragment { from: 0, length: content.size, content };
         let mut length = front.len() as u64;
-        let mut slots = Vec::with_capacity(order.len());
-        for content in order {
-            let body = length + header(&content.digest.blob_path(), content.size).len() as u64;
-            let end = padded(content.size)
-                .checked_add(body)
+        let mut slots = Vec::with_capacity(order.len() + fragments.len());
+        for Fragment { content, from, length: here } in order.into_iter().map(whole).chain(fragments.iter().cloned()) {
+            let mut slot = Slot { content, from, length: here, header: length, body: length, before: Vec::new() };
+            slot.body += slot.header_bytes().len() as u64;
+            let end = padded(here)
+                .checked_add(slot.body)
                 .filter(|end| i64::try_from(end.saturating_add(END.len() as u64)).is_ok())
                 .ok_or_else(|| {
                     let reason = "the sizes add up to more than 2^63 bytes";
-                    StoreError::malformed(content.digest.to_string(), &place, reason)
+                    StoreError::malformed(slot.content.digest.to_string(), &place, reason)
                 })?;
-            slots.push(Slot { content, header: length, body });
+            slots.push(slot);
             length = end;
         }
         let places = slots.iter().enumerate().map(|(at, slot)| (slot.content.digest, at)).collect();
         Ok(Self { front, slots, places, length: length + END.len() as u64 })
+    }
+
+    /// Puts several archives one behind the other, as if they were one, and returns where each ends. Archives without content
+    /// have no place in it.
+    ///
+    /// # Errors
+    /// When one has no content, or all together are larger than a file can be.
+    pub fn chain(archives: Vec<Self>) -> Result<(Self, Vec<u64>), StoreError> {
+        let place = Location::Memory("the archives to be written".to_owned());
+        let refuse = |reason: &str| StoreError::malformed("the archives", &place, reason);
+        let mut chain = Self { front: Vec::new(), slots: Vec::new(), places: HashMap::new(), length: 0 };
+        let mut ends = Vec::new();
+        for archive in archives {
+            let Self { front, mut slots, length, .. } = archive;
+            let start = chain.length;
+            chain.length = start
+                .checked_add(length)
+                .filter(|end| i64::try_from(*end).is_ok())
+                .ok_or_else(|| refuse("their sizes add up to more than 2^63 bytes"))?;
+            for slot in &mut slots {
+                slot.header += start;
+                slot.body += start;
+            }
+            let first = slots.first_mut().ok_or_else(|| refuse("one of them has no content"))?;
+            match ends.is_empty() {
+                true => chain.front = front,
+                false => first.before = [&END, front.as_slice()].concat(),
+            }
+            chain.slots.extend(slots);
+            ends.push(chain.length);
+        }
+        Ok((chain, ends))
     }
 
     /// Returns the bytes before the first piece of content.
@@ -110,6 +173,10 @@ impl Arrangement {
         hasher.update(&self.front);
         for slot in &self.slots {
             hasher.update(format!("{} {} {}\n", slot.content.digest, slot.content.size, slot.header).as_bytes());
+            if !slot.is_whole() || !slot.before.is_empty() {
+                hasher.update(format!("{} {} {}\n", slot.from, slot.length, slot.before.len()).as_bytes());
+                hasher.update(&slot.before);
+            }
         }
         hasher.finish()
     }
@@ -118,24 +185,37 @@ impl Arrangement {
 impl Slot {
     /// Returns its header, as it stands in the archive.
     pub(super) fn header_bytes(&self) -> Vec<u8> {
-        header(&self.content.digest.blob_path(), self.content.size)
+        let digest = &self.content.digest;
+        match self.is_whole() {
+            true => header(&digest.blob_path(), self.length),
+            // under the name of a blob it would be a wrong one
+            false => {
+                header(&format!("pieces/{}/{}.{}", digest.algorithm().name(), digest.hex(), self.from), self.length)
+            }
+        }
+    }
+
+    /// Returns whether all of the content stands there.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.length == self.content.size
     }
 
     /// Returns where its bytes end.
     #[must_use]
     pub const fn body_end(&self) -> u64 {
-        self.body + self.content.size
+        self.body + self.length
     }
 
     /// Returns what stands between its bytes and the next slot.
     pub(super) fn padding(&self) -> &'static [u8] {
-        let length = padded(self.content.size) - self.content.size;
+        let length = padded(self.length) - self.length;
         &END[..usize::try_from(length).unwrap_or(0)]
     }
 
     /// Returns where the next slot begins.
     pub(super) const fn end(&self) -> u64 {
-        self.body + padded(self.content.size)
+        self.body + padded(self.length)
     }
 }
 

@@ -40,14 +40,14 @@ mod write;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use arrange::{Arrangement, Slot};
+pub use arrange::{Arrangement, Fragment, Slot};
 pub use bytes::{Identity, Span};
 pub use draft::SetAside;
 pub use lock::ArchiveLock;
 pub use parts::{Damage, FoundPart, PartSet, Parts};
 pub use place::Place;
 pub use read::{Archive, Format, ReadOptions};
-pub use split::{Cut, SplitOptions, SplitSink};
+pub use split::{Cut, PartForm, SplitOptions, SplitSink, arrange_parts};
 pub use write::{ArchiveOptions, ArchiveSink, Companion, Shape};
 
 use super::{Location, StoreError};

@@ -2,17 +2,21 @@
 
 use std::ops::Range;
 
-use super::super::arrange::Arrangement;
+use super::super::arrange::{Arrangement, END};
 use crate::bundle::{Mode, PartNames, PartNote, Piece, Section};
 use crate::digest::{Algorithm, Digest};
 use crate::store::{Location, StoreError};
 use crate::text::human_size;
 
-/// How an archive is cut into parts of one size, the last of which may be smaller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How an archive is cut into parts: of one size, the last of which may be smaller; or between the archives that follow each
+/// other in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cut {
     part_size: u64,
-    length: u64,
+    /// Where each part ends, in order.
+    ends: Vec<u64>,
+    /// How long the front of each part is, where every part is an archive by itself.
+    fronts: Option<Vec<u64>>,
 }
 
 impl Cut {
@@ -33,19 +37,51 @@ impl Cut {
                 format!("a part has at least {}, and {part_size} bytes were asked for", human_size(Self::LEAST));
             return refuse(reason, "give a larger size: K, M and G stand for KiB, MiB and GiB".to_owned());
         }
-        let cut = Self { part_size, length };
-        if cut.parts() > PartNames::MOST {
+        let parts = length.div_ceil(part_size).max(1);
+        if parts > PartNames::MOST {
             let enough = length.div_ceil(PartNames::MOST).div_ceil(Self::LEAST);
             let reason = format!(
-                "{} in parts of {} are {} parts, and a set has at most {}",
+                "{} in parts of {} are {parts} parts, and a set has at most {}",
                 human_size(length),
                 human_size(part_size),
-                cut.parts(),
                 PartNames::MOST
             );
             return refuse(reason, format!("give at least {enough}M"));
         }
-        Ok(cut)
+        let ends = (1..=parts).map(|part| part.saturating_mul(part_size).min(length)).collect();
+        Ok(Self { part_size, ends, fronts: None })
+    }
+
+    /// Cuts a chain of archives where each of them ends.
+    ///
+    /// # Errors
+    /// When they are too many, or one is larger than a part may be.
+    pub fn between(
+        arrangement: &Arrangement,
+        ends: Vec<u64>,
+        part_size: u64,
+        place: &Location,
+    ) -> Result<Self, StoreError> {
+        // what is refused for one archive is refused for several
+        Self::of(part_size.min(Self::LEAST), part_size, place)?;
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let too_large = starts.zip(&ends).any(|(start, end)| end - start > part_size);
+        if ends.len() as u64 > PartNames::MOST || too_large {
+            let reason = match too_large {
+                true => "what stands beside the content does not fit into a part".to_owned(),
+                false => format!("there would be {} parts, and a set has at most {}", ends.len(), PartNames::MOST),
+            };
+            return Err(StoreError::Unsupported {
+                action: "split".to_owned(),
+                place: place.clone(),
+                reason: reason.into(),
+                hint: Some("give a larger size".to_owned()),
+            });
+        }
+        let mut fronts = vec![arrangement.front().len() as u64];
+        let firsts = arrangement.slots().iter().filter(|slot| !slot.before.is_empty());
+        fronts.extend(firsts.map(|slot| (slot.before.len() - END.len()) as u64));
+        Ok(Self { part_size, ends, fronts: Some(fronts) })
     }
 
     /// Returns the largest size of a part in bytes.
@@ -54,22 +90,33 @@ impl Cut {
         self.part_size
     }
 
+    /// Returns how the parts belong together.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        if self.fronts.is_some() { Mode::Archive } else { Mode::Stream }
+    }
+
     /// Returns how many parts there are.
     #[must_use]
-    pub fn parts(&self) -> u64 {
-        self.length.div_ceil(self.part_size).max(1)
+    pub const fn parts(&self) -> u64 {
+        self.ends.len() as u64
     }
 
     /// Returns which bytes of the archive a part has. Parts count from 1.
     #[must_use]
     pub fn range(&self, part: u64) -> Range<u64> {
-        let start = part.saturating_sub(1).saturating_mul(self.part_size).min(self.length);
-        start..start.saturating_add(self.part_size).min(self.length)
+        let last = self.ends.last().copied().unwrap_or(0);
+        let end_of = |part: u64| match usize::try_from(part) {
+            Ok(0) => 0,
+            Ok(part) => self.ends.get(part - 1).copied().unwrap_or(last),
+            Err(_) => last,
+        };
+        end_of(part.saturating_sub(1))..end_of(part)
     }
 
     /// Returns the part that has a byte of the archive.
     pub(super) fn part_at(&self, position: u64) -> u64 {
-        position / self.part_size + 1
+        self.ends.partition_point(|end| *end <= position) as u64 + 1
     }
 
     /// Returns the parts that have bytes of a section of the archive.
@@ -83,6 +130,9 @@ impl Cut {
     pub fn set(&self, arrangement: &Arrangement) -> Digest {
         let mut hasher = Algorithm::Sha256.hasher();
         hasher.update(format!("barge set 1\n{}\n{}\n", arrangement.identity(), self.part_size).as_bytes());
+        if self.mode() == Mode::Archive {
+            hasher.update(format!("{:?}\n", self.ends).as_bytes());
+        }
         hasher.finish()
     }
 
@@ -94,7 +144,7 @@ impl Cut {
         let first = slots.partition_point(|slot| slot.body_end() < range.start);
         let inside = slots[first..].iter().take_while(|slot| slot.header < range.end).filter_map(|slot| {
             // content without a byte stands where its header ends
-            let is_empty_here = slot.content.size == 0 && range.contains(&(slot.body - 1));
+            let is_empty_here = slot.length == 0 && range.contains(&(slot.body - 1));
             let (start, end) = (slot.body.max(range.start), slot.body_end().min(range.end));
             if start >= end && !is_empty_here {
                 return None;
@@ -104,7 +154,7 @@ impl Cut {
             Some(Piece {
                 digest: slot.content.digest,
                 size: slot.content.size,
-                from: if length == 0 { 0 } else { start - slot.body },
+                from: slot.from + if length == 0 { 0 } else { start - slot.body },
                 section: Section { at: at - range.start, length },
             })
         });
@@ -120,18 +170,28 @@ impl Cut {
         digest: Digest,
     ) -> PartNote {
         let range = self.range(part);
-        let front = (arrangement.front().len() as u64).min(range.end);
-        let front = (front > range.start).then(|| Section { at: 0, length: front - range.start });
+        let size = range.end - range.start;
+        let (front, offset, length) = match &self.fronts {
+            None => {
+                let end = (arrangement.front().len() as u64).min(range.end);
+                (end.saturating_sub(range.start), range.start, self.range(self.parts()).end)
+            }
+            Some(fronts) => {
+                let at = usize::try_from(part.saturating_sub(1)).unwrap_or(usize::MAX);
+                (fronts.get(at).copied().unwrap_or(0), 0, size)
+            }
+        };
+        let front = (front > 0).then_some(Section { at: 0, length: front });
         PartNote {
             set,
             archive: archive.to_owned(),
-            mode: Mode::Stream,
+            mode: self.mode(),
             part,
             parts: self.parts(),
-            size: range.end - range.start,
+            size,
             digest,
-            offset: range.start,
-            length: self.length,
+            offset,
+            length,
             front,
             pieces: self.pieces(arrangement, part),
         }

@@ -54,8 +54,10 @@ impl Found {
             }
         }
         for name in &names {
-            let Some((archive, Mode::Stream, number)) = PartNames::recognised(name) else { continue };
-            if archive != set.names.archive {
+            let Some((archive, mode, number)) = PartNames::recognised(name) else { continue };
+            // a file that is called like an archive by itself may be one that nobody wrote as a part
+            let is_part = mode == set.names.mode || mode == Mode::Stream;
+            if archive != set.names.archive || !is_part {
                 continue;
             }
             match notes.get(&number).filter(|_| set.names.part(number) == *name) {
@@ -92,7 +94,8 @@ impl Set {
         let range = self.cut.range(note.part);
         note.set == self.id
             && note.names() == self.names
-            && (note.offset, note.size) == (range.start, range.end - range.start)
+            && note.size == range.end - range.start
+            && (note.mode == Mode::Archive || note.offset == range.start)
     }
 
     /// Returns whether these are the sums of this set, as far as there are notes to tell.

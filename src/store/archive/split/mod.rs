@@ -31,12 +31,12 @@ pub use self::cut::Cut;
 use self::found::Found;
 use self::stream::Stream;
 use self::writer::{Ground, Writer};
-use super::arrange::Arrangement;
+use super::arrange::{Arrangement, Fragment};
 use super::place::Place;
 use super::stale;
 use super::write::ArchiveOptions;
 use crate::blob::{BlobReader, Cancel};
-use crate::bundle::{Mode, PartNames, PartNote};
+use crate::bundle::{PartNames, PartNote};
 use crate::content::Content;
 use crate::digest::Digest;
 use crate::store::{Committed, Inventory, Location, Outcome, PutError, Sink, StoreError, directory_of, flock, room};
@@ -50,6 +50,30 @@ pub struct SplitOptions {
     pub replace: bool,
     /// How long to wait for another process that writes the same set.
     pub lock_timeout: Duration,
+    /// What is in each part, when every part is to be an archive by itself; else the parts are pieces of one archive.
+    pub archives: Option<Vec<PartForm>>,
+}
+
+/// What a part is that is an archive by itself.
+#[derive(Clone, Debug)]
+pub struct PartForm {
+    /// How it is written.
+    pub options: ArchiveOptions,
+    /// What it names, and the content that is in it as a whole.
+    pub coming: Inventory,
+    /// The content that is in it to a part.
+    pub fragments: Vec<Fragment>,
+}
+
+/// Arranges the parts that are archives by themselves.
+///
+/// # Errors
+/// When they cannot be parts of a set.
+pub fn arrange_parts(forms: &[PartForm], part_size: u64, place: &Location) -> Result<(Arrangement, Cut), StoreError> {
+    let arrange = |form: &PartForm| Arrangement::with_fragments(&form.options, &form.coming, &form.fragments);
+    let (arrangement, ends) = Arrangement::chain(forms.iter().map(arrange).collect::<Result<_, _>>()?)?;
+    let cut = Cut::between(&arrangement, ends, part_size, place)?;
+    Ok((arrangement, cut))
 }
 
 /// A set of parts that is being written.
@@ -203,9 +227,15 @@ impl Sink for SplitSink {
             hint: Some("give another name".to_owned()),
         };
         let archive = path.file_name().and_then(|name| name.to_str()).ok_or_else(unnameable)?.to_owned();
-        let arrangement = Arrangement::of(&self.options, coming)?;
-        let cut = Cut::of(arrangement.length(), self.split.part_size, &self.location)?;
-        let names = PartNames { archive, mode: Mode::Stream, parts: cut.parts() };
+        let (arrangement, cut) = match &self.split.archives {
+            Some(forms) => arrange_parts(forms, self.split.part_size, &self.location)?,
+            None => {
+                let arrangement = Arrangement::of(&self.options, coming)?;
+                let cut = Cut::of(arrangement.length(), self.split.part_size, &self.location)?;
+                (arrangement, cut)
+            }
+        };
+        let names = PartNames { archive, mode: cut.mode(), parts: cut.parts() };
         let set = Set { id: cut.set(&arrangement), names, cut, arrangement };
         let lock = lock(&directory, &set.names.archive, self)?;
         remove_temporaries(&directory, &set.names.archive);
@@ -252,8 +282,8 @@ impl Sink for SplitSink {
         let digest = blob.content().digest;
         let unannounced = || StoreError::Missing { digest, place: self.location.clone() };
         let begun = self.begun.as_ref().ok_or_else(unannounced)?;
-        let at = begun.ground.set.arrangement.place_of(blob.content()).ok_or_else(unannounced)?;
         let mut stream = begun.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = stream.next_of(blob.content()).ok_or_else(unannounced)?;
         stream.put(at, blob)?;
         Ok(Outcome::Written)
     }

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt as _;
 use super::super::arrange::{END, Slot};
 use super::writer::{BUFFER, Ground, Order, Writer};
 use crate::blob::{BlobError, BlobReader};
+use crate::content::Content;
 use crate::store::{PutError, StoreError};
 
 /// What becomes of bytes that lie in a finished part.
@@ -58,8 +59,15 @@ impl Stream {
     /// Returns whether content must be read: some of it lies in a part that is not finished.
     pub(super) fn wants(&self, slot: &Slot) -> bool {
         // content without a byte goes with its header
-        let section = if slot.content.size == 0 { slot.header..slot.body } else { slot.body..slot.body_end() };
+        let section = if slot.length == 0 { slot.header..slot.body } else { slot.body..slot.body_end() };
         self.ground.set.cut.parts_of(&section).any(|part| !self.kept.contains(&part))
+    }
+
+    /// Returns the next slot that is to be written and has this content.
+    pub(super) fn next_of(&self, content: &Content) -> Option<usize> {
+        let slots = self.ground.set.arrangement.slots();
+        let mut next = (self.next..).zip(slots.get(self.next..)?);
+        next.find(|(_, slot)| slot.content == *content && self.wants(slot)).map(|(at, _)| at)
     }
 
     pub(super) fn write_front(&mut self) -> Result<(), StoreError> {
@@ -79,6 +87,7 @@ impl Stream {
         self.broken = true;
         let set = std::sync::Arc::clone(&self.ground.set);
         let slot = &set.arrangement.slots()[at];
+        self.write(&slot.before, Finished::PassOver)?;
         self.write(&slot.header_bytes(), Finished::PassOver)?;
         let last = set.cut.part_at(slot.body_end().max(slot.body + 1) - 1);
         // The part with the last byte is finished only after the content was proved, so it vouches for those before it; and
@@ -86,7 +95,8 @@ impl Stream {
         self.wait = self.kept.contains(&last);
         let finished = if self.wait { Finished::PassOver } else { Finished::Compare };
         self.closed.clear();
-        let mut body = Body { stream: self, finished, failure: None };
+        let (skip, left) = (slot.from, slot.length);
+        let mut body = Body { stream: self, finished, failure: None, skip, left };
         let copied = blob.copy_to(&mut body);
         let failure = body.failure.take();
         match copied {
@@ -128,8 +138,9 @@ impl Stream {
                 let place = blob_place();
                 return Err(StoreError::malformed(slot.content.digest.to_string(), place, "it has not arrived"));
             }
+            self.write(&slot.before, Finished::PassOver)?;
             self.write(&slot.header_bytes(), Finished::PassOver)?;
-            self.position += slot.content.size;
+            self.position += slot.length;
             self.write(slot.padding(), Finished::PassOver)?;
             self.next += 1;
         }
@@ -213,11 +224,21 @@ struct Body<'a> {
     stream: &'a mut Stream,
     finished: Finished,
     failure: Option<StoreError>,
+    /// How much of the content is still to come before what stands here.
+    skip: u64,
+    /// How much of what stands here is still to come.
+    left: u64,
 }
 
 impl Write for Body<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.stream.write(bytes, self.finished) {
+        let count = |bytes: &[u8], most: u64| bytes.len().min(usize::try_from(most).unwrap_or(usize::MAX));
+        let skipped = count(bytes, self.skip);
+        self.skip -= skipped as u64;
+        let here = &bytes[skipped..];
+        let here = &here[..count(here, self.left)];
+        self.left -= here.len() as u64;
+        match self.stream.write(here, self.finished) {
             Ok(()) => Ok(bytes.len()),
             Err(error) => {
                 self.failure = Some(error);
