@@ -417,8 +417,8 @@ pub trait Source: Sync {
 
 /// A place that content goes to: `begin`, then any number of `held` and `put` in parallel, then `commit`.
 ///
-/// A sink that is dropped before its commit leaves no name and no temporary file behind, but for the beginning of large
-/// content that a later run can continue.
+/// A sink that is dropped before its commit leaves no name and no temporary file behind, but for what a later run can
+/// continue: the beginning of large content, or the finished parts of a set that is not whole without its sums.
 pub trait Sink: Sync {
     /// Returns where it is.
     fn location(&self) -> &Location;

@@ -127,8 +127,9 @@ fn a_part_that_is_missing_is_written_again_alone() {
     let barge = Barge::new();
     two_images().layout(&barge.path("source"));
     barge.line("save -q --split 1M -o x.tar source").exits(0);
-    let (before, notes) = (state(&barge), notes(&barge, "x.tar"));
+    let notes = notes(&barge, "x.tar");
     for lost in &notes {
+        let mut before = state(&barge);
         let sum = fs::read(part(&barge, lost.part)).unwrap();
         match lost.part % 2 {
             // cut short on its way, or lost
@@ -145,15 +146,13 @@ fn a_part_that_is_missing_is_written_again_alone() {
         assert_eq!((stats["parts"].as_u64(), stats["partsKept"].as_u64()), (Some(6), Some(5)), "{stats}");
         others.iter().zip(right).for_each(|(blob, right)| fs::write(blob, right).unwrap());
         assert!(fs::read(part(&barge, lost.part)).unwrap() == sum);
-        let now = state(&barge);
-        for kept in notes.iter().filter(|note| note.part != lost.part) {
-            let name = format!("x.tar.{:03}", kept.part);
-            assert_eq!(
-                now[&name].1,
-                before[&name].1 * u64::from(kept.part > lost.part) + now[&name].1 * u64::from(kept.part < lost.part),
-                "{name} was written again"
-            );
-        }
+        let mut now = state(&barge);
+        let written = |name: &String, _: &mut (u64, u64, i64)| {
+            !name.ends_with(&format!("{:03}", lost.part)) && name.starts_with("x.tar.0")
+        };
+        before.retain(written);
+        now.retain(written);
+        assert_eq!(now, before, "another part was written again");
         assert_clean(&barge, "after a part");
     }
     shell(&barge, "sha256sum -c --quiet x.tar.sha256 && cat x.tar.0* > joined.tar");

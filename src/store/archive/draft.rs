@@ -171,7 +171,9 @@ impl Draft {
     /// Gives the whole archive its name.
     pub(super) fn finish(&mut self) -> Result<(), StoreError> {
         self.write_headers()?;
-        self.unnamed.name(self.durability)
+        // Where the name was taken meanwhile the same command does something else from now on.
+        let named = self.unnamed.name(self.durability);
+        named.map_err(|error| self.failed(error))
     }
 
     /// Keeps what has arrived for the next run, when that is worth it.

@@ -11,6 +11,11 @@
 //! name       names and links, inside the archive only
 //! oci docker an index -> roots, and which entry holds which digest
 //! read       `Archive`: a `Source` over these
+//!
+//! arrange    what is to be written -> where everything stands, known before the first byte
+//! draft      an archive file under way, which a later run can continue
+//! write      `ArchiveSink`: a `Sink` over these, to a file or a stream
+//! split      `SplitSink`: the same in parts
 //! ```
 //!
 //! Nothing is unpacked to a directory, and no name from an archive ever becomes a path.
