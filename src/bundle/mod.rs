@@ -28,6 +28,8 @@ use crate::json::{JsonError, View};
 pub const BUNDLE_JSON: &str = "bundle.json";
 /// The name of the signature of a packing list, behind it in the archive.
 pub const BUNDLE_SIGNATURE: &str = "bundle.json.sig";
+/// What the name of the file with the signature of a receipt has behind that of the receipt.
+pub const SIGNATURE_SUFFIX: &str = ".sig";
 /// The largest packing list, receipt or note that is read, in bytes: as large as `index.json` may be.
 pub const LARGEST_LIST: u64 = crate::document::LARGEST_INDEX_JSON;
 

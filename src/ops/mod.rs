@@ -40,6 +40,7 @@ pub mod verify;
 
 use std::path::PathBuf;
 
+use self::bundle::Untrusted;
 use crate::digest::Digest;
 use crate::error::Class;
 use crate::graph::Finding;
@@ -166,6 +167,14 @@ pub enum Error {
         /// What to do.
         hint: Option<String>,
     },
+    /// Something is not known to come from the owner of a key.
+    #[error("cannot trust {what}")]
+    Untrusted {
+        /// What it is, as messages call it.
+        what: String,
+        /// Why not.
+        reason: Untrusted,
+    },
     /// The request contradicts itself.
     #[error("{message}")]
     Usage {
@@ -225,7 +234,7 @@ impl Error {
             Self::Reference(_) | Self::Usage { .. } => Class::Usage,
             Self::Absent { .. } => Class::Absent,
             Self::Missing { class, .. } | Self::Unfinished { class, .. } => *class,
-            Self::Duplicate { .. } => Class::Content,
+            Self::Duplicate { .. } | Self::Untrusted { .. } => Class::Content,
             Self::Recipe(error) => error.class,
             Self::Key { error, .. } => error.class(),
             Self::List(error) => error.class,
@@ -249,6 +258,7 @@ impl Error {
             }
             Self::Missing { missing, .. } => missing.clone(),
             Self::Unfinished { causes, .. } => causes.clone(),
+            Self::Untrusted { reason, .. } => reason.causes(),
             Self::Parts { error, damaged } => {
                 error.causes().into_iter().chain(damaged.iter().map(ToString::to_string)).collect()
             }
@@ -264,6 +274,7 @@ impl Error {
             Self::Content { hint, .. } => hint.clone(),
             Self::Reference(error) => error.hint(),
             Self::Recipe(error) => error.hint.clone(),
+            Self::Untrusted { reason, .. } => reason.hint(),
             Self::Key { error, .. } => error.hint(),
             Self::List(error) => error.hint.clone(),
             Self::Line { error, .. } | Self::Listed { error, .. } => error.hint(),

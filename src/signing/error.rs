@@ -116,9 +116,11 @@ pub enum SignatureError {
         reason: String,
     },
     /// It was made by another type of key.
-    #[error("it is no signature by a key for {expected}: it was made by another key")]
+    #[error("it is no signature by the key {key}, which is for {expected}: another key made it")]
     Type {
-        /// The type of the key that it was checked with.
+        /// The fingerprint of the key that it was checked with.
+        key: Box<Digest>,
+        /// The type of that key.
         expected: KeyType,
     },
     /// The key did not sign these bytes.

@@ -67,7 +67,7 @@ impl PublicKey {
     /// # Errors
     /// [`SignatureError::Mismatch`] when it has not; [`SignatureError::Type`] when another type of key made the signature.
     pub fn verify(&self, bytes: &[u8], signature: &Signature) -> Result<(), SignatureError> {
-        let other_type = |_| SignatureError::Type { expected: self.key_type() };
+        let other_type = |_| SignatureError::Type { key: Box::new(self.fingerprint()), expected: self.key_type() };
         let verified = match &self.0 {
             Inner::P256(key) => {
                 let signature = p256::ecdsa::Signature::from_der(signature.as_bytes()).map_err(other_type)?;

@@ -385,7 +385,8 @@ fn a_signature_of_another_type_of_key_is_told() {
     let [p256, ed25519] = TYPES.map(|key_type| PrivateKey::generate(key_type).unwrap());
     for (key, signed_by) in [(&p256, &ed25519), (&ed25519, &p256)] {
         let error = key.public_key().verify(b"x", &signed_by.sign(b"x").unwrap()).unwrap_err();
-        assert_eq!(error, SignatureError::Type { expected: key.key_type() });
+        let fingerprint = Box::new(key.public_key().fingerprint());
+        assert_eq!(error, SignatureError::Type { key: fingerprint, expected: key.key_type() });
         assert_eq!(error.class(), Class::Content);
     }
 }

@@ -9,9 +9,9 @@ use super::super::Error;
 use super::super::copy::Copying;
 use super::super::lookup::select;
 use super::super::open::{Context, open};
-use super::packed::packed_in;
+use super::packed::{LARGEST_SIGNATURE, packed_in};
 use super::packing::Packing;
-use crate::bundle::{Base, LARGEST_LIST, Receipt};
+use crate::bundle::{BUNDLE_SIGNATURE, Base, LARGEST_LIST, Receipt, SIGNATURE_SUFFIX};
 use crate::content::Kind;
 use crate::digest::Digest;
 use crate::graph;
@@ -26,8 +26,10 @@ pub struct BaseContents {
     pub contents: HashMap<Digest, (u64, Vec<String>)>,
     /// The bytes and the name of the receipt or packing list that says so, for whoever checks its signature.
     pub list: Option<Vec<u8>>,
-    /// The signature that came with it, in the archive.
+    /// The signature that came with it: in the archive, or in the file beside a receipt.
     pub signature: Option<Vec<u8>>,
+    /// The file where that is, or would be.
+    pub signature_file: String,
 }
 
 /// Learns what a base holds: from a receipt, from the packing list of an archive, or from the place itself, of which then the
@@ -48,7 +50,9 @@ pub fn read_base(word: &str, context: &Context<'_>) -> Result<BaseContents, Erro
         let contents = contents.map(|content| (content.digest, (content.size, content.repositories))).collect();
         let place = receipt.places.join(", ");
         let base = Base { place, list: Some(Digest::of(&raw)) };
-        return Ok(BaseContents { base, contents, list: Some(raw), signature: None });
+        let signature_file = format!("{word}{SIGNATURE_SUFFIX}");
+        let signature = read_signature(Path::new(&signature_file))?;
+        return Ok(BaseContents { base, contents, list: Some(raw), signature, signature_file });
     }
     let opened = open(word, context)?;
     let place = opened.store.location().to_string();
@@ -57,7 +61,9 @@ pub fn read_base(word: &str, context: &Context<'_>) -> Result<BaseContents, Erro
         let contents = packed.list.contents.into_iter();
         let contents = contents.map(|content| (content.digest, (content.size, content.repositories))).collect();
         let base = Base { place, list: Some(Digest::of(&packed.raw)) };
-        return Ok(BaseContents { base, contents, list: Some(packed.raw), signature: packed.signature });
+        let signature_file = BUNDLE_SIGNATURE.to_owned();
+        let (list, signature) = (Some(packed.raw), packed.signature);
+        return Ok(BaseContents { base, contents, list, signature, signature_file });
     }
     let roots = match &opened.selector {
         None => opened.store.roots()?,
@@ -66,7 +72,8 @@ pub fn read_base(word: &str, context: &Context<'_>) -> Result<BaseContents, Erro
     let reach = graph::reach(&opened.store, &roots, &mut |_, _| ());
     let reach = graph::without_foreign(&opened.store, reach).0.whole()?.all_there(&opened.store)?;
     let contents = reach.nodes.iter().map(|node| (node.content.digest, (node.content.size, Vec::new()))).collect();
-    Ok(BaseContents { base: Base { place, list: None }, contents, list: None, signature: None })
+    let base = Base { place, list: None };
+    Ok(BaseContents { base, contents, list: None, signature: None, signature_file: String::new() })
 }
 
 /// Reads a file that is JSON; `None` when it is anything else.
@@ -87,6 +94,18 @@ fn read_receipt(path: &Path) -> Result<Option<Vec<u8>>, Error> {
         return Err(StoreError::malformed("the receipt", &Location::File(path.to_owned()), reason).into());
     }
     Ok(Some(raw))
+}
+
+/// Reads the signature beside a receipt; `None` when there is no such file.
+fn read_signature(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    if !std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        return Ok(None);
+    }
+    let failed = |error| StoreError::io("read", path)(error);
+    let mut signature = Vec::new();
+    // one that is longer is none, and is refused as such
+    File::open(path).and_then(|file| file.take(LARGEST_SIGNATURE).read_to_end(&mut signature)).map_err(failed)?;
+    Ok(Some(signature))
 }
 
 /// Leaves out of a copy the layers and other blobs that bases hold. Documents and configs go along: they are small, and

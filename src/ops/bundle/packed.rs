@@ -13,7 +13,7 @@ use crate::store::archive::Archive;
 use crate::store::{Reason, Source as _, StoreError};
 
 /// The largest signature that is read, in bytes.
-const LARGEST_SIGNATURE: u64 = 64 * 1024;
+pub(super) const LARGEST_SIGNATURE: u64 = 64 * 1024;
 
 /// The packing list of an archive.
 #[derive(Clone, Debug)]

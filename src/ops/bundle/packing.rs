@@ -1,6 +1,7 @@
 //! Making the packing list of an archive that is about to be written.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::super::Error;
 use super::super::attached::{attached, belonging};
@@ -11,6 +12,7 @@ use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
 use crate::document::Body;
 use crate::plan::Plan;
+use crate::signing::PrivateKey;
 use crate::store::{Source, read_document};
 
 /// The version that stands in what is written.
@@ -25,6 +27,43 @@ pub struct Packing {
     pub bases: Vec<Base>,
     /// Which part it is, when it is one that is an archive by itself.
     pub split: Option<Split>,
+    /// Who signs the list; nobody when there is none.
+    pub sign: Option<Arc<PrivateKey>>,
+}
+
+/// Returns the text of the signature of a packing list, when it is to be signed.
+///
+/// # Errors
+/// When the key cannot sign: that is known of none.
+pub(in crate::ops) fn signature_of(list: &[u8], packing: &Packing) -> Result<Option<Vec<u8>>, Error> {
+    let Some(key) = &packing.sign else { return Ok(None) };
+    let signature = key.sign(list).map_err(|error| Error::Unsupported {
+        message: format!("cannot sign with the key {}", key.public_key().fingerprint()),
+        cause: Some(error.to_string()),
+        hint: error.hint(),
+    })?;
+    Ok(Some(signature.to_text().into_bytes()))
+}
+
+/// Returns why a docker-archive is not signed.
+#[must_use]
+pub fn no_list_to_sign() -> Error {
+    Error::Unsupported {
+        message: "cannot sign a docker-archive".to_owned(),
+        cause: Some("it has no place for a packing list, which is what is signed".to_owned()),
+        hint: Some("leave out --format docker: the file loads everywhere".to_owned()),
+    }
+}
+
+/// Refuses to sign what has no packing list: nobody may take an archive for signed that is not.
+///
+/// # Errors
+/// When somebody is to sign it.
+pub(in crate::ops) fn refuse_to_sign(packing: Option<&Packing>) -> Result<(), Error> {
+    match packing.and_then(|packing| packing.sign.as_ref()) {
+        None => Ok(()),
+        Some(_) => Err(no_list_to_sign()),
+    }
 }
 
 /// Makes the packing list for some top-level descriptors of a plan.

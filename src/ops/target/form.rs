@@ -1,7 +1,7 @@
 //! The form of an archive: what stands in it beside blobs.
 
 use super::super::Error;
-use super::super::bundle::{Packed, Packing, packing_list};
+use super::super::bundle::{Packed, Packing, packing_list, refuse_to_sign, signature_of};
 use super::super::loadable::{Loadable, loadable};
 use super::add::read_other;
 use super::{ArchiveFormat, Split, WriteOptions};
@@ -43,6 +43,7 @@ pub(super) fn archive_options(
         ArchiveFormat::Hybrid => {}
         ArchiveFormat::Oci => loadable.manifest_json = None,
         ArchiveFormat::Docker => {
+            refuse_to_sign(packing)?;
             refuse_what_docker_cannot_hold(&loadable)?;
             if !loadable.others.is_empty() {
                 let names = loadable.others.join(", ");
@@ -67,7 +68,7 @@ pub(super) fn archive_options(
     let renewed = packed.as_ref().map(|_| Packing::default());
     if let Some(packing) = packing.or(renewed.as_ref()).filter(|_| options.format != ArchiveFormat::Docker) {
         let covered = companions.iter().map(|file| CoveredFile::of(&file.name, &file.bytes)).chain([covered]);
-        list = Some(packing_list(plan, &roots, packing, covered.collect())?);
+        list = Some((packing_list(plan, &roots, packing, covered.collect())?, packing));
     }
     let listed_behind = companions.len();
     if let Some(held) = held {
@@ -94,8 +95,8 @@ pub(super) fn archive_options(
         jobs: options.jobs,
         durability: options.durability,
     };
-    if let Some(list) = list {
-        add_list(&mut form, list, listed_behind, options.split, plan)?;
+    if let Some((list, packing)) = list {
+        add_list(&mut form, list, listed_behind, (packing, options.split), plan)?;
     }
     Ok(form)
 }
@@ -106,11 +107,18 @@ fn add_list(
     form: &mut ArchiveOptions,
     mut list: PackingList,
     at: usize,
-    split: Option<Split>,
+    (packing, split): (&Packing, Option<Split>),
     plan: &Plan<'_>,
 ) -> Result<(), Error> {
-    let companion = |list: &PackingList| Companion { name: BUNDLE_JSON.to_owned(), bytes: list.encode() };
-    form.companions.insert(at, companion(&list));
+    let companions = |list: &PackingList| -> Result<Vec<Companion>, Error> {
+        let list = Companion { name: BUNDLE_JSON.to_owned(), bytes: list.encode() };
+        let signature = signature_of(&list.bytes, packing)?;
+        let signature = signature.map(|bytes| Companion { name: BUNDLE_SIGNATURE.to_owned(), bytes });
+        Ok(std::iter::once(list).chain(signature).collect())
+    };
+    let own = companions(&list)?;
+    let number = own.len();
+    form.companions.splice(at..at, own);
     let Some(Split { part_size: size, .. }) = split else { return Ok(()) };
     // more parts never make it shorter: it ends
     loop {
@@ -119,7 +127,7 @@ fn add_list(
             return Ok(());
         }
         list.split = Some(bundle::Split { size, parts, part: None });
-        form.companions[at] = companion(&list);
+        form.companions.splice(at..at + number, companions(&list)?);
     }
 }
 
