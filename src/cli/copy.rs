@@ -14,6 +14,7 @@ use clap::Args;
 use super::Session;
 use super::network::NetworkArgs;
 use super::report::Report;
+use super::signed::VerifyKeyArgs;
 use super::write::{CarryArgs, WriteArgs, carry_out, names, refuse_mixed_output};
 
 /// Copy images between two places, every byte checked and every digest kept.
@@ -30,6 +31,8 @@ pub(crate) struct CopyArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
     #[command(flatten)]
+    signed: VerifyKeyArgs,
+    #[command(flatten)]
     carry: CarryArgs,
     #[command(flatten)]
     write: WriteArgs,
@@ -44,7 +47,9 @@ pub(crate) struct CopyArgs {
 pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Error> {
     let context = session.context();
     let options = args.carry.options()?;
+    let trust = args.signed.read()?;
     let opened = open(&args.source, &context)?;
+    trust.check([&opened.store], session)?;
     let mut destinations = Vec::new();
     let mut published = Vec::new();
     for word in &args.destinations {

@@ -162,7 +162,8 @@ fn report(key: &PublicKey, text: String, more: &[(&str, serde_json::Value)]) -> 
     Report { text: text.into_bytes(), results: vec![result], ..Report::default() }
 }
 
-fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {
+/// Returns a path with something behind its last name.
+pub(super) fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {
     let mut path = OsString::from(prefix);
     path.push(suffix);
     path.into()

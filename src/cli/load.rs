@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::Session;
 use super::report::Report;
+use super::signed::{Trust, VerifyKeyArgs};
 use super::take_in::{self, Parts};
 use super::write::{CarryArgs, WriteArgs, carry_out, refuse_mixed_output};
 
@@ -26,6 +27,7 @@ use super::write::{CarryArgs, WriteArgs, carry_out, refuse_mixed_output};
 Examples:
   barge load -i bundle.tar -o /srv/images
   ssh build cat app.tar | barge load -o dist
+  barge load --verify-key release.pub -i bundle.tar           only when this key signed it
   barge load -i /media/usb/app.tar.002 -o dist")]
 pub(crate) struct LoadArgs {
     /// The archives; - is standard input [default: -]
@@ -38,18 +40,23 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "SECONDS")]
     pub(crate) part_timeout: Option<u64>,
     #[command(flatten)]
+    pub(crate) signed: VerifyKeyArgs,
+    #[command(flatten)]
     pub(crate) carry: CarryArgs,
     #[command(flatten)]
     pub(crate) write: WriteArgs,
 }
 
 pub(crate) fn run(args: &LoadArgs, session: &Session<'_>) -> Result<Report, Error> {
+    let trust = args.signed.read()?;
     let standard_input = ["-".to_owned()];
     let words = if args.input.is_empty() { &standard_input[..] } else { &args.input };
     let parts = Parts::among(words, session)?;
     match parts.to_take_in(session) {
-        Some(only) => take_in::run(args, only, &parts.directories, session),
-        None => match whole(args, &parts, session) {
+        Some(only) => take_in::run(args, only, &parts.directories, &trust, session),
+        None => match whole(args, &parts, &trust, session) {
+            // of what nobody trusts nothing is kept
+            Err(error @ Error::Untrusted { .. }) => Err(error),
             Err(error) if error.class() == Class::Content => take_in::instead(args, &parts, error, session),
             other => other,
         },
@@ -57,10 +64,11 @@ pub(crate) fn run(args: &LoadArgs, session: &Session<'_>) -> Result<Report, Erro
 }
 
 /// Loads archives that are there as a whole.
-fn whole(args: &LoadArgs, parts: &Parts, session: &Session<'_>) -> Result<Report, Error> {
+fn whole(args: &LoadArgs, parts: &Parts, trust: &Trust, session: &Session<'_>) -> Result<Report, Error> {
     let context = Context { part_dirs: &parts.directories, ..session.context() };
     let options = args.carry.options()?;
     let opened = parts.words.iter().map(|word| open(word, &context)).collect::<Result<Vec<_>, _>>()?;
+    trust.check(opened.iter().map(|opened| &opened.store), session)?;
     let target = Target::open(args.output.as_deref(), &context, args.write.options(session))?;
     let location = target.location();
     refuse_mixed_output(session, &[&location])?;

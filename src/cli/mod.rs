@@ -31,6 +31,7 @@ mod report;
 mod reworked;
 mod rm;
 mod save;
+mod signed;
 mod split;
 mod tag;
 mod take_in;

@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 use super::Session;
 use super::network::NetworkArgs;
 use super::report::{Failure, Report, table};
+use super::signed::VerifyKeyArgs;
 use super::ui::per_second;
 use super::write::{CarryArgs, count, line, say_carried};
 
@@ -34,6 +35,8 @@ Examples:
   barge push dist:app:v1 quay.io/org/app:v1 quay.io/org/app:latest
   barge push --dry-run dist                           what would be sent")]
 pub(crate) struct PushArgs {
+    #[command(flatten)]
+    signed: VerifyKeyArgs,
     #[command(flatten)]
     carry: CarryArgs,
     /// Do the rest when something fails; exit code 7 then
@@ -65,7 +68,9 @@ pub(crate) fn run(args: &PushArgs, session: &Session<'_>) -> Result<Report, Erro
     };
     let map = NameMap::parse(&args.map)?;
     let destinations = destinations(&args.destinations, session)?;
+    let trust = args.signed.read()?;
     let opened = open(&args.source, &context)?;
+    trust.check([&opened.store], session)?;
     let mut options = options;
     let mut source = CopySource::select(opened.label.clone(), &opened.store, opened.selector.as_ref())?;
     // of a list that was made from a registry, that one has the rest

@@ -4,18 +4,22 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use barge::bundle::SIGNATURE_SUFFIX;
 use barge::ops::Error;
 use barge::ops::bundle::{Reading, Receipted};
 use barge::ops::draft::moment;
 use barge::ops::open::open;
 use barge::reference::ImageName;
+use barge::signing::Signature;
 use barge::store::StoreError;
-use barge::text::{human_size, quoted};
+use barge::text::{escaped, human_size, quoted};
 use barge::transfer::{Event, Observer as _};
 use clap::Args;
 use serde_json::json;
 
 use super::Session;
+use super::key::with_suffix;
+use super::keys::{private_key, wrong};
 use super::ls::{Listing, listing};
 use super::network::NetworkArgs;
 use super::report::Report;
@@ -30,19 +34,24 @@ use super::write::count;
 Examples:
   barge receipt -L /srv/images > site.json
   barge receipt docker://registry.site:5000 -o site.json         every tag of every repository
-  barge receipt docker://registry.site:5000/org/app              every tag of one")]
+  barge receipt docker://registry.site:5000/org/app              every tag of one
+  barge receipt -L /srv/images --sign-key site.key -o site.json  and site.json.sig")]
 pub(crate) struct ReceiptArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
     /// The file for it [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Sign it with this private key: the signature goes to FILE.sig
+    #[arg(long, value_name = "KEY", requires = "output")]
+    sign_key: Option<PathBuf>,
     /// Places: layouts, archives, docker://HOST[/REPOSITORY[:TAG]] [default: the current layout]
     #[arg(value_name = "PLACE")]
     places: Vec<String>,
 }
 
 pub(crate) fn run(args: &ReceiptArgs, session: &Session<'_>) -> Result<Report, Error> {
+    let signer = args.sign_key.as_deref().map(|path| Ok::<_, Error>((path, private_key(path)?))).transpose()?;
     let reading = Reading { jobs: session.global.jobs(), cancel: &session.cancel, observer: &*session.ui };
     let mut receipted = Receipted::default();
     if args.places.is_empty() {
@@ -80,8 +89,15 @@ pub(crate) fn run(args: &ReceiptArgs, session: &Session<'_>) -> Result<Report, E
     let summary = format!("{}, {}, {}", count(images, "image"), count(blobs, "blob"), human_size(bytes));
     match &args.output {
         Some(path) => {
-            write(path, &raw)?;
-            session.ui.say(&format!("{}: {summary}", barge::text::escaped(&path.to_string_lossy())));
+            let signature = signer.as_ref().map(|(key, signer)| {
+                let signature = signer.sign(&raw).map_err(wrong("sign with", key))?;
+                Ok::<_, Error>(signature.to_text())
+            });
+            write(path, &raw, signature.transpose()?.as_deref(), session)?;
+            session.ui.say(&format!("{}: {summary}", escaped(&path.to_string_lossy())));
+            if let Some((_, signer)) = &signer {
+                session.ui.say(&format!("signed with key {}", signer.public_key().fingerprint()));
+            }
         }
         None => {
             session.ui.say(&summary);
@@ -89,7 +105,8 @@ pub(crate) fn run(args: &ReceiptArgs, session: &Session<'_>) -> Result<Report, E
         }
     }
     let document: serde_json::Value = serde_json::from_slice(&raw).unwrap_or_default();
-    report.results.push(json!({"receipt": document, "wrong": receipted.wrong}));
+    let signer = signer.map(|(_, signer)| signer.public_key().fingerprint().to_string());
+    report.results.push(json!({"receipt": document, "wrong": receipted.wrong, "signedBy": signer}));
     for (key, value) in [("images", images), ("blobs", blobs), ("bytes", bytes)] {
         report.stats.insert(key.to_owned(), json!(value));
     }
@@ -132,36 +149,62 @@ fn made() -> Result<String, Error> {
     }
 }
 
-/// Writes a receipt beside its name first: a half of one would look like a whole.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+/// Writes a receipt, and its signature, beside their names first: a half of one would look like a whole.
+fn write(path: &Path, receipt: &[u8], signature: Option<&str>, session: &Session<'_>) -> Result<(), Error> {
+    let beside = with_suffix(path, SIGNATURE_SUFFIX);
+    must_be(path, "a receipt", is_receipt)?;
+    let mut files = vec![(path, receipt)];
+    match signature {
+        Some(signature) => {
+            must_be(&beside, "a signature", is_signature)?;
+            // first: beside the receipt of before it does not hold, and nobody is misled
+            files.insert(0, (&beside, signature.as_bytes()));
+        }
+        None if beside.is_file() => {
+            let beside = escaped(&beside.to_string_lossy());
+            session.ui.hear(Event::Warning(format!("{beside} is of the receipt before: it does not hold any more")));
+        }
+        None => {}
+    }
     let directory = barge::store::directory_of(path);
     let failed = |error| Error::from(StoreError::io("write", path)(error));
-    // a mistyped name must not cost an archive
-    if std::fs::symlink_metadata(path).is_ok() && !is_receipt(path) {
-        return Err(Error::Unsupported {
-            message: format!(
-                "cannot write {}: something else than a receipt is there",
-                quoted(&path.to_string_lossy())
-            ),
-            cause: None,
-            hint: Some("give another name with -o".to_owned()),
-        });
+    let mut written = Vec::new();
+    for (name, bytes) in files {
+        let mut temporary = tempfile::Builder::new()
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .tempfile_in(directory)
+            .map_err(failed)?;
+        temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_all()).map_err(failed)?;
+        written.push((name, temporary));
     }
-    let mut temporary = tempfile::Builder::new()
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(directory)
-        .map_err(failed)?;
-    temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_all()).map_err(failed)?;
-    temporary.persist(path).map_err(|error| failed(error.error))?;
+    for (name, temporary) in written {
+        temporary.persist(name).map_err(|error| failed(error.error))?;
+    }
     File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
 }
 
-/// Returns whether a file begins as a receipt does.
-fn is_receipt(path: &Path) -> bool {
+/// Refuses to replace something else than what is written: a mistyped name must not cost an archive.
+fn must_be(path: &Path, what: &str, is_one: impl Fn(&[u8]) -> bool) -> Result<(), Error> {
     use std::io::Read as _;
     let mut start = Vec::new();
-    let is_file = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
-    is_file
-        && File::open(path).and_then(|file| file.take(64).read_to_end(&mut start)).is_ok()
-        && start.starts_with(br#"{"schema": "barge/receipt/"#)
+    let is_file = || std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    let read = |start: &mut Vec<u8>| File::open(path).and_then(|file| file.take(8192).read_to_end(start)).is_ok();
+    if std::fs::symlink_metadata(path).is_err() || (is_file() && read(&mut start) && is_one(&start)) {
+        return Ok(());
+    }
+    Err(Error::Unsupported {
+        message: format!("cannot write {}: something else than {what} is there", quoted(&path.to_string_lossy())),
+        cause: None,
+        hint: Some("give another name with -o".to_owned()),
+    })
+}
+
+/// Returns whether a file begins as a receipt does.
+fn is_receipt(start: &[u8]) -> bool {
+    start.starts_with(br#"{"schema": "barge/receipt/"#)
+}
+
+/// Returns whether a file is a signature.
+fn is_signature(file: &[u8]) -> bool {
+    Signature::parse(file).is_ok()
 }

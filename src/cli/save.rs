@@ -4,7 +4,7 @@ use barge::bundle::Mode;
 use barge::content::total;
 use barge::media::Compression;
 use barge::ops::Error;
-use barge::ops::bundle::{Packing, leave_out, read_base};
+use barge::ops::bundle::{Packing, leave_out, no_list_to_sign, read_base};
 use barge::ops::check::{Facts, Loader, Prediction, Verdict, predict};
 use barge::ops::copy::{CopySource, Naming, copy};
 use barge::ops::open::open;
@@ -16,6 +16,7 @@ use super::Session;
 use super::lists::ListArgs;
 use super::network::NetworkArgs;
 use super::report::Report;
+use super::signed::SignArgs;
 use super::split::{SplitArgs, how_to_join, say_plan};
 use super::write::{CarryArgs, WriteArgs, carry_out, count, refuse_mixed_output};
 
@@ -28,6 +29,7 @@ Examples:
   barge save -o bundle.tar dist:ghcr.io/org/app:v1 dist:ghcr.io/org/db:v3
   barge -L dist save -o bundle.tar --list manifests/
   barge save -o bundle.tar --media dvd dist       bundle.tar.001, bundle.tar.002 ... for one disc each
+  barge save -o bundle.tar --sign-key release.key dist
   barge -L dist save --platform linux/arm64 -o - | ssh site barge load -o /srv/images")]
 pub(crate) struct SaveArgs {
     #[command(flatten)]
@@ -51,6 +53,8 @@ pub(crate) struct SaveArgs {
     lists: ListArgs,
     #[command(flatten)]
     split: SplitArgs,
+    #[command(flatten)]
+    signed: SignArgs,
     #[command(flatten)]
     carry: CarryArgs,
     #[command(flatten)]
@@ -80,6 +84,11 @@ enum CompressArg {
 pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Error> {
     let context = session.context();
     let carry = args.carry.options()?;
+    if args.signed.signs() && args.format == FormatArg::Docker {
+        return Err(no_list_to_sign());
+    }
+    let signer = args.signed.signer()?;
+    let base_keys = args.signed.base_keys()?;
     let listed = args.lists.find(&args.references, session)?;
     let opened = if args.references.is_empty() && args.lists.is_empty() {
         super::ls::places(&[], session)?
@@ -109,8 +118,9 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
     let location = target.location();
     refuse_mixed_output(session, &[&location])?;
     let bases = args.base.iter().map(|word| read_base(word, &context)).collect::<Result<Vec<_>, _>>()?;
+    base_keys.check_bases(&args.base, &bases, session)?;
     let mut copying = copy(&sources, &Naming::Spell, &carry)?;
-    let packing = leave_out(&mut copying, &bases)?;
+    let packing = Packing { sign: signer.clone(), ..leave_out(&mut copying, &bases)? };
     say_left_out(session, &packing, &args.base);
     let target = target.with_packing(packing);
     let mut report = Report::default();
@@ -123,6 +133,9 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
         say_plan(session, &target, &mut copying, split, &mut report)?;
     }
     carry_out(session, target, copying, "write", &mut report)?;
+    if let Some(signer) = signer {
+        say_signed(session, &signer.public_key().fingerprint().to_string(), &mut report);
+    }
     if let (Some(file), Some(facts)) = (file, facts) {
         match write.split {
             Some(split) if split.mode == Mode::Archive => session.ui.say(&how_to_join(file, split.mode)),
@@ -135,6 +148,15 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
         }
     }
     Ok(report)
+}
+
+/// Says whose signature the bundle has.
+fn say_signed(session: &Session<'_>, key: &str, report: &mut Report) {
+    let would_be = if session.global.dry_run { "would be " } else { "" };
+    session.ui.say(&format!("{would_be}signed with key {key}"));
+    for result in &mut report.results {
+        result["signedBy"] = key.into();
+    }
 }
 
 /// Says what stays behind, and with whom.

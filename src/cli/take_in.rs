@@ -19,6 +19,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::Session;
 use super::load::LoadArgs;
 use super::report::Report;
+use super::signed::Trust;
 use super::write::carry_out;
 
 /// How often a directory is looked into.
@@ -104,6 +105,7 @@ pub(crate) fn run(
     args: &LoadArgs,
     only: &Only,
     directories: &[PathBuf],
+    trust: &Trust,
     session: &Session<'_>,
 ) -> Result<Report, Error> {
     let options = args.carry.options()?;
@@ -120,6 +122,9 @@ pub(crate) fn run(
         });
     };
     drop(target);
+    if !barge::ops::load::is_begun(layout, &only.set) {
+        trusted(None, &only.set, trust, session)?;
+    }
     let mut taking = TakeIn::open(layout, &only.set, &args.write.options(session), &context)?;
     let mut report = Report::default();
     let mut directories = directories.to_vec();
@@ -131,12 +136,13 @@ pub(crate) fn run(
     let (mut named, mut before) = (0, directories.len());
     loop {
         let took = found.map_err(Error::from).and_then(|found: Option<PartSet>| match found {
-            Some(set) => taking.take(&set),
+            Some(set) => trusted(Some(&taking), &set, trust, session).and_then(|()| taking.take(&set)),
             None => Ok(0),
         });
         session.ui.finish();
         let took = match took {
             Ok(took) => took,
+            Err(error @ Error::Untrusted { .. }) => return Err(error),
             // a medium with something else on it is taken out again
             Err(error) if asks && error.class() == Class::Content => {
                 session.ui.complain(&error);
@@ -158,6 +164,7 @@ pub(crate) fn run(
             return Err(unfinished(&taking, args));
         }
         let arrived = taking.arrived()?;
+        trust.check_fronts(arrived.fronts())?;
         let copying = arrived.plan(&options)?;
         let needed = taking.needed();
         let is_done = copying.is_some() && (needed.is_empty() || only.set.mode() == Mode::Stream);
@@ -200,6 +207,24 @@ pub(crate) fn run(
         }
         found = look(only, &directories);
     }
+}
+
+/// Checks who signed the parts that are there, before anything of them is taken in.
+fn trusted(taking: Option<&TakeIn<'_>>, found: &PartSet, trust: &Trust, session: &Session<'_>) -> Result<(), Error> {
+    if !trust.is_asked_for() {
+        return Ok(());
+    }
+    let fronts = barge::ops::load::fronts(found, &session.cancel)?;
+    trust.check_fronts(fronts.iter().map(|(_, front)| front))?;
+    if fronts.is_empty() && !taking.is_some_and(TakeIn::has_front) {
+        let archive = escaped(found.archive());
+        return Err(Error::Absent {
+            message: format!("cannot tell who signed {archive} before its first part is there"),
+            cause: Some("that one has the packing list and its signature".to_owned()),
+            hint: Some("begin with the medium that has part 1".to_owned()),
+        });
+    }
+    Ok(())
 }
 
 /// Takes in a set that is there as a whole and in which something is wrong: what is right in it is kept, and only the damaged

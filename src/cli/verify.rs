@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::Session;
 use super::network::NetworkArgs;
 use super::report::{Failure, Report};
+use super::signed::VerifyKeyArgs;
 use super::write::count;
 
 /// Check every reachable byte of a place or an image, and list everything wrong.
@@ -25,8 +26,11 @@ use super::write::count;
 #[command(after_help = "\
 Examples:
   barge verify bundle.tar
-  barge verify --deep dist:ghcr.io/org/app:v1")]
+  barge verify --deep dist:ghcr.io/org/app:v1
+  barge verify --verify-key release.pub bundle.tar")]
 pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    signed: VerifyKeyArgs,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
     /// Unpack layers too, and check the diff_ids of the configs
@@ -39,11 +43,14 @@ pub(crate) struct VerifyArgs {
 
 pub(crate) fn run(args: &VerifyArgs, session: &Session<'_>) -> Result<Report, Error> {
     let depth = if args.deep { Depth::DiffIds } else { Depth::Digests };
+    let trust = args.signed.read()?;
+    let places = super::ls::places(&args.references, session)?;
+    let signers = trust.check(places.iter().map(|(store, ..)| store), session)?;
     let mut report = Report::default();
     let mut problems = 0;
     let mut damaged: Vec<String> = Vec::new();
     let mut bytes = 0;
-    for (store, selector, label) in super::ls::places(&args.references, session)? {
+    for (at, (store, selector, label)) in places.into_iter().enumerate() {
         let verified = verify(&store, selector.as_ref(), depth, session.global.jobs(), &session.cancel, &session.ui)?;
         session.ui.finish();
         problems += verified.problems.len();
@@ -62,7 +69,7 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session<'_>) -> Result<Report, Er
                 }
             }
         }
-        report.results.push(as_json(&store.location().to_string(), &verified));
+        report.results.push(as_json(&store.location().to_string(), &verified, signers.get(at)));
     }
     report.stats.insert("bytes".to_owned(), json!(bytes));
     report.stats.insert("problems".to_owned(), json!(problems));
@@ -114,14 +121,14 @@ fn problem_as_text(problem: &Problem) -> String {
     format!("{}: {} ({}): {}", problem.status.name(), problem.subject, problem.about, problem.detail)
 }
 
-fn as_json(place: &str, verified: &Verified) -> Value {
+fn as_json(place: &str, verified: &Verified, signer: Option<&String>) -> Value {
     let problem = |problem: &Problem| {
         json!({"digest": problem.subject, "status": problem.status.name(), "about": problem.about,
             "referencedBy": problem.referenced_by.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "detail": problem.detail})
     };
     json!({"place": place, "ok": verified.problems.is_empty(), "images": verified.images, "blobs": verified.pieces,
-        "bytes": verified.bytes, "unpacked": verified.unpacked, "parts": verified.parts,
+        "bytes": verified.bytes, "unpacked": verified.unpacked, "parts": verified.parts, "signedBy": signer,
         "leftOut": verified.left_out.0, "leftOutBytes": verified.left_out.1,
         "problems": verified.problems.iter().map(problem).collect::<Vec<_>>(),
         "unreferenced": verified.unreferenced.iter().map(|(digest, _)| digest.to_string()).collect::<Vec<_>>()})

@@ -22,4 +22,4 @@ pub use self::packed::{Packed, packed_in};
 pub use self::packing::{Packing, no_list_to_sign};
 pub(in crate::ops) use self::packing::{packing_list, refuse_to_sign, signature_of};
 pub use self::receipt::{Reading, Receipted};
-pub use self::trust::{Untrusted, trusted, trusted_base};
+pub use self::trust::{Untrusted, trusted, trusted_archive, trusted_base};

@@ -97,12 +97,19 @@ impl Untrusted {
 /// # Errors
 /// [`Error::Untrusted`] when that is not so; [`Error::Unsupported`] when it is no archive; otherwise when it cannot be read.
 pub fn trusted<'k>(store: &Store, keys: &'k [PublicKey]) -> Result<&'k PublicKey, Error> {
-    let place = store.location();
-    let archive = match store {
-        Store::Archive(archive) => archive,
-        Store::Layout(_) => return Err(not_signed(place, "a layout")),
-        Store::Registry(_) => return Err(not_signed(place, "in a registry")),
-    };
+    match store {
+        Store::Archive(archive) => trusted_archive(archive, keys),
+        Store::Layout(layout) => Err(not_signed(layout.location(), "a layout")),
+        Store::Registry(repository) => Err(not_signed(repository.location(), "in a registry")),
+    }
+}
+
+/// Checks an archive, as [`trusted`] does.
+///
+/// # Errors
+/// As [`trusted`].
+pub fn trusted_archive<'k>(archive: &Archive, keys: &'k [PublicKey]) -> Result<&'k PublicKey, Error> {
+    let place = archive.location();
     let untrusted = |reason| Error::Untrusted { what: place.to_string(), reason };
     // read in that way it has names that no list covers
     let packed = if archive.format() == Format::Oci { Packed::of(archive)? } else { None };
@@ -157,7 +164,12 @@ fn covered(list: &PackingList, archive: &Archive) -> Result<Result<(), Untrusted
             return Ok(Err(wrong));
         }
     }
+    // no loader looks for an image there, and what is in them is proved by the digest of the whole
+    let is_piece = |name: &str| list.split.is_some_and(|split| split.part.is_some()) && name.starts_with("pieces/");
     for (name, _) in archive.others() {
+        if is_piece(name) {
+            continue;
+        }
         if name != BUNDLE_JSON && name != BUNDLE_SIGNATURE && !is_listed(name) {
             return not_covered(quoted(name));
         }

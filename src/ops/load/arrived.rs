@@ -91,6 +91,11 @@ impl Arrived {
         }
     }
 
+    /// Returns the fronts that have come: what says which images there are.
+    pub fn fronts(&self) -> impl Iterator<Item = &Archive> {
+        self.archives.iter().map(|archive| &archive.front)
+    }
+
     fn source<'a>(&self, archive: &'a Joined, roots: Vec<Descriptor>) -> CopySource<'a> {
         CopySource { label: self.label.clone(), source: archive, roots, extent: Extent::Whole }
     }

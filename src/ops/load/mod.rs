@@ -231,6 +231,12 @@ impl<'a> TakeIn<'a> {
         Ok(Arrived::new(archives, || self.intake.layout(), &self.known, self.needed().is_empty()))
     }
 
+    /// Returns whether the front of the archive has come.
+    #[must_use]
+    pub fn has_front(&self) -> bool {
+        !self.intake.fronts().is_empty()
+    }
+
     /// Takes note that content of the layout turned out wrong: a later run hashes all of it again.
     pub fn doubt(&mut self) {
         // if that cannot be written either, the failure that led here is the one to tell
@@ -302,6 +308,28 @@ impl<'a> TakeIn<'a> {
         let hint = "give the parts of one set, and the notes beside them".to_owned();
         malformed("the parts", found.location(), other, hint)
     }
+}
+
+/// Opens the fronts in the parts that are there, with the number of the part, before anything of them is taken in: for whoever
+/// wants to know first who signed them. Of pieces of one archive only the first part is looked at.
+///
+/// # Errors
+/// When one cannot be read, or says not what is in the archive.
+pub fn fronts(found: &PartSet, cancel: &Cancel) -> Result<Vec<(u64, Archive)>, Error> {
+    let mut fronts = Vec::new();
+    for part in found.parts().iter().filter(|part| found.mode() == Mode::Archive || part.number == 1) {
+        let Some(note) = found.note(part.number)? else { continue };
+        let Some(front) = note.front else { continue };
+        let archive = Archive::open_front_in(&part.path, (front.at, front.length), found.location(), cancel)?;
+        fronts.push((part.number, archive));
+    }
+    Ok(fronts)
+}
+
+/// Returns whether an earlier run has begun to take in a set.
+#[must_use]
+pub fn is_begun(layout: &Path, found: &PartSet) -> bool {
+    found.set().is_some_and(|set| Intake::is_begun(layout, &set))
 }
 
 /// Forgets what was taken in of a set that has come into a layout otherwise.

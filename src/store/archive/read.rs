@@ -120,7 +120,24 @@ impl Archive {
             let metadata = std::fs::metadata(&path).map_err(StoreError::io("read", &path))?;
             files.push((path, Identity::of(&metadata)));
         }
-        let bytes = Stored::of_chain(Chain::new(files));
+        Self::front(Stored::of_chain(Chain::new(files)), location, cancel)
+    }
+
+    /// Opens the front of an archive where it stands in a part, of which nothing else is looked at.
+    ///
+    /// # Errors
+    /// As [`Self::open_front`].
+    pub fn open_front_in(
+        part: &Path,
+        (at, length): (u64, u64),
+        location: Location,
+        cancel: &Cancel,
+    ) -> Result<Self, StoreError> {
+        let file = File::open(part).map_err(StoreError::io("read", part))?;
+        Self::front(Stored::new(file, at, length), location, cancel)
+    }
+
+    fn front(bytes: Stored, location: Location, cancel: &Cancel) -> Result<Self, StoreError> {
         let index = TarIndex::read(&bytes, bytes.length(), &location, cancel)?;
         if recognised(&index, &location)? == Format::Docker {
             return Err(StoreError::Unsupported {

@@ -1,0 +1,110 @@
+//! Bundles and receipts that have to be signed: `--verify-key`, `--base-key` and `--sign-key`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use barge::ops::Error;
+use barge::ops::bundle::{BaseContents, trusted, trusted_archive, trusted_base};
+use barge::ops::open::Store;
+use barge::signing::{PrivateKey, PublicKey};
+use barge::store::Source as _;
+use barge::store::archive::Archive;
+use barge::text::escaped;
+use clap::Args;
+
+use super::Session;
+use super::keys::{private_key, public_key};
+
+/// What only signed bundles are taken with.
+#[derive(Args, Debug)]
+pub(crate) struct VerifyKeyArgs {
+    /// Refuse a bundle that this public key, or another one given so, has not signed (can be repeated)
+    #[arg(long, value_name = "KEY")]
+    verify_key: Vec<PathBuf>,
+}
+
+/// What bases and bundles are signed with.
+#[derive(Args, Debug)]
+pub(crate) struct SignArgs {
+    /// Sign the packing list with this private key
+    #[arg(long, value_name = "KEY")]
+    sign_key: Option<PathBuf>,
+    /// Refuse a base of which this public key, or another one given so, has not signed the receipt or the packing list (can be repeated)
+    #[arg(long, value_name = "KEY", requires = "base")]
+    base_key: Vec<PathBuf>,
+}
+
+impl VerifyKeyArgs {
+    /// Reads the keys: before anything else, so that a wrong name is told at once.
+    pub(crate) fn read(&self) -> Result<Trust, Error> {
+        Ok(Trust(public_keys(&self.verify_key)?))
+    }
+}
+
+impl SignArgs {
+    /// Reads the private key, if there is to be a signature.
+    pub(crate) fn signer(&self) -> Result<Option<Arc<PrivateKey>>, Error> {
+        Ok(self.sign_key.as_deref().map(private_key).transpose()?.map(Arc::new))
+    }
+
+    /// Returns whether there is to be a signature.
+    pub(crate) const fn signs(&self) -> bool {
+        self.sign_key.is_some()
+    }
+
+    /// Reads the keys by one of which each base has to be signed.
+    pub(crate) fn base_keys(&self) -> Result<Trust, Error> {
+        Ok(Trust(public_keys(&self.base_key)?))
+    }
+}
+
+fn public_keys(paths: &[PathBuf]) -> Result<Vec<PublicKey>, Error> {
+    paths.iter().map(|path| public_key(path)).collect()
+}
+
+/// Keys, one of which has to have signed what is taken; none when nobody asked for that.
+pub(crate) struct Trust(Vec<PublicKey>);
+
+impl Trust {
+    /// Checks what is to be taken, and returns the fingerprints of those who signed it, in order; nothing when nobody asked.
+    pub(crate) fn check<'a>(
+        &self,
+        stores: impl IntoIterator<Item = &'a Store>,
+        session: &Session<'_>,
+    ) -> Result<Vec<String>, Error> {
+        let mut signers = Vec::new();
+        for store in stores.into_iter().filter(|_| !self.0.is_empty()) {
+            let signer = trusted(store, &self.0)?.fingerprint().to_string();
+            session.ui.say(&format!("{} is signed with key {signer}", store.location()));
+            signers.push(signer);
+        }
+        Ok(signers)
+    }
+
+    /// Checks the fronts of archives of which the content comes later.
+    pub(crate) fn check_fronts<'a>(&self, fronts: impl IntoIterator<Item = &'a Archive>) -> Result<(), Error> {
+        for front in fronts.into_iter().filter(|_| !self.0.is_empty()) {
+            trusted_archive(front, &self.0)?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether anything is asked of what is taken.
+    pub(crate) const fn is_asked_for(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Checks what bases are said to have; `words` is what they were called.
+    pub(crate) fn check_bases(
+        &self,
+        words: &[String],
+        bases: &[BaseContents],
+        session: &Session<'_>,
+    ) -> Result<(), Error> {
+        for (word, base) in words.iter().zip(bases).filter(|_| !self.0.is_empty()) {
+            let signer = trusted_base(word, base, &self.0)?.fingerprint();
+            session.ui.say(&format!("{} is signed with key {signer}", escaped(word)));
+        }
+        Ok(())
+    }
+}
