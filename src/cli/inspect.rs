@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::network::NetworkArgs;
 use super::report::{Report, safe_json};
+use super::signed::VerifyKeyArgs;
 use super::write::platforms;
 use super::{Session, packing_list};
 
@@ -23,6 +24,8 @@ Examples:
   barge inspect --config --platform linux/arm64 dist:app:v1
   barge inspect --raw dist:app:v1 | sha256sum")]
 pub(crate) struct InspectArgs {
+    #[command(flatten)]
+    signed: VerifyKeyArgs,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
     /// Show the config instead of the manifest
@@ -40,11 +43,13 @@ pub(crate) struct InspectArgs {
 }
 
 pub(crate) fn run(args: &InspectArgs, session: &Session<'_>) -> Result<Report, Error> {
+    let trust = args.signed.read()?;
     let platforms = platforms(&args.platform)?;
     let part = if args.config { Part::Config } else { Part::Manifest };
     let words: Vec<String> = args.reference.iter().cloned().collect();
     let mut places = super::ls::places(&words, session)?;
     let (store, selector, _) = places.swap_remove(0);
+    trust.check([&store], session)?;
     let of_the_place = selector.is_none() && !args.raw && !args.config && platforms.is_all();
     if let Some(packed) = packed_in(&store)?.filter(|_| of_the_place) {
         let place = store.location().to_string();

@@ -72,6 +72,8 @@ fn a_signed_bundle_is_taken_by_every_command_that_asks_for_its_key() {
             "copy --verify-key release.pub bundle.tar:ghcr.io/org/app:v1 copied",
             "push --dry-run --verify-key release.pub bundle.tar localhost:1",
             "verify --verify-key release.pub bundle.tar",
+            "inspect --verify-key release.pub bundle.tar",
+            "inspect --verify-key release.pub bundle.tar:v1",
         ] {
             let done = barge.line(line);
             // there is no registry: what counts is how far it came
@@ -165,6 +167,7 @@ fn whatever_was_changed_is_refused_before_anything_is_written() {
             format!("copy --verify-key release.pub {archive} new.tar"),
             format!("push --verify-key release.pub {archive} localhost:1"),
             format!("verify --verify-key release.pub {archive}"),
+            format!("inspect --verify-key release.pub {archive}"),
         ] {
             let refused = barge.line(&line).exits(4);
             refused.says(&["error: cannot trust ", archive.trim_start_matches("docker-archive:"), cause, "\nhint: "]);
