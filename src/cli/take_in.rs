@@ -165,6 +165,9 @@ pub(crate) fn run(
         }
         let arrived = taking.arrived()?;
         trust.check_fronts(arrived.fronts())?;
+        if options.platforms.is_all() {
+            taking.check_base(&arrived)?;
+        }
         let copying = arrived.plan(&options)?;
         let needed = taking.needed();
         let is_done = copying.is_some() && (needed.is_empty() || only.set.mode() == Mode::Stream);

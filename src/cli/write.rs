@@ -155,14 +155,17 @@ pub(crate) fn say_summary(session: &Session<'_>, place: &str, summary: &Summary)
         session.ui.say(&format!("nothing to do: {place} holds it all, {}", checked(summary)));
         return;
     }
-    let mut text = format!("{place}: wrote {}, {}", count(summary.written, "blob"), human_size(summary.written_bytes));
+    let mut text = match summary.written {
+        0 => format!("{place}: wrote names alone"),
+        written => format!("{place}: wrote {}, {}", count(written, "blob"), human_size(summary.written_bytes)),
+    };
     if summary.present > 0 {
         let were = if summary.present == 1 { "was" } else { "were" };
         text.push_str(&format!("; {} {were} there, {}", summary.present, human_size(summary.present_bytes)));
     }
     if summary.kept > 0 {
         let kept = human_size(summary.kept_bytes);
-        text.push_str(&format!("; {} of them, {kept}, from an interrupted run", summary.kept));
+        text.push_str(&format!("; {} of them, {kept}, had arrived before and were not read again", summary.kept));
     }
     if summary.parts > 0 {
         text.push_str(&format!("; in {}", count(summary.parts, "part")));

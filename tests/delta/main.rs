@@ -8,6 +8,7 @@ mod chain;
 mod environment;
 mod hostile;
 mod list;
+mod parts;
 mod receipts;
 mod registries;
 #[path = "../support/registry/mod.rs"]

@@ -125,7 +125,7 @@ fn what_arrived_before_a_kill_is_read_nowhere() {
     let stats = &ran.json()["stats"];
     let count = arrived.len() as u64;
     assert_eq!([&stats["present"], &stats["kept"], &stats["keptBytes"]], [count, count, bytes]);
-    ran.says(&format!("{count} were there")).says("from an interrupted run");
+    ran.says(&format!("{count} were there")).says("had arrived before and were not read again");
     for (digest, inode) in before {
         assert_eq!(fs::metadata(bench.blob("new", digest)).unwrap().ino(), inode, "{digest} was written again");
     }

@@ -18,14 +18,16 @@ use std::path::Path;
 pub use self::arrived::Arrived;
 use self::part::Part;
 use super::Error;
+use super::bundle::{Packed, refuse_incomplete};
 use super::open::Context;
 use super::parts::hint_for;
 use super::target::WriteOptions;
 use crate::blob::Cancel;
 use crate::bundle::{Mode, PartNote};
-use crate::content::total;
+use crate::content::{Content, Kind, total};
 use crate::digest::Digest;
 use crate::error::Class;
+use crate::plan::Plan;
 use crate::store::archive::{Archive, Damage, FoundPart, Identity, PartSet};
 use crate::store::layout::{Intake, LayoutOptions};
 use crate::store::{Location, Source as _, StoreError};
@@ -241,6 +243,30 @@ impl<'a> TakeIn<'a> {
     pub fn doubt(&mut self) {
         // if that cannot be written either, the failure that led here is the one to tell
         let _ = self.intake.doubt();
+    }
+
+    /// Checks that what a split delta builds on is in the layout, as soon as the part has come that says what that is. Where every
+    /// part is an archive by itself it may be in another part, and is looked for at the end.
+    ///
+    /// # Errors
+    /// When something is not there: all of it.
+    pub fn check_base(&self, arrived: &Arrived) -> Result<(), Error> {
+        let layout = self.intake.layout();
+        for front in arrived.fronts().filter(|_| self.known.mode() == Mode::Stream) {
+            let packed = Packed::of(front)?;
+            let mut missing = Vec::new();
+            for content in packed.iter().flat_map(|packed| packed.list.left_out()) {
+                let content = Content { digest: content.digest, size: content.size, kind: Kind::Blob };
+                match layout.holds(&content) {
+                    Ok(true) => {}
+                    // wrong content is as good as none
+                    Ok(false) | Err(StoreError::Wrong { .. }) => missing.push(content),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            refuse_incomplete(front.location(), layout.location(), &missing, &Plan::new())?;
+        }
+        Ok(())
     }
 
     /// Ends the work: everything has its name.

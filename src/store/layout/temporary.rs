@@ -106,12 +106,12 @@ impl Temporary {
     }
 
     /// Gives content its name that was gathered in another directory of the layout; it takes the proof as well.
-    pub(super) fn name_blob_in(mut self, directory: &Directory, proof: &Proof) -> Result<(), StoreError> {
+    pub(super) fn name_blob_in(mut self, directory: &Directory, proof: &Proof) -> Result<Option<Stat>, StoreError> {
         let name = proof.content().digest.hex();
         rustix::fs::renameat(self.directory.handle(), self.name.as_str(), directory.handle(), &name)
             .map_err(|error| StoreError::io("write", directory.path_of(&name))(error.into()))?;
         self.settled = true;
-        Ok(())
+        Ok(rustix::fs::fstat(&self.file).ok())
     }
 
     /// Gives a file its name that is of use to barge alone: in a directory where neither content nor `index.json` stands.

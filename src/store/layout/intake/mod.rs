@@ -23,12 +23,13 @@ use std::io::{self, Read, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 pub use self::left::LoadLeft;
 pub(super) use self::left::{list, remove_left};
 use self::state::{Front, State};
+use super::arrived::Arrived;
 use super::beneath::Directory;
 use super::temporary::{self, Temporary};
 use super::{Layout, LayoutOptions, LayoutSink, lock, put, room};
@@ -71,6 +72,8 @@ pub struct Intake {
     durability: Durability,
     cancel: Cancel,
     state: State,
+    /// What arrives here is not read again when it gets its name.
+    arrived: Arrived,
 }
 
 /// The front of a part on its way: without a name until the part is known to be right.
@@ -101,7 +104,8 @@ impl Intake {
             // whoever had it before may have come to the end, and removed it
             if own.is_at_its_path()? {
                 let state = State::read(&own, set)?;
-                let mut intake = Self { _sink: sink, root, own, durability, cancel: cancel.clone(), state };
+                let (cancel, arrived) = (cancel.clone(), Arrived::default());
+                let mut intake = Self { _sink: sink, root, own, durability, cancel, state, arrived };
                 // a run that was killed may have written the last range down, and not come further
                 for (digest, size) in intake.state.complete() {
                     intake.name(&digest, size)?;
@@ -231,10 +235,18 @@ impl Intake {
     /// # Errors
     /// [`PutError::From`] when the reader failed, [`PutError::To`] when it cannot be written.
     pub fn put(&mut self, blob: BlobReader<'_>) -> Result<(), PutError> {
-        let digest = blob.content().digest;
-        put::whole(&self.blobs(&digest)?, blob, self.durability)?;
-        self.state.held.insert(digest);
+        let content = blob.content().clone();
+        let stat = put::whole(&self.blobs(&content.digest)?, blob, self.durability)?;
+        self.note(&content, stat);
+        self.state.held.insert(content.digest);
         Ok(())
+    }
+
+    /// Takes note that content has its name and is flushed, and of what its file is now.
+    fn note(&self, content: &Content, stat: Option<Stat>) {
+        if let (Durability::Synced, Some(stat)) = (self.durability, stat) {
+            self.arrived.note(&self.root, content, &stat);
+        }
     }
 
     fn blobs(&self, digest: &Digest) -> Result<Directory, StoreError> {
@@ -364,11 +376,12 @@ impl Intake {
         let content = Content { digest: *digest, size, kind: Kind::Blob };
         let path = self.own.path_of(&name);
         let copy = file.try_clone().map_err(StoreError::io("read", &path))?;
-        match BlobReader::of_file(content, copy).cancelled_by(&self.cancel).check() {
+        match BlobReader::of_file(content.clone(), copy).cancelled_by(&self.cancel).check() {
             Ok(proof) => {
                 let temporary = Temporary::of(&self.own, name, file);
                 let flushed = temporary.flush(&digest.hex(), self.durability);
-                flushed.and_then(|()| temporary.name_blob_in(&self.blobs(digest)?, &proof))?;
+                let stat = flushed.and_then(|()| temporary.name_blob_in(&self.blobs(digest)?, &proof))?;
+                self.note(&content, stat);
                 self.state.ranges.remove(digest);
                 self.state.held.insert(*digest);
                 Ok(None)
@@ -419,6 +432,7 @@ impl Intake {
     /// # Errors
     /// When it cannot be removed.
     pub fn remove(self) -> Result<(), StoreError> {
+        self.arrived.forget();
         left::remove_directory(&self.root, &directory_of_set(&self.state.set))
     }
 
