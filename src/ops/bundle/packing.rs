@@ -86,8 +86,11 @@ pub(in crate::ops) fn packing_list(
             looked_at.insert(*root.digest(), (listed, contents.into_iter().collect()));
         }
     }
+    // what belongs to an image that is elsewhere stands for itself
+    let stands_below =
+        |root: &Descriptor| belongs.iter().any(|one| one.root == *root && reached.contains_key(&one.subject));
     let mut images = Vec::new();
-    for root in roots.iter().filter(|root| !belongs.iter().any(|one| one.root == **root)) {
+    for root in roots.iter().filter(|root| !stands_below(root)) {
         let Some((listed, contents)) = looked_at.get(root.digest()) else { continue };
         let contents: HashSet<Digest> = contents.keys().copied().collect();
         let referrers = belonging(&belongs, &contents);
