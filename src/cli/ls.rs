@@ -174,7 +174,7 @@ fn as_json(place: &str, image: &Listed) -> Value {
         "mediaType": image.media_type.as_str(), "attached": image.attached,
         "platforms": image.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "attestations": image.attestations, "size": image.size, "uniqueSize": image.unique,
-        "missing": image.missing, "broken": image.broken, "complete": image.missing + image.broken + image.left_out == 0, "leftOut": image.left_out,
+        "missing": image.missing, "broken": image.broken, "complete": image.missing + image.broken + image.left_out == 0, "inBase": image.left_out,
         "sparse": image.missing > 0 && image.elsewhere,
         "created": image.created, "entries": entries(image)})
 }

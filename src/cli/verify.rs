@@ -129,7 +129,7 @@ fn as_json(place: &str, verified: &Verified, signer: Option<&String>) -> Value {
     };
     json!({"place": place, "ok": verified.problems.is_empty(), "images": verified.images, "blobs": verified.pieces,
         "bytes": verified.bytes, "unpacked": verified.unpacked, "parts": verified.parts, "signedBy": signer,
-        "leftOut": verified.left_out.0, "leftOutBytes": verified.left_out.1,
+        "inBase": verified.left_out.0, "inBaseBytes": verified.left_out.1,
         "problems": verified.problems.iter().map(problem).collect::<Vec<_>>(),
         "unreferenced": verified.unreferenced.iter().map(|(digest, _)| digest.to_string()).collect::<Vec<_>>()})
 }

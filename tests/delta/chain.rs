@@ -143,7 +143,7 @@ fn a_delta_is_looked_at_and_left_as_it_is() {
     barge.line("verify update.tar").exits(0).prints(&["ok", "a delta: 4 blobs"]);
     barge.line("ls update.tar").exits(0).prints(&["delta, 4 in its base"]);
     let image = barge.line("ls --json update.tar").exits(0).json()["results"][0].clone();
-    assert_eq!((&image["complete"], &image["leftOut"], &image["missing"]), (&false.into(), &4.into(), &0.into()));
+    assert_eq!((&image["complete"], &image["inBase"], &image["missing"]), (&false.into(), &4.into(), &0.into()));
     let before = listing(&barge.path("update.tar"));
     for change in ["tag update.tar:ghcr.io/org/app:v2 x:y", "rm update.tar:ghcr.io/org/app:v2", "copy v1 update.tar"] {
         barge.line(change).exits(9).says(&["it leaves out what its base has"]);
