@@ -3,19 +3,8 @@
 use std::fs;
 
 use super::environment::Barge;
+pub(crate) use super::support::image::noise;
 use super::support::image::{Images, Layer, named};
-
-/// Bytes that no two calls share, and that nothing makes smaller.
-pub(crate) fn noise(seed: u32, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
-    let step = |_| {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state as u8
-    };
-    (0..length).map(step).collect()
-}
 
 /// Two images of one layer each, `app:v1` and `db:v3`, in a layout `source` and an archive `whole.tar`.
 pub(crate) fn prepare(barge: &Barge, lengths: [usize; 2]) -> Vec<u8> {

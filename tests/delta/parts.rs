@@ -3,19 +3,7 @@
 use std::fs;
 
 use crate::environment::{Barge, listing};
-use crate::support::image::{Images, Layer, named};
-
-/// Bytes that nothing makes smaller.
-fn noise(seed: u32, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
-    let step = |_| {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        state as u8
-    };
-    (0..length).map(step).collect()
-}
+use crate::support::image::{Images, Layer, named, noise};
 
 /// Writes the layouts `v1` and `v2`: a base of their own, and a layer on top that differs.
 fn prepare(barge: &Barge) {

@@ -48,20 +48,7 @@ pub(crate) fn layouts(barge: &Barge, numbers: &[u32]) -> Vec<String> {
 
 /// Returns the files of an archive, in their order.
 pub(crate) fn files_of(archive: &Path) -> Vec<(String, Vec<u8>)> {
-    let tar = fs::read(archive).unwrap();
-    let mut files = Vec::new();
-    let mut at = 0;
-    while tar[at] != 0 {
-        let text = |from: usize, length: usize| {
-            let field = &tar[at + from..at + from + length];
-            let end = field.iter().position(|byte| *byte == 0).unwrap_or(length);
-            String::from_utf8(field[..end].to_vec()).unwrap()
-        };
-        let size = usize::from_str_radix(text(124, 11).trim(), 8).unwrap();
-        files.push((text(0, 100), tar[at + 512..at + 512 + size].to_vec()));
-        at += 512 + size.next_multiple_of(512);
-    }
-    files
+    crate::support::tar::files(&fs::read(archive).unwrap())
 }
 
 /// Returns the `bundle.json` of an archive.

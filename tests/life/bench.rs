@@ -186,17 +186,8 @@ impl Bench {
 /// Returns the files of a plain tar; each name once.
 pub(crate) fn files_of(tar: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
-    let mut at = 0;
-    while tar[at] != 0 {
-        let text = |from: usize, length: usize| {
-            let field = &tar[at + from..at + from + length];
-            let end = field.iter().position(|byte| *byte == 0).unwrap_or(length);
-            String::from_utf8(field[..end].to_vec()).unwrap()
-        };
-        let size = usize::from_str_radix(text(124, 11).trim(), 8).unwrap();
-        let content = tar[at + 512..at + 512 + size].to_vec();
-        assert!(files.insert(text(0, 100), content).is_none(), "{} is there twice", text(0, 100));
-        at += 512 + size.next_multiple_of(512);
+    for (name, content) in crate::tar::files(tar) {
+        assert!(files.insert(name.clone(), content).is_none(), "{name} is there twice");
     }
     files
 }

@@ -173,6 +173,18 @@ pub fn simple(platforms: &[&str]) -> Images {
     images
 }
 
+/// Bytes that no two calls share, and that nothing makes smaller.
+pub fn noise(seed: u32, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+    let step = |_| {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as u8
+    };
+    (0..length).map(step).collect()
+}
+
 /// Writes a layout with layers of these sizes. They are holes: no disk is needed, and they are quick to read.
 pub fn sparse(path: &Path, on: &str, sizes: &[u64]) {
     let mut images = Images::new();

@@ -184,3 +184,21 @@ pub(crate) fn pax_record(key: &str, value: &str) -> String {
     }
     format!("{length}{rest}")
 }
+
+/// Returns the files of a plain tar, in their order: names of at most 100 bytes, sizes below 8 GiB.
+#[allow(dead_code)] // not every test file looks into tars
+pub(crate) fn files(tar: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    let mut at = 0;
+    while tar[at] != 0 {
+        let text = |from: usize, length: usize| {
+            let field = &tar[at + from..at + from + length];
+            let end = field.iter().position(|byte| *byte == 0).unwrap_or(length);
+            String::from_utf8(field[..end].to_vec()).unwrap()
+        };
+        let size = usize::from_str_radix(text(124, 11).trim(), 8).unwrap();
+        files.push((text(0, 100), tar[at + 512..at + 512 + size].to_vec()));
+        at += 512 + size.next_multiple_of(512);
+    }
+    files
+}
