@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use crate::blob::{BlobError, BlobReader, CHUNK, Cancel};
-use crate::bundle::{PartNote, Piece, Section};
+use crate::bundle::{Mode, PartNote, Piece, Section};
 use crate::content::{Content, Kind};
 use crate::digest::Hasher;
 use crate::ops::Error;
@@ -64,9 +64,10 @@ pub(super) fn check_order(note: &PartNote, place: &Location) -> Result<(), Store
         let hint = Some("get the note again from where the archive was split".to_owned());
         StoreError::Malformed { what, place: place.clone(), reason: reason.into(), hint }
     };
-    // parts that are archives by themselves have about the same length
-    let most = note.length.saturating_mul(note.parts);
-    if let Some(piece) = note.pieces.iter().find(|piece| piece.size > most) {
+    // A part that is an archive by itself says nothing of how long the others are. There a size alone costs nothing: what is cut is
+    // read as a whole only when all of it has come.
+    let is_too_large = |piece: &&Piece| note.mode == Mode::Stream && piece.size > note.length;
+    if let Some(piece) = note.pieces.iter().find(is_too_large) {
         return Err(wrong(format!("{} is larger than all parts together", piece.digest)));
     }
     let mut end = 0;
