@@ -57,7 +57,7 @@ pub(crate) fn run(args: &LoadArgs, session: &Session<'_>) -> Result<Report, Erro
         None => match whole(args, &parts, &trust, session) {
             // of what nobody trusts nothing is kept
             Err(error @ Error::Untrusted { .. }) => Err(error),
-            Err(error) if error.class() == Class::Content => take_in::instead(args, &parts, error, session),
+            Err(error) if error.class() == Class::Content => take_in::instead(args, &parts, &trust, error, session),
             other => other,
         },
     }

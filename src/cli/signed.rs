@@ -9,7 +9,7 @@ use barge::ops::open::Store;
 use barge::signing::{PrivateKey, PublicKey};
 use barge::store::Source as _;
 use barge::store::archive::Archive;
-use barge::text::escaped;
+use barge::text::{escaped, shell_word};
 use clap::Args;
 
 use super::Session;
@@ -35,6 +35,11 @@ pub(crate) struct SignArgs {
 }
 
 impl VerifyKeyArgs {
+    /// Returns the options as words of a command, each with a blank before it: a command that is told must ask for no less.
+    pub(crate) fn words(&self) -> String {
+        self.verify_key.iter().map(|key| format!(" --verify-key {}", shell_word(&key.to_string_lossy()))).collect()
+    }
+
     /// Reads the keys: before anything else, so that a wrong name is told at once.
     pub(crate) fn read(&self) -> Result<Trust, Error> {
         Ok(Trust(public_keys(&self.verify_key)?))

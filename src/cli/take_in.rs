@@ -217,6 +217,10 @@ fn trusted(taking: Option<&TakeIn<'_>>, found: &PartSet, trust: &Trust, session:
     if !trust.is_asked_for() {
         return Ok(());
     }
+    if let Some(taking) = taking {
+        // an earlier run may have asked for no key
+        trust.check_fronts(taking.arrived()?.fronts())?;
+    }
     let fronts = barge::ops::load::fronts(found, &session.cancel)?;
     trust.check_fronts(fronts.iter().map(|(_, front)| front))?;
     if fronts.is_empty() && !taking.is_some_and(TakeIn::has_front) {
@@ -232,10 +236,20 @@ fn trusted(taking: Option<&TakeIn<'_>>, found: &PartSet, trust: &Trust, session:
 
 /// Takes in a set that is there as a whole and in which something is wrong: what is right in it is kept, and only the damaged
 /// part is needed again.
-pub(crate) fn instead(args: &LoadArgs, parts: &Parts, error: Error, session: &Session<'_>) -> Result<Report, Error> {
+pub(crate) fn instead(
+    args: &LoadArgs,
+    parts: &Parts,
+    trust: &Trust,
+    error: Error,
+    session: &Session<'_>,
+) -> Result<Report, Error> {
     let Some(only) = parts.only.as_ref().filter(|only| only.set.set().is_some() && !session.global.dry_run) else {
         return Err(error);
     };
+    // of what nobody trusts nothing is kept
+    if trusted(None, &only.set, trust, session).is_err() {
+        return Err(error);
+    }
     let context = Context { part_dirs: &parts.directories, ..session.context() };
     // also a set of which a part has the wrong length
     match Target::open(args.output.as_deref(), &context, args.write.options(session))?.location() {
@@ -272,7 +286,7 @@ fn look(only: &Only, directories: &[PathBuf]) -> Result<Option<PartSet>, StoreEr
 fn unfinished(taking: &TakeIn<'_>, args: &LoadArgs) -> Error {
     taking.unfinished(&|part| {
         let to = args.output.as_ref().map_or_else(String::new, |output| format!(" -o {}", shell_word(output)));
-        format!("barge load -i {}{to}", shell_word(part))
+        format!("barge load{} -i {}{to}", args.signed.words(), shell_word(part))
     })
 }
 
