@@ -8,6 +8,7 @@ use crate::bundle::Mode;
 use crate::ops::Error;
 use crate::ops::bundle::Packing;
 use crate::plan::Plan;
+use crate::store::Location;
 use crate::store::archive::{self, Arrangement, Cut, SplitOptions, SplitSink, arrange_parts};
 use crate::transfer::{self, Event, Observer, Summary};
 
@@ -41,6 +42,8 @@ impl Target {
         let (place, packing) = (self.location(), self.packing.as_ref());
         let (arrangement, cut) = match split.mode {
             Mode::Archive => {
+                // before it is looked into what fits
+                Cut::check_size(split.part_size, &place)?;
                 let forms = forms(plan, packing, (split.part_size, self.options), observer)?;
                 arrange_parts(&forms, split.part_size, &place)?
             }
@@ -65,7 +68,10 @@ pub(super) fn archive_parts(
     observer: &dyn Observer,
 ) -> Result<Summary, Error> {
     let archives = match split.mode {
-        Mode::Archive => Some(forms(plan, packing, (split.part_size, write), observer)?),
+        Mode::Archive => {
+            Cut::check_size(split.part_size, &Location::Archive(place.path().to_owned()))?;
+            Some(forms(plan, packing, (split.part_size, write), observer)?)
+        }
         Mode::Stream => None,
     };
     let options = match archives.as_deref() {

@@ -23,20 +23,25 @@ impl Cut {
     /// The smallest part, in bytes: a set is for people to carry.
     pub const LEAST: u64 = 1 << 20;
 
+    /// Checks that parts are not smaller than a part may be; `place` is where the archive would be as a whole.
+    ///
+    /// # Errors
+    /// When they are.
+    pub fn check_size(part_size: u64, place: &Location) -> Result<(), StoreError> {
+        if part_size >= Self::LEAST {
+            return Ok(());
+        }
+        let reason = format!("a part has at least {}, and {part_size} bytes were asked for", human_size(Self::LEAST));
+        let hint = "give a larger size: K, M and G stand for KiB, MiB and GiB".to_owned();
+        Err(refused(place, reason, hint))
+    }
+
     /// Cuts an archive of some length; `place` is where it would be as a whole.
     ///
     /// # Errors
     /// When the parts would be too small, or too many.
     pub fn of(length: u64, part_size: u64, place: &Location) -> Result<Self, StoreError> {
-        let refuse = |reason: String, hint: String| {
-            let action = "split".to_owned();
-            Err(StoreError::Unsupported { action, place: place.clone(), reason: reason.into(), hint: Some(hint) })
-        };
-        if part_size < Self::LEAST {
-            let reason =
-                format!("a part has at least {}, and {part_size} bytes were asked for", human_size(Self::LEAST));
-            return refuse(reason, "give a larger size: K, M and G stand for KiB, MiB and GiB".to_owned());
-        }
+        Self::check_size(part_size, place)?;
         let parts = length.div_ceil(part_size).max(1);
         if parts > PartNames::MOST {
             let enough = length.div_ceil(PartNames::MOST).div_ceil(Self::LEAST);
@@ -46,7 +51,7 @@ impl Cut {
                 human_size(part_size),
                 PartNames::MOST
             );
-            return refuse(reason, format!("give at least {enough}M"));
+            return Err(refused(place, reason, format!("give at least {enough}M")));
         }
         let ends = (1..=parts).map(|part| part.saturating_mul(part_size).min(length)).collect();
         Ok(Self { part_size, ends, fronts: None })
@@ -62,8 +67,7 @@ impl Cut {
         part_size: u64,
         place: &Location,
     ) -> Result<Self, StoreError> {
-        // what is refused for one archive is refused for several
-        Self::of(part_size.min(Self::LEAST), part_size, place)?;
+        Self::check_size(part_size, place)?;
         let starts = std::iter::once(0).chain(ends.iter().copied());
         let too_large = starts.zip(&ends).any(|(start, end)| end - start > part_size);
         if ends.len() as u64 > PartNames::MOST || too_large {
@@ -71,12 +75,7 @@ impl Cut {
                 true => "what stands beside the content does not fit into a part".to_owned(),
                 false => format!("there would be {} parts, and a set has at most {}", ends.len(), PartNames::MOST),
             };
-            return Err(StoreError::Unsupported {
-                action: "split".to_owned(),
-                place: place.clone(),
-                reason: reason.into(),
-                hint: Some("give a larger size".to_owned()),
-            });
+            return Err(refused(place, reason, "give a larger size".to_owned()));
         }
         let mut fronts = vec![arrangement.front().len() as u64];
         let firsts = arrangement.slots().iter().filter(|slot| !slot.before.is_empty());
@@ -196,6 +195,11 @@ impl Cut {
             pieces: self.pieces(arrangement, part),
         }
     }
+}
+
+fn refused(place: &Location, reason: String, hint: String) -> StoreError {
+    let action = "split".to_owned();
+    StoreError::Unsupported { action, place: place.clone(), reason: reason.into(), hint: Some(hint) }
 }
 
 #[cfg(test)]
