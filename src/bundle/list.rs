@@ -8,6 +8,9 @@ use crate::json::{self, JsonError, View};
 
 const SCHEMA: &str = "barge/bundle/v1";
 
+/// What a part that is an archive by itself calls the others of its set, where it leans on them as on a base.
+pub const OTHER_PARTS: &str = "the other parts";
+
 /// What an archive brings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackingList {

@@ -16,7 +16,7 @@ mod receipt;
 #[cfg(test)]
 mod tests;
 
-pub use self::list::{Base, CoveredFile, PackedContent, PackedImage, PackedReferrer, PackingList, Split};
+pub use self::list::{Base, CoveredFile, OTHER_PARTS, PackedContent, PackedImage, PackedReferrer, PackingList, Split};
 pub use self::media::{Medium, UnknownMedium};
 pub use self::part::{Mode, PartNames, PartNote, Piece, Section};
 pub use self::receipt::{Receipt, Received, ReceivedImage};

@@ -55,8 +55,8 @@ pub(crate) fn run(args: &LoadArgs, session: &Session<'_>) -> Result<Report, Erro
     match parts.to_take_in(session) {
         Some(only) => take_in::run(args, only, &parts.directories, &trust, session),
         None => match whole(args, &parts, &trust, session) {
-            // of what nobody trusts nothing is kept
-            Err(error @ Error::Untrusted { .. }) => Err(error),
+            // of what nobody trusts nothing is kept, nor of what cannot be used here
+            Err(error @ (Error::Untrusted { .. } | Error::Missing { .. })) => Err(error),
             Err(error) if error.class() == Class::Content => take_in::instead(args, &parts, &trust, error, session),
             other => other,
         },

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use barge::bundle::Mode;
 use barge::error::Class;
 use barge::ops::Error;
-use barge::ops::load::TakeIn;
+use barge::ops::load::{Arrived, TakeIn, check_base};
 use barge::ops::open::Context;
 use barge::ops::parts::path_of_parts;
 use barge::ops::target::Target;
@@ -123,7 +123,7 @@ pub(crate) fn run(
     };
     drop(target);
     if !barge::ops::load::is_begun(layout, &only.set) {
-        trusted(None, &only.set, trust, session)?;
+        check(args, None, &only.set, layout, trust, session)?;
     }
     let mut taking = TakeIn::open(layout, &only.set, &args.write.options(session), &context)?;
     let mut report = Report::default();
@@ -136,13 +136,14 @@ pub(crate) fn run(
     let (mut named, mut before) = (0, directories.len());
     loop {
         let took = found.map_err(Error::from).and_then(|found: Option<PartSet>| match found {
-            Some(set) => trusted(Some(&taking), &set, trust, session).and_then(|()| taking.take(&set)),
+            Some(set) => check(args, Some(&taking), &set, layout, trust, session).and_then(|()| taking.take(&set)),
             None => Ok(0),
         });
         session.ui.finish();
         let took = match took {
             Ok(took) => took,
-            Err(error @ Error::Untrusted { .. }) => return Err(error),
+            // no other medium makes that better
+            Err(error @ (Error::Untrusted { .. } | Error::Missing { .. })) => return Err(error),
             // a medium with something else on it is taken out again
             Err(error) if asks && error.class() == Class::Content => {
                 session.ui.complain(&error);
@@ -165,9 +166,6 @@ pub(crate) fn run(
         }
         let arrived = taking.arrived()?;
         trust.check_fronts(arrived.fronts())?;
-        if options.platforms.is_all() {
-            taking.check_base(&arrived)?;
-        }
         let copying = arrived.plan(&options)?;
         let needed = taking.needed();
         let is_done = copying.is_some() && (needed.is_empty() || only.set.mode() == Mode::Stream);
@@ -212,18 +210,30 @@ pub(crate) fn run(
     }
 }
 
-/// Checks who signed the parts that are there, before anything of them is taken in.
-fn trusted(taking: Option<&TakeIn<'_>>, found: &PartSet, trust: &Trust, session: &Session<'_>) -> Result<(), Error> {
-    if !trust.is_asked_for() {
-        return Ok(());
+/// Checks who signed the parts that are there, and that what they build on is in the layout, before anything of them is taken in.
+fn check(
+    args: &LoadArgs,
+    taking: Option<&TakeIn<'_>>,
+    found: &PartSet,
+    layout: &Path,
+    trust: &Trust,
+    session: &Session<'_>,
+) -> Result<(), Error> {
+    // an earlier run may have asked for no key, and what was there may be gone
+    let arrived = taking.map(TakeIn::arrived).transpose()?;
+    let fronts = match barge::ops::load::fronts(found, &session.cancel) {
+        Ok(fronts) => fronts,
+        // a damaged part is told of when it is taken in
+        Err(_) if !trust.is_asked_for() => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let all = || arrived.iter().flat_map(Arrived::fronts).chain(fronts.iter().map(|(_, front)| front));
+    trust.check_fronts(all())?;
+    // of a choice of platforms it shows at the end what is needed
+    if args.carry.options()?.platforms.is_all() {
+        check_base(all(), found, layout)?;
     }
-    if let Some(taking) = taking {
-        // an earlier run may have asked for no key
-        trust.check_fronts(taking.arrived()?.fronts())?;
-    }
-    let fronts = barge::ops::load::fronts(found, &session.cancel)?;
-    trust.check_fronts(fronts.iter().map(|(_, front)| front))?;
-    if fronts.is_empty() && !taking.is_some_and(TakeIn::has_front) {
+    if trust.is_asked_for() && fronts.is_empty() && !taking.is_some_and(TakeIn::has_front) {
         let archive = escaped(found.archive());
         return Err(Error::Absent {
             message: format!("cannot tell who signed {archive} before its first part is there"),
@@ -246,14 +256,14 @@ pub(crate) fn instead(
     let Some(only) = parts.only.as_ref().filter(|only| only.set.set().is_some() && !session.global.dry_run) else {
         return Err(error);
     };
-    // of what nobody trusts nothing is kept
-    if trusted(None, &only.set, trust, session).is_err() {
-        return Err(error);
-    }
     let context = Context { part_dirs: &parts.directories, ..session.context() };
     // also a set of which a part has the wrong length
     match Target::open(args.output.as_deref(), &context, args.write.options(session))?.location() {
         Location::Layout(layout) => {
+            // of what nobody trusts nothing is kept, nor of what cannot be used
+            if let Err(other) = check(args, None, &only.set, &layout, trust, session) {
+                return Err(if matches!(other, Error::Missing { .. }) { other } else { error });
+            }
             let mut taking = TakeIn::open(&layout, &only.set, &args.write.options(session), &context)?;
             taking.take(&only.set)?;
             session.ui.finish();

@@ -36,7 +36,7 @@ fn a_split_delta_says_with_its_first_part_that_its_base_is_not_there() {
     carry(&barge, "d.tar", &[2], "two");
     carry(&barge, "d.tar", &[3], "three");
     barge.line("load -i one/d.tar.001 -o empty").exits(4).says(&["1 blob, 1.4 MiB, that it builds on are not there"]);
-    barge.line("ls empty").exits(0).says(&["no images"]);
+    assert!(!barge.path("empty").exists(), "something was written");
 
     barge.line("copy v1 site").exits(0);
     barge.line("load -i two/d.tar.002 -o site").exits(3).says(&["parts 1 and 3", "barge load -i"]);

@@ -99,11 +99,11 @@ impl<'a> Delta<'a> {
                 missing.push(content);
             }
         }
-        refuse_incomplete(self.own.location(), place, &missing, plan)
+        refuse_incomplete(self.own.location(), place, &missing, &plan.inventory().about)
     }
 }
 
-/// Refuses a delta when something that it builds on is not there.
+/// Refuses a delta when something that it builds on is not there; `about` says what content is, as far as that is known.
 ///
 /// # Errors
 /// Unless nothing is missing: what is.
@@ -111,16 +111,16 @@ pub fn refuse_incomplete(
     delta: &Location,
     place: &Location,
     missing: &[Content],
-    plan: &Plan<'_>,
+    about: &HashMap<Digest, String>,
 ) -> Result<(), Error> {
     if missing.is_empty() {
         return Ok(());
     }
-    let about = |content: &Content| match plan.inventory().about.get(&content.digest) {
+    let called = |content: &Content| match about.get(&content.digest) {
         Some(about) => format!("{} ({about})", content.digest),
         None => content.digest.to_string(),
     };
-    let mut named: Vec<String> = missing.iter().take(NAMED).map(about).collect();
+    let mut named: Vec<String> = missing.iter().take(NAMED).map(called).collect();
     if missing.len() > NAMED {
         named.push(format!("and {} more", missing.len() - NAMED));
     }

@@ -12,7 +12,7 @@
 mod arrived;
 mod part;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 pub use self::arrived::Arrived;
@@ -23,13 +23,12 @@ use super::open::Context;
 use super::parts::hint_for;
 use super::target::WriteOptions;
 use crate::blob::Cancel;
-use crate::bundle::{Mode, PartNote};
+use crate::bundle::{Mode, OTHER_PARTS, PackedContent, PartNote};
 use crate::content::{Content, Kind, total};
 use crate::digest::Digest;
 use crate::error::Class;
-use crate::plan::Plan;
 use crate::store::archive::{Archive, Damage, FoundPart, Identity, PartSet};
-use crate::store::layout::{Intake, LayoutOptions};
+use crate::store::layout::{Intake, Layout, LayoutOptions};
 use crate::store::{Location, Source as _, StoreError};
 use crate::text::escaped;
 use crate::transfer::Event;
@@ -245,30 +244,6 @@ impl<'a> TakeIn<'a> {
         let _ = self.intake.doubt();
     }
 
-    /// Checks that what a split delta builds on is in the layout, as soon as the part has come that says what that is. Where every
-    /// part is an archive by itself it may be in another part, and is looked for at the end.
-    ///
-    /// # Errors
-    /// When something is not there: all of it.
-    pub fn check_base(&self, arrived: &Arrived) -> Result<(), Error> {
-        let layout = self.intake.layout();
-        for front in arrived.fronts().filter(|_| self.known.mode() == Mode::Stream) {
-            let packed = Packed::of(front)?;
-            let mut missing = Vec::new();
-            for content in packed.iter().flat_map(|packed| packed.list.left_out()) {
-                let content = Content { digest: content.digest, size: content.size, kind: Kind::Blob };
-                match layout.holds(&content) {
-                    Ok(true) => {}
-                    // wrong content is as good as none
-                    Ok(false) | Err(StoreError::Wrong { .. }) => missing.push(content),
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            refuse_incomplete(front.location(), layout.location(), &missing, &Plan::new())?;
-        }
-        Ok(())
-    }
-
     /// Ends the work: everything has its name.
     ///
     /// # Errors
@@ -350,6 +325,63 @@ pub fn fronts(found: &PartSet, cancel: &Cancel) -> Result<Vec<(u64, Archive)>, E
         fronts.push((part.number, archive));
     }
     Ok(fronts)
+}
+
+/// Checks that what a set builds on, as far as fronts say, is in the layout: before anything of it is taken in.
+///
+/// # Errors
+/// [`Error::Missing`] when something is not, with all that is missing; or when a note or the layout cannot be read.
+pub fn check_base<'f>(
+    fronts: impl IntoIterator<Item = &'f Archive>,
+    found: &PartSet,
+    layout: &Path,
+) -> Result<(), Error> {
+    for front in fronts {
+        // a list that cannot be read is in a part that is damaged, which is found when that is taken in
+        let Ok(Some(Packed { list, .. })) = Packed::of(front) else { continue };
+        let mut left_out: Vec<Content> = list.left_out().map(content_of).collect();
+        if left_out.is_empty() {
+            continue;
+        }
+        if list.split.is_some_and(|split| split.part.is_some()) {
+            let mut elsewhere = HashSet::new();
+            for number in 1..=found.count() {
+                let Some(note) = found.note(number)? else { continue };
+                elsewhere.extend(note.pieces.iter().map(|piece| piece.digest));
+            }
+            // what is in a part that nobody knows yet cannot be told from what is in the base
+            let knows_all = (1..=found.count()).all(|number| found.head(number).is_some());
+            if !knows_all && list.bases.iter().any(|base| base.place == OTHER_PARTS) {
+                continue;
+            }
+            left_out.retain(|content| !elsewhere.contains(&content.digest));
+        }
+        let held = match Layout::open(layout) {
+            Ok(layout) => Some(layout),
+            // a run that was killed may have begun to make it
+            Err(StoreError::Absent { .. } | StoreError::Malformed { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let mut missing = Vec::new();
+        for content in left_out {
+            let is_there = match held.as_ref().map(|layout| layout.holds(&content)) {
+                Some(Ok(is_there)) => is_there,
+                // wrong content is as good as none
+                None | Some(Err(StoreError::Wrong { .. })) => false,
+                Some(Err(error)) => return Err(error.into()),
+            };
+            if !is_there {
+                missing.push(content);
+            }
+        }
+        let place = Location::Layout(layout.to_owned());
+        refuse_incomplete(&found.location(), &place, &missing, &HashMap::new())?;
+    }
+    Ok(())
+}
+
+fn content_of(packed: &PackedContent) -> Content {
+    Content { digest: packed.digest, size: packed.size, kind: Kind::Blob }
 }
 
 /// Returns whether an earlier run has begun to take in a set.

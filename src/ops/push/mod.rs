@@ -190,7 +190,7 @@ impl Pushing<'_> {
         for (host, mut sink) in self.sinks(&all, registries, taken)? {
             sink.survey()?;
             let missing = sink.without_origin(&needed, delta.repositories())?;
-            refuse_incomplete(&delta.place(), &Location::Registry(host), &missing, &self.plan)?;
+            refuse_incomplete(&delta.place(), &Location::Registry(host), &missing, &self.plan.inventory().about)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::WriteOptions;
 use super::form::archive_options;
 use super::spread::{SpreadPart, spread};
-use crate::bundle::{Base, Split};
+use crate::bundle::{Base, OTHER_PARTS, Split};
 use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
 use crate::graph;
@@ -117,7 +117,7 @@ fn form(
         let contents = named.iter().flat_map(|group| &group.contents);
         let elsewhere: Vec<Content> = contents.filter(|content| !here.contains(&content.digest)).cloned().collect();
         if !elsewhere.is_empty() {
-            packing.bases.push(Base { place: "the other parts".to_owned(), list: None });
+            packing.bases.push(Base { place: OTHER_PARTS.to_owned(), list: None });
             packing.left_out.extend(elsewhere.into_iter().map(|content| (content, Vec::new())));
         }
         packing
