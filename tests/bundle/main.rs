@@ -3,20 +3,25 @@
 // helpers of tests stand outside of test functions
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod archive_mode;
 #[path = "../support/distribution/mod.rs"]
 mod distribution;
 #[allow(dead_code)] // the program's own tests use more of it
 #[path = "../cli/environment.rs"]
 mod environment;
 mod in_turn;
+mod kills;
 mod made;
+mod memory;
 mod parts;
 mod plan;
 mod prepared;
 mod resume;
+mod road;
 mod split;
 #[path = "../support/mod.rs"]
 mod support;
+mod trust;
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;

@@ -14,6 +14,7 @@ mod daemons;
 mod foreign;
 mod images;
 mod packed;
+mod parts;
 mod podman;
 mod recipe;
 mod shared_layouts;

@@ -6,3 +6,4 @@ mod debian;
 mod docker;
 mod fixtures;
 mod loaders;
+mod parts;
