@@ -31,6 +31,8 @@ use crate::text::escaped;
 
 /// The verb of failures to write a temporary file; the path is the directory, which the user can choose.
 pub(crate) const TEMPORARY: &str = "write a temporary file in";
+/// What is done where a file gets its name only at the end.
+pub(crate) const CREATE_IN: &str = "create a file in";
 
 /// The verb of failures to find room for what is unpacked; the path is the one that the user gave.
 pub(crate) const UNPACK: &str = "unpack to";
@@ -288,6 +290,9 @@ impl StoreError {
                     Some("give a directory that is not there yet, or is empty".to_owned())
                 }
                 io::ErrorKind::AlreadyExists if *action == UNPACK => Some("give a name that is free".to_owned()),
+                io::ErrorKind::NotFound if *action == CREATE_IN => {
+                    Some("make the directory first, or give another place".to_owned())
+                }
                 io::ErrorKind::ReadOnlyFilesystem => {
                     Some("the medium is read-only: give another place with -o".to_owned())
                 }

@@ -288,6 +288,11 @@ fn files_of_another_set_are_refused_and_replaced_by_force() {
         assert_clean(&barge, case);
         remove_all();
     }
+    // a part that is known by its name and by its note is one
+    barge.line("save -q --split 1M --split-mode archive -o x.tar source").exits(0);
+    let twice = "x.001.tar, x.001.tar";
+    barge.line("save --split 2M --split-mode archive -o x.tar little").exits(9).says(&["x.001.tar"]).never(&[twice]);
+    shell(&barge, "rm x.*");
     // what is called otherwise is left alone
     shell(&barge, "touch x.tar.1 x.tar.gz x.001.tar x.tar.100 y.tar.001 x.tar.part-a.json");
     barge.line(line).exits(0);
@@ -377,6 +382,8 @@ fn what_makes_no_sense_is_refused_before_anything_is_written() {
         ("save --split 1M -o - source", 2, "standard output"),
         ("save --media floppy -o x.tar source", 2, "expected fat32, cd, dvd or bd25"),
         ("save --split much -o x.tar source", 2, "expected a size such as"),
+        ("save --split 1M -o absent/x.tar source", 3, "make the directory first"),
+        ("save -o absent/x.tar source", 3, "make the directory first"),
         ("save --split 1000 -o x.tar source", 9, "a part has at least 1.0 MiB"),
     ] {
         barge.line(line).exits(code).says(&[said]);

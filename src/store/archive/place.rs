@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::lock::ArchiveLock;
 use super::stale;
-use crate::store::{Durability, Location, StoreError, directory_of, flock};
+use crate::store::{CREATE_IN, Durability, Location, StoreError, directory_of, flock};
 
 /// Which file an archive takes the place of.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ fn create(directory: &Path, name: &str) -> Result<tempfile::NamedTempFile, Store
         .rand_bytes(stale::RANDOM)
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
         .tempfile_in(directory)
-        .map_err(StoreError::io("create a file in", directory))?;
+        .map_err(StoreError::io(CREATE_IN, directory))?;
     // Held for as long as this process lives: how the next run tells the dead from the living. Where it cannot be had,
     // the next run cannot have it either, and takes the file for a living one.
     let _ = flock::try_exclusive(temporary.as_file());

@@ -58,7 +58,9 @@ pub(super) fn take(path: &Path) -> io::Result<Option<NamedTempFile>> {
         };
         let file = match opened {
             Ok(file) => File::from(file),
-            Err(Errno::NOENT | Errno::INTR) => continue,
+            Err(Errno::INTR) => continue,
+            // it was removed just now; a new one fails so only when its directory is not there
+            Err(Errno::NOENT) if !made => continue,
             Err(error) => return Err(error.into()),
         };
         let held = file.metadata()?;

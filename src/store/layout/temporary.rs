@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::beneath::Directory;
 use super::files::{INDEX, OCI_LAYOUT};
 use crate::blob::Proof;
-use crate::store::{Durability, StoreError, flock};
+use crate::store::{CREATE_IN, Durability, StoreError, flock};
 
 /// What the names of temporary blobs begin with.
 pub(super) const BLOB: &str = ".tmp-";
@@ -61,7 +61,7 @@ impl Temporary {
                 Err(error) => return Err(StoreError::io("lock", directory.path_of(&temporary.name))(error.into())),
             }
         }
-        Err(StoreError::io("create a file in", directory.path())(failed.into()))
+        Err(StoreError::io(CREATE_IN, directory.path())(failed.into()))
     }
 
     /// Takes over a file that is locked, and that goes or gets its name like one that was made here.

@@ -71,6 +71,9 @@ impl Found {
                 }
             }
         }
+        // one may be known by its note and by its name
+        found.parts.sort_unstable();
+        found.parts.dedup();
         let sums = set.names.sums();
         if names.contains(&sums) {
             let text = read(&directory.join(&sums))?;

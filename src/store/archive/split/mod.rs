@@ -39,7 +39,9 @@ use crate::blob::{BlobReader, Cancel};
 use crate::bundle::{PartNames, PartNote};
 use crate::content::Content;
 use crate::digest::Digest;
-use crate::store::{Committed, Inventory, Location, Outcome, PutError, Sink, StoreError, directory_of, flock, room};
+use crate::store::{
+    CREATE_IN, Committed, Inventory, Location, Outcome, PutError, Sink, StoreError, directory_of, flock, room,
+};
 
 /// How an archive is split.
 #[derive(Clone, Debug)]
@@ -175,7 +177,7 @@ fn own_prefix(archive: &str) -> String {
 fn lock(directory: &Path, archive: &str, sink: &SplitSink) -> Result<NamedTempFile, StoreError> {
     let path = directory.join(format!("{}l00000", own_prefix(archive)));
     flock::wait(&sink.location, sink.split.lock_timeout, &sink.cancel, || {
-        stale::take(&path).map_err(StoreError::io("create a file in", directory))
+        stale::take(&path).map_err(StoreError::io(CREATE_IN, directory))
     })
 }
 
