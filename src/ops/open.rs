@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::parts::{SplitArchives, open_set};
 use super::{Error, lookup};
 use crate::blob::{BlobReader, Cancel};
+use crate::bundle::{Mode, PartNames};
 use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
 use crate::reference::{Place, Reference, Rejected, Selector, Split, Word, parse_word};
@@ -147,9 +148,23 @@ pub fn open_path(path: &Path, context: &Context<'_>) -> Result<Store, Error> {
 fn open_archive(path: &Path, format: Option<Format>, context: &Context<'_>) -> Result<Store, Error> {
     let archive = match open_set(path, format, context)? {
         Some(archive) => archive,
-        None => Archive::open(path, &read_options(context, format), context.cancel)?,
+        None => Archive::open(path, &read_options(context, format), context.cancel)
+            .map_err(|error| if_a_part(error, path))?,
     };
     Ok(heard(archive, context))
+}
+
+/// Says of a file that is called like a part, and is no archive by itself, that the others are wanted.
+fn if_a_part(error: StoreError, path: &Path) -> StoreError {
+    let name = path.file_name().and_then(|name| name.to_str());
+    match (error, name.and_then(PartNames::recognised)) {
+        (StoreError::Malformed { what, place, reason, .. }, Some((_, Mode::Stream, _))) => {
+            let hint = "it is called like a part: put the others beside it, and the notes on them, or name their \
+                        directories with --part-dir; when it is none, copy it again from where it was made";
+            StoreError::Malformed { what, place, reason, hint: Some(hint.to_owned()) }
+        }
+        (error, _) => error,
+    }
 }
 
 /// Returns how an archive is to be opened; its content decides on the format when none is asked for.

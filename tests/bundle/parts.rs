@@ -155,6 +155,15 @@ fn parts_without_notes_are_taken_by_their_numbers_and_have_an_end() {
         fs::copy(barge.path("whole.tar"), barge.path(name)).unwrap();
         barge.line(&format!("verify {name}")).exits(0).prints(&[name]).never(&["part"]);
     }
+    // the first part alone, and several archives that are called like parts: none of them is taken for what was meant
+    fs::create_dir(barge.path("f")).unwrap();
+    fs::write(barge.path("f/x.tar.001"), &parts[0].1).unwrap();
+    barge.line("load -i f/x.tar.001 -o site").exits(4).says(&["it is called like a part: put the others beside it"]);
+    fs::copy(barge.path("whole.tar"), barge.path("e/y.tar.001")).unwrap();
+    fs::copy(barge.path("whole.tar"), barge.path("e/y.tar.002")).unwrap();
+    fs::remove_file(barge.path("e/y.tar.007")).unwrap();
+    barge.line("load -i e/y.tar.002 -o site").exits(4).says(&["what is called like its parts", "other names"]);
+    assert!(!barge.path("site").exists());
     barge.line("ls nothing.tar").exits(3).says(&["no such file"]);
 }
 

@@ -30,6 +30,10 @@ pub(super) const MANIFEST_JSON: &str = "manifest.json";
 const BEHIND_THE_LAST: &str = "a part behind the last one may be missing, or one may be of another set: without the notes \
                                beside the parts nobody can tell";
 
+/// What to do when files are called like parts, and are none.
+const NOT_ITS_PARTS: &str = "take away what does not belong to it; several archives that are called like parts need a \
+                             directory, or other names, each";
+
 /// How the images of an archive are described.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Format {
@@ -101,6 +105,12 @@ impl Archive {
             Ok(archive) if guessed && !archive.has_end() => {
                 let reason = "it ends without the blocks of zeros that end a tar";
                 Err(refusal("the archive", &archive.location, reason, Some(BEHIND_THE_LAST)))
+            }
+            // several archives that are called like parts: the first is not the one that was meant
+            Ok(archive) if guessed && archive.index.behind() > 0 => {
+                let behind = archive.index.behind();
+                let reason = format!("it ends {behind} bytes before the end of what is called like its parts");
+                Err(refusal("the archive", &archive.location, reason, Some(NOT_ITS_PARTS)))
             }
             Err(StoreError::Malformed { what, place, reason, .. }) if guessed => {
                 Err(StoreError::Malformed { what, place, reason, hint: Some(BEHIND_THE_LAST.to_owned()) })

@@ -48,6 +48,7 @@ impl Entry {
 pub(super) struct TarIndex {
     entries: Vec<Entry>, // sorted by name, each name once
     has_end: bool,
+    behind: u64,
     warnings: Vec<String>,
 }
 
@@ -58,7 +59,8 @@ impl TarIndex {
     /// When it cannot be read, ends early, or holds anything that readers disagree on.
     pub(super) fn read(file: &dyn ReadAt, length: u64, place: &Location, cancel: &Cancel) -> Result<Self, StoreError> {
         let found = Walk::new(file, length, place).run(cancel)?;
-        let mut index = Self { entries: found.entries, has_end: found.has_end, warnings: found.warnings };
+        let (has_end, behind) = (found.has_end, found.behind);
+        let mut index = Self { entries: found.entries, has_end, behind, warnings: found.warnings };
         index.entries.sort_by(|one, other| one.name.cmp(&other.name)); // stable: the first of a name stays first
         index.keep_one_of_each(file, place, cancel)?;
         Ok(index)
@@ -88,6 +90,11 @@ impl TarIndex {
     /// Returns whether the tar has the blocks of zeros that end it: without them, it may be cut off.
     pub(super) const fn has_end(&self) -> bool {
         self.has_end
+    }
+
+    /// Returns how many bytes of something else are behind its end.
+    pub(super) const fn behind(&self) -> u64 {
+        self.behind
     }
 
     /// Returns what is odd about it without being wrong, each as what follows the name of the archive in a sentence.

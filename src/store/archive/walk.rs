@@ -31,6 +31,8 @@ pub(super) struct Found {
     pub(super) entries: Vec<Entry>,
     /// Whether the blocks of zeros that end a tar are there.
     pub(super) has_end: bool,
+    /// How many bytes of something else are behind its end.
+    pub(super) behind: u64,
     /// What is odd without being wrong.
     pub(super) warnings: Vec<String>,
 }
@@ -69,7 +71,7 @@ impl<'a> Walk<'a> {
     /// Prepares to walk through a tar of `length` bytes.
     pub(super) fn new(file: &'a dyn ReadAt, length: u64, place: &'a Location) -> Self {
         let window = Window { bytes: vec![0; WINDOW], start: 0, filled: 0 };
-        let found = Found { entries: Vec::new(), has_end: true, warnings: Vec::new() };
+        let found = Found { entries: Vec::new(), has_end: true, behind: 0, warnings: Vec::new() };
         Self { file, length, place, window, pending: Extensions::default(), name_bytes: 0, found }
     }
 
@@ -182,6 +184,7 @@ impl<'a> Walk<'a> {
                     None,
                 ));
             }
+            self.found.behind = rest;
             self.found.warnings.push(format!("goes on after its end: {rest} bytes are ignored"));
         }
         Ok(())
