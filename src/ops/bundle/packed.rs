@@ -36,9 +36,10 @@ impl Packed {
     pub fn of(archive: &Archive) -> Result<Option<Self>, StoreError> {
         let Some(raw) = read_entry(archive, BUNDLE_JSON, LARGEST_LIST)? else { return Ok(None) };
         // other programs have files of that name too
-        let said = serde_json::from_slice::<Value>(&raw).ok();
-        let said = said.as_ref().and_then(|value| value.get("schema")).and_then(Value::as_str);
-        if !said.is_some_and(|schema| schema.starts_with("barge/bundle/")) {
+        let is_ours =
+            |value: &Value| value["schema"].as_str().is_some_and(|schema| schema.starts_with("barge/bundle/"));
+        // gone before it is read once more: a long list takes far more memory than its bytes
+        if !serde_json::from_slice::<Value>(&raw).is_ok_and(|value| is_ours(&value)) {
             return Ok(None);
         }
         let list = PackingList::parse(&raw).map_err(|error| StoreError::Malformed {
