@@ -6,9 +6,11 @@ use std::io::Read as _;
 use serde_json::Value;
 
 use super::super::Error;
+use super::super::bundle::Packed;
 use super::super::loadable::loadable;
 use super::super::lookup::is_attached;
 use super::super::target::{ArchiveFormat, WriteOptions};
+use crate::bundle::PackingList;
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::document::{Body, LARGEST_DOCUMENT};
 use crate::graph;
@@ -78,8 +80,19 @@ pub struct Facts {
     pub images: Vec<Image>,
     /// What its `manifest.json` lists; none when there is none.
     pub elements: Option<Vec<Element>>,
+    /// Why no loader but barge has a use for it; none when the archive is whole.
+    pub needs: Option<Needs>,
     /// The platform of the machine that loads.
     pub host: Platform,
+}
+
+/// What an archive needs beside itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// It is a delta, and needs its base.
+    Base,
+    /// It is a part of several, and needs the others.
+    Parts,
 }
 
 impl Facts {
@@ -94,7 +107,8 @@ impl Facts {
         // links in a docker-archive are followed when it is opened, so there nothing can be missing
         let is_there = |name: &str| !layout || archive.read_entry_unverified(name).is_some();
         let elements = manifest_json(archive)?.map(|value| elements(&value, is_there, &zstd));
-        Ok(Self { compression: archive.compression(), layout, images, elements, host: host.clone() })
+        let needs = Packed::of(archive)?.and_then(|packed| needs(&packed.list));
+        Ok(Self { compression: archive.compression(), layout, images, elements, needs, host: host.clone() })
     }
 
     /// Foresees them, for an archive that is about to be written.
@@ -119,6 +133,7 @@ impl Facts {
             layout: options.format != ArchiveFormat::Docker,
             images,
             elements: value.map(|value| elements(&value, |_| true, &zstd)),
+            needs: None,
             host: host.clone(),
         })
     }
@@ -127,6 +142,13 @@ impl Facts {
     pub fn own_images(&self) -> impl Iterator<Item = &Image> {
         self.images.iter().filter(|image| !image.attached)
     }
+}
+
+/// Returns what an archive needs, as its packing list says.
+fn needs(list: &PackingList) -> Option<Needs> {
+    let is_part = list.split.is_some_and(|split| split.part.is_some());
+    let lacks_something = list.is_delta() || (is_part && list.images.is_empty());
+    lacks_something.then_some(if is_part { Needs::Parts } else { Needs::Base })
 }
 
 /// Reads images, and which of their layers are packed with zstd.

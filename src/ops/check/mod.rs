@@ -12,7 +12,7 @@ use super::Error;
 use crate::platform::Platform;
 use crate::store::archive::Archive;
 
-pub use facts::{Element, Facts, Image, Listed};
+pub use facts::{Element, Facts, Image, Listed, Needs};
 
 /// A program that loads archives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

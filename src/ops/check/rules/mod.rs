@@ -19,7 +19,7 @@ mod tests;
 
 use std::collections::HashMap;
 
-use super::facts::{Facts, Image};
+use super::facts::{Facts, Image, Needs};
 use super::{Loader, Prediction, Remark, Verdict};
 use crate::digest::Digest;
 use crate::media::Compression;
@@ -82,7 +82,14 @@ impl Case {
 /// Predicts what one loader does.
 pub(super) fn predict(loader: Loader, facts: &Facts, file: &str) -> Prediction {
     let mut case = Case::new();
-    if facts.layout && facts.images.is_empty() {
+    if let Some(needs) = facts.needs {
+        let (reason, what) = match needs {
+            Needs::Base => ("it is a delta: it leaves out what its base has, and only barge takes it", "its base is"),
+            Needs::Parts => ("it needs what is in the other parts, and only barge takes them", "the other parts go"),
+        };
+        let load = format!("barge load -i {} -o DIR", shell_word(file));
+        case.refuses(reason, &format!("`{load}` where {what}, and `barge save` from there"));
+    } else if facts.layout && facts.images.is_empty() {
         case.refuses("its index.json lists nothing", SAVE_AGAIN);
     } else {
         match loader {

@@ -31,7 +31,7 @@ fn image(content: &str, full: Option<&str>, own: Option<&str>) -> Image {
 
 fn facts(images: Vec<Image>) -> Facts {
     let host = platform("linux/amd64");
-    Facts { compression: Compression::None, layout: true, images, elements: None, host }
+    Facts { compression: Compression::None, layout: true, images, elements: None, needs: None, host }
 }
 
 fn hello() -> Image {
