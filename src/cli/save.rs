@@ -4,8 +4,8 @@ use barge::bundle::Mode;
 use barge::content::total;
 use barge::media::Compression;
 use barge::ops::Error;
-use barge::ops::bundle::{Packing, leave_out, no_list_to_sign, read_base};
-use barge::ops::check::{Facts, Loader, Prediction, Verdict, predict};
+use barge::ops::bundle::{Packing, leave_out, no_list_to_sign, read_base, refuse_replacing};
+use barge::ops::check::{Facts, Loader, Needs, Prediction, Verdict, predict};
 use barge::ops::copy::{CopySource, Naming, copy};
 use barge::ops::open::open;
 use barge::ops::target::{ArchiveFormat, Existing, Target};
@@ -118,15 +118,19 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
     let location = target.location();
     refuse_mixed_output(session, &[&location])?;
     let bases = args.base.iter().map(|word| read_base(word, &context)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(path) = location.path() {
+        refuse_replacing(&bases, path)?;
+    }
     base_keys.check_bases(&args.base, &bases, session)?;
     let mut copying = copy(&sources, &Naming::Spell, &carry)?;
     let packing = Packing { sign: signer.clone(), ..leave_out(&mut copying, &bases)? };
     say_left_out(session, &packing, &args.base);
+    let needs = (!packing.left_out.is_empty()).then_some(Needs::Base);
     let target = target.with_packing(packing);
     let mut report = Report::default();
     let file = location.path().filter(|_| !session.global.dry_run && !session.global.quiet);
     let facts = match file {
-        Some(_) => Some(Facts::planned(&copying.plan, &write, &super::check::host())?),
+        Some(_) => Some(Facts { needs, ..Facts::planned(&copying.plan, &write, &super::check::host())? }),
         None => None,
     };
     if let (true, Some(split)) = (session.global.dry_run, write.split) {

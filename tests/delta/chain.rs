@@ -164,6 +164,23 @@ fn a_delta_is_looked_at_and_left_as_it_is() {
 }
 
 #[test]
+fn a_delta_does_not_replace_its_own_base() {
+    let barge = Barge::new();
+    layouts(&barge, &[1, 2]);
+    barge.line("save -o bundle.tar v1").exits(0);
+    barge.line("receipt -o site.json v1").exits(0);
+    let before = listing(&barge.path("bundle.tar"));
+    for (base, line) in [("bundle.tar", "save -f -o ./bundle.tar"), ("site.json", "save -f -o site.json")] {
+        let says = "in the place of its own base";
+        barge.line(&format!("{line} --base {base} v2")).exits(2).says(&[says, "another name"]);
+    }
+    barge.line("save -o parts.tar --split 1M v1").exits(0);
+    barge.line("save -f -o parts.tar --split 1M --base parts.tar.001 v2").exits(2).says(&["its own base"]);
+    assert_eq!(listing(&barge.path("bundle.tar")), before);
+    barge.line("save -f -o bundle.tar --base v1 v2").exits(0);
+}
+
+#[test]
 fn copy_takes_a_delta_like_load() {
     let barge = Barge::new();
     layouts(&barge, &[1, 2]);

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::Error;
 use super::super::copy::Copying;
@@ -15,13 +15,16 @@ use crate::bundle::{BUNDLE_SIGNATURE, Base, LARGEST_LIST, Receipt, SIGNATURE_SUF
 use crate::content::Kind;
 use crate::digest::Digest;
 use crate::graph;
-use crate::store::{Location, Reason, Source as _, StoreError};
+use crate::store::{Location, Reason, Source as _, StoreError, directory_of};
+use crate::text::escaped;
 
 /// What a base holds.
 #[derive(Clone, Debug)]
 pub struct BaseContents {
     /// What it is.
     pub base: Base,
+    /// The file or directory that it was read from; none for a registry.
+    pub path: Option<PathBuf>,
     /// Its content: sizes in bytes, and the repositories (`HOST/PATH`) that have it, where it is a registry.
     pub contents: HashMap<Digest, (u64, Vec<String>)>,
     /// The bytes and the name of the receipt or packing list that says so, for whoever checks its signature.
@@ -52,10 +55,12 @@ pub fn read_base(word: &str, context: &Context<'_>) -> Result<BaseContents, Erro
         let base = Base { place, list: Some(Digest::of(&raw)) };
         let signature_file = format!("{word}{SIGNATURE_SUFFIX}");
         let signature = read_signature(Path::new(&signature_file))?;
-        return Ok(BaseContents { base, contents, list: Some(raw), signature, signature_file });
+        let path = Some(PathBuf::from(word));
+        return Ok(BaseContents { base, path, contents, list: Some(raw), signature, signature_file });
     }
     let opened = open(word, context)?;
     let place = opened.store.location().to_string();
+    let path = opened.store.location().path().map(Path::to_path_buf);
     // whoever takes a delta in has what that one builds on as well
     if let Some(packed) = packed_in(&opened.store)?.filter(|packed| packed.is_current && opened.selector.is_none()) {
         let contents = packed.list.contents.into_iter();
@@ -63,7 +68,7 @@ pub fn read_base(word: &str, context: &Context<'_>) -> Result<BaseContents, Erro
         let base = Base { place, list: Some(Digest::of(&packed.raw)) };
         let signature_file = BUNDLE_SIGNATURE.to_owned();
         let (list, signature) = (Some(packed.raw), packed.signature);
-        return Ok(BaseContents { base, contents, list, signature, signature_file });
+        return Ok(BaseContents { base, path, contents, list, signature, signature_file });
     }
     let roots = match &opened.selector {
         None => opened.store.roots()?,
@@ -73,7 +78,29 @@ pub fn read_base(word: &str, context: &Context<'_>) -> Result<BaseContents, Erro
     let reach = graph::without_foreign(&opened.store, reach).0.whole()?.all_there(&opened.store)?;
     let contents = reach.nodes.iter().map(|node| (node.content.digest, (node.content.size, Vec::new()))).collect();
     let base = Base { place, list: None };
-    Ok(BaseContents { base, contents, list: None, signature: None, signature_file: String::new() })
+    Ok(BaseContents { base, path, contents, list: None, signature: None, signature_file: String::new() })
+}
+
+/// Refuses to write an archive in the place of what it builds on: whoever has not taken that in yet never could.
+///
+/// # Errors
+/// When one of the bases was read from there.
+pub fn refuse_replacing(bases: &[BaseContents], archive: &Path) -> Result<(), Error> {
+    let written = real(archive);
+    if !bases.iter().any(|base| base.path.as_deref().is_some_and(|path| real(path) == written)) {
+        return Ok(());
+    }
+    let name = escaped(&archive.to_string_lossy());
+    Err(Error::Usage {
+        message: format!("cannot write {name} in the place of its own base"),
+        hint: Some("give the update another name with -o: it is of no use to whoever lacks the base".to_owned()),
+    })
+}
+
+/// Returns where a file stands, or would stand.
+fn real(path: &Path) -> PathBuf {
+    let beside = || Some(directory_of(path).canonicalize().ok()?.join(path.file_name()?));
+    path.canonicalize().ok().or_else(beside).unwrap_or_else(|| path.to_path_buf())
 }
 
 /// Reads a file that is JSON; `None` when it is anything else.
@@ -121,7 +148,16 @@ pub fn leave_out(copying: &mut Copying<'_>, bases: &[BaseContents]) -> Result<Pa
             if *size != content.size {
                 let reason = format!("{} is {} bytes here, and {size} bytes by its list", content.digest, content.size);
                 let place = Location::File(base.base.place.clone().into());
-                return Err(StoreError::malformed("what is there", &place, reason).into());
+                return Err(StoreError::Malformed {
+                    what: "what is there".to_owned(),
+                    place,
+                    reason: reason.into(),
+                    hint: Some(
+                        "one of them is wrong: make a new receipt over there, and `barge verify` what is saved"
+                            .to_owned(),
+                    ),
+                }
+                .into());
             }
             packing.left_out.push((content.clone(), repositories.clone()));
             if !packing.bases.contains(&base.base) {

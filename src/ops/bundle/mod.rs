@@ -16,7 +16,7 @@ mod packing;
 mod receipt;
 mod trust;
 
-pub use self::base::{BaseContents, leave_out, read_base};
+pub use self::base::{BaseContents, leave_out, read_base, refuse_replacing};
 pub use self::delta::{Delta, deltas, refuse_incomplete};
 pub use self::packed::{Packed, packed_in};
 pub use self::packing::{Packing, no_list_to_sign};

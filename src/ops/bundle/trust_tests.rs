@@ -168,6 +168,7 @@ fn what_was_said_of_a_base_is_signed_in_its_own_way() {
     let raw = b"a receipt".to_vec();
     let signature = key.sign(&raw).unwrap().to_text().into_bytes();
     let base = |list: Option<&[u8]>, signature: Option<&[u8]>| BaseContents {
+        path: None,
         base: Base { place: "site".to_owned(), list: None },
         contents: std::collections::HashMap::new(),
         list: list.map(<[u8]>::to_vec),
