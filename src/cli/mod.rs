@@ -314,7 +314,10 @@ pub(crate) fn main() -> ExitCode {
         let layout = current_layout(&cli.global, std::env::var_os("BARGE_LAYOUT"));
         let split = SplitArchives::default();
         let session = Session { layout, ui: Arc::clone(&ui), cancel, registries, split, global: &cli.global };
-        run(&cli.command, &session).map_err(|error| session.split.explain(error, &session.cancel, &session.ui))
+        run(&cli.command, &session).map_err(|error| {
+            let error = session.split.explain(error, &session.cancel, &session.ui);
+            barge::ops::bundle::explain(error, &session.context())
+        })
     });
     ui.finish();
     let warnings = ui.warnings();

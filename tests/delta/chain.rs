@@ -149,6 +149,23 @@ fn a_delta_is_looked_at_and_left_as_it_is() {
         barge.line(change).exits(9).says(&["it leaves out what its base has"]);
     }
     assert_eq!(listing(&barge.path("update.tar")), before);
+    // what needs the whole of it says where it is to be had
+    let is_delta = "update.tar is a delta, and this is in what it builds on";
+    for line in [
+        "merge -o out -t x:1 update.tar:ghcr.io/org/app:v2",
+        "edit -o out -t x:1 --label a=b update.tar:ghcr.io/org/app:v2",
+        "convert -o out -t x:1 --compression zstd update.tar:ghcr.io/org/app:v2",
+        "save -o again.tar update.tar",
+        "unpack --platform linux/amd64 update.tar:ghcr.io/org/app:v2 out",
+    ] {
+        barge.line(line).exits(4).says(&[is_delta, "barge load -i update.tar -o DIR"]);
+        assert!(!barge.path("out").exists() && !barge.path("again.tar").exists(), "{line}");
+    }
+    for line in ["load -i update.tar -o -", "load -i update.tar -o new", "copy update.tar new.tar"] {
+        barge.line(line).exits(4).says(&["as nothing is there yet"]).never(&["barge receipt"]);
+    }
+    let check = "it is a delta: it leaves out what its base has, and only barge takes it";
+    barge.line("check update.tar").exits(1).prints(&[check, "barge load -i update.tar"]).never(&["docker load"]);
     // what is missing beside that is missing
     let files = files_of(&barge.path("update.tar"));
     let largest = files.iter().filter(|(name, _)| name.starts_with("blobs/")).max_by_key(|(_, bytes)| bytes.len());

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::{self, Read};
 
 use super::super::Error;
-use super::super::open::Store;
+use super::super::open::{Context, Store, open_path};
 use super::packed::packed_in;
 use crate::blob::{BlobError, BlobReader};
 use crate::bundle::PackingList;
@@ -15,7 +15,8 @@ use crate::error::Class;
 use crate::plan::Plan;
 use crate::reference::ImageName;
 use crate::store::{Location, Source, StoreError};
-use crate::text::{escaped, human_size};
+use crate::text::{escaped, human_size, shell_word};
+use crate::transfer::Deaf;
 
 /// How many missing pieces are named in a message.
 const NAMED: usize = 10;
@@ -127,17 +128,63 @@ pub fn refuse_incomplete(
     let bytes = human_size(total(missing.iter().map(|content| content.size)));
     let pieces = if missing.len() == 1 { "1 blob".to_owned() } else { format!("{} blobs", missing.len()) };
     let look = match place {
-        Location::Registry(name) => format!("barge receipt docker://{}", escaped(name)),
-        place => format!("barge receipt {place}"),
+        Location::Registry(name) => Some(format!("barge receipt docker://{}", escaped(name))),
+        place => place.path().filter(|path| path.exists()).map(|_| format!("barge receipt {place}")),
+    };
+    let hint = match look {
+        Some(look) => format!(
+            "load what it builds on first; or make a receipt here with `{look} > FILE`, and save again over there with --base FILE"
+        ),
+        None => {
+            "take it into the layout that has what it builds on, as nothing is there yet; or save again over there \
+                 without --base"
+                .to_owned()
+        }
     };
     Err(Error::Missing {
         class: Class::Content,
         message: format!("cannot take {delta} into {place}: {pieces}, {bytes}, that it builds on are not there"),
         missing: named,
-        hint: Some(format!(
-            "load what it builds on first; or make a receipt here with `{look} > FILE`, and save again over there with --base FILE"
-        )),
+        hint: Some(hint),
     })
+}
+
+/// Says of content that is not in an archive that the archive leaves it out, when it does: nothing is wrong with it then, and
+/// it can be loaded where its base is.
+#[must_use]
+pub fn explain(error: Error, context: &Context<'_>) -> Error {
+    let Some(StoreError::Missing { digest, place: Location::Archive(path) }) = error.store() else { return error };
+    let unheard = Context { observer: &Deaf, ..*context };
+    let Ok(Some(packed)) = open_path(path, &unheard).and_then(|store| packed_in(&store)) else { return error };
+    if !packed.list.left_out().any(|content| content.digest == *digest) {
+        return error;
+    }
+    let name = shell_word(&path.to_string_lossy());
+    let hint = match packed.list.split.and_then(|split| split.part) {
+        Some(part) => format!(
+            "{name} is part {part} of several, and this is in another one: bring them together with `barge load -i {name} \
+             -o DIR`, and take it from there"
+        ),
+        None => format!(
+            "{name} is a delta, and this is in what it builds on: take it in where that is, with `barge load -i {name} -o \
+             DIR`, and take the image from there"
+        ),
+    };
+    with_hint(error, hint)
+}
+
+fn with_hint(error: Error, hint: String) -> Error {
+    match error {
+        Error::Content { about, error, .. } => Error::Content { about, error, hint: Some(hint) },
+        Error::Store(error) => {
+            Error::Missing { class: error.class(), message: error.to_string(), missing: Vec::new(), hint: Some(hint) }
+        }
+        Error::Listed { what, error } => Error::Listed { what, error: Box::new(with_hint(*error, hint)) },
+        Error::Line { file, line, what, error } => {
+            Error::Line { file, line, what, error: Box::new(with_hint(*error, hint)) }
+        }
+        other => other,
+    }
 }
 
 /// Returns whether a text is the path of a repository (distribution-spec v1.1.1, "Pulling manifests").
