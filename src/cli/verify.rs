@@ -105,6 +105,12 @@ fn as_text(label: &str, verified: &Verified) -> String {
         number => format!(", in {}", count(number as u64, "part")),
     };
     text.push_str(&format!("{label}: {result}: {images}, {pieces}, {size} checked{unpacked}{parts}\n"));
+    if verified.cut > 0 {
+        let pieces = count(verified.cut, "piece");
+        text.push_str(&format!(
+            "{label}: note: {pieces} of larger blobs, not checked: `sha256sum -c` checks the part, `barge load` the whole\n"
+        ));
+    }
     if verified.left_out.0 > 0 {
         let (blobs, size) = (count(verified.left_out.0, "blob"), human_size(verified.left_out.1));
         text.push_str(&format!("{label}: note: a delta: {blobs}, {size}, of it have to be where it is taken to\n"));

@@ -460,3 +460,38 @@ fn an_image_whose_documents_do_not_fit_is_refused_before_anything_is_written() {
         assert!(state(&barge).is_empty(), "{line}");
     }
 }
+
+#[test]
+fn a_part_without_an_image_is_verified_all_the_same() {
+    let barge = Barge::new();
+    let mut images = crate::support::image::Images::new();
+    let layers = [
+        crate::support::image::Layer::plain(&crate::support::image::noise(1, 1_500_000)),
+        crate::support::image::Layer::plain(&crate::support::image::noise(2, 900_000)),
+        crate::support::image::Layer::plain(&crate::support::image::noise(3, 900_000)),
+    ];
+    let image = images.image("linux/amd64", &layers);
+    images.root(crate::support::image::named(image, "app:v1"));
+    images.layout(&barge.path("dist"));
+    barge.line("save -o x.tar --split 1M --split-mode archive dist").exits(0);
+    let (mut blobs, mut pieces) = (0, 0);
+    for number in 1.. {
+        let part = format!("x.{number:03}.tar");
+        let Ok(bytes) = std::fs::read(barge.path(&part)) else { break };
+        let shown = barge.line(&format!("verify {part}")).exits(0);
+        pieces += usize::from(shown.stdout().contains("of larger blobs, not checked"));
+        let files = crate::support::tar::files(&bytes);
+        let Some((_, blob)) = files.iter().find(|(name, blob)| name.starts_with("blobs/") && blob.len() > 800_000)
+        else {
+            continue;
+        };
+        // one byte of a blob that no image of this part refers to
+        blobs += 1;
+        let at = bytes.windows(64).position(|window| *window == blob[..64]).unwrap();
+        let mut spoilt = bytes.clone();
+        spoilt[at + 1000] ^= 1;
+        std::fs::write(barge.path("spoilt.tar"), spoilt).unwrap();
+        barge.line("verify spoilt.tar").exits(4).prints(&["digest-mismatch"]);
+    }
+    assert_eq!((blobs, pieces), (2, 2));
+}

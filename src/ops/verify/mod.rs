@@ -53,6 +53,8 @@ pub struct Verified {
     pub problems: Vec<Problem>,
     /// What is not there because whoever takes the archive in has it: how many pieces, and how many bytes these are.
     pub left_out: (u64, u64),
+    /// Pieces of blobs of which the rest is in other parts: they can be checked only together.
+    pub cut: u64,
     /// Blobs that nothing refers to: no harm, and not read.
     pub unreferenced: Vec<(Digest, u64)>,
 }
@@ -78,8 +80,11 @@ pub fn verify(
         reached: HashSet::new(),
         left_out: HashMap::new(),
     };
+    // a part that is an archive by itself may have content of an image that another part names
+    let mut is_part = false;
     match packed_in(store) {
         Ok(packed) => {
+            is_part = packed.as_ref().is_some_and(|packed| packed.list.split.is_some_and(|split| split.part.is_some()));
             let left_out = packed.iter().flat_map(|packed| packed.list.left_out());
             task.left_out = left_out.map(|content| (content.digest, content.size)).collect();
         }
@@ -103,8 +108,9 @@ pub fn verify(
     task.check(&roots, depth, jobs, observer)?;
     if selector.is_none() {
         task.unreferenced()?;
-    }
-    if selector.is_none() {
+        if is_part {
+            task.of_other_parts(jobs, observer)?;
+        }
         task.parts(jobs, observer)?;
     }
     task.verified.problems.dedup();
@@ -357,6 +363,16 @@ impl Task<'_> {
             });
         }
         Ok(())
+    }
+
+    /// Reads the blobs that nothing here refers to, where what refers to them is in another part.
+    fn of_other_parts(&mut self, jobs: NonZeroUsize, observer: &dyn Observer) -> Result<(), Error> {
+        let blobs = std::mem::take(&mut self.verified.unreferenced).into_iter();
+        let contents: Vec<Content> = blobs.map(|(digest, size)| Content { digest, size, kind: Kind::Blob }).collect();
+        if let Store::Archive(archive) = self.store {
+            self.verified.cut = archive.others().iter().filter(|(name, _)| name.starts_with("pieces/")).count() as u64;
+        }
+        self.read(&contents, &HashMap::new(), &HashMap::new(), jobs, observer)
     }
 
     /// Lists the blobs that the walk did not come by.
