@@ -53,11 +53,13 @@ pub(crate) fn run(args: &InspectArgs, session: &Session<'_>) -> Result<Report, E
     let of_the_place = selector.is_none() && !args.raw && !args.config && platforms.is_all();
     if let Some(packed) = packed_in(&store)?.filter(|_| of_the_place) {
         let place = store.location().to_string();
-        return Ok(Report {
-            text: packing_list::as_text(&place, &packed).into_bytes(),
-            results: vec![packing_list::as_json(&place, &packed)],
-            ..Report::default()
-        });
+        let mut report = Report::default();
+        // a list may be large: it is parsed once more only for those who ask for that
+        match session.global.json {
+            true => report.results.push(packing_list::as_json(&place, &packed)),
+            false => report.text = packing_list::as_text(&place, &packed).into_bytes(),
+        }
+        return Ok(report);
     }
     let inspected = inspect(&store, selector.as_ref(), &platforms, part)?;
     let document: Option<Value> = serde_json::from_slice(&inspected.raw).ok();
