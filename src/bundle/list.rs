@@ -1,5 +1,7 @@
 //! `bundle.json`: the packing list of an archive.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 use super::{expect_schema, read_count, read_digest};
@@ -108,6 +110,18 @@ impl PackingList {
     /// Returns what was left out.
     pub fn left_out(&self) -> impl Iterator<Item = &PackedContent> {
         self.contents.iter().filter(|content| !content.here)
+    }
+
+    /// Returns what was left out by its digest, with its size in bytes.
+    #[must_use]
+    pub fn left_out_sizes(&self) -> HashMap<Digest, u64> {
+        self.left_out().map(|content| (content.digest, content.size)).collect()
+    }
+
+    /// Returns which part of a set it is of, when every part is an archive by itself.
+    #[must_use]
+    pub fn part(&self) -> Option<u64> {
+        self.split.and_then(|split| split.part)
     }
 
     /// Reads a packing list.

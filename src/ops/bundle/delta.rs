@@ -48,7 +48,7 @@ impl<'a> Delta<'a> {
     /// `None` when the archive is whole.
     #[must_use]
     pub fn new(own: &'a dyn Source, list: Option<&PackingList>, bases: Vec<&'a dyn Source>) -> Option<Self> {
-        let left_out: HashMap<Digest, u64> = list?.left_out().map(|content| (content.digest, content.size)).collect();
+        let left_out = list?.left_out_sizes();
         // the same registry may be called otherwise here
         let path =
             |name: &String| name.split_once('/').map(|(_, path)| path.to_owned()).filter(|path| is_repository(path));
@@ -79,11 +79,8 @@ impl<'a> Delta<'a> {
 
     fn is_in_a_base(&self, content: &Content) -> Result<bool, StoreError> {
         for base in &self.bases {
-            match base.holds(content) {
-                Ok(true) => return Ok(true),
-                // wrong content is as good as none
-                Ok(false) | Err(StoreError::Wrong { .. }) => {}
-                Err(error) => return Err(error),
+            if has(*base, content)? {
+                return Ok(true);
             }
         }
         Ok(false)
@@ -101,6 +98,17 @@ impl<'a> Delta<'a> {
             }
         }
         refuse_incomplete(self.own.location(), place, &missing, &plan.inventory().about)
+    }
+}
+
+/// Returns whether a base has content of the right size: wrong content is as good as none.
+///
+/// # Errors
+/// When that cannot be told.
+pub(in crate::ops) fn has(base: &dyn Source, content: &Content) -> Result<bool, StoreError> {
+    match base.holds(content) {
+        Err(StoreError::Wrong { .. }) => Ok(false),
+        held => held,
     }
 }
 
@@ -160,7 +168,7 @@ pub fn explain(error: Error, context: &Context<'_>) -> Error {
         return error;
     }
     let name = shell_word(&path.to_string_lossy());
-    let hint = match packed.list.split.and_then(|split| split.part) {
+    let hint = match packed.list.part() {
         Some(part) => format!(
             "{name} is part {part} of several, and this is in another one: bring them together with `barge load -i {name} \
              -o DIR`, and take it from there"

@@ -17,6 +17,7 @@ mod receipt;
 mod trust;
 
 pub use self::base::{BaseContents, leave_out, read_base, refuse_replacing};
+pub(in crate::ops) use self::delta::has;
 pub use self::delta::{Delta, deltas, explain, refuse_incomplete};
 pub use self::packed::{Packed, packed_in};
 pub use self::packing::{Packing, no_list_to_sign};

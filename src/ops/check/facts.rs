@@ -146,7 +146,7 @@ impl Facts {
 
 /// Returns what an archive needs, as its packing list says.
 fn needs(list: &PackingList) -> Option<Needs> {
-    let is_part = list.split.is_some_and(|split| split.part.is_some());
+    let is_part = list.part().is_some();
     let lacks_something = list.is_delta() || (is_part && list.images.is_empty());
     lacks_something.then_some(if is_part { Needs::Parts } else { Needs::Base })
 }

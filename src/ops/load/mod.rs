@@ -18,7 +18,7 @@ use std::path::Path;
 pub use self::arrived::Arrived;
 use self::part::Part;
 use super::Error;
-use super::bundle::{Packed, refuse_incomplete};
+use super::bundle::{Packed, has, refuse_incomplete};
 use super::open::Context;
 use super::parts::hint_for;
 use super::target::WriteOptions;
@@ -343,7 +343,7 @@ pub fn check_base<'f>(
         if left_out.is_empty() {
             continue;
         }
-        if list.split.is_some_and(|split| split.part.is_some()) {
+        if list.part().is_some() {
             let mut elsewhere = HashSet::new();
             for number in 1..=found.count() {
                 let Some(note) = found.note(number)? else { continue };
@@ -364,13 +364,8 @@ pub fn check_base<'f>(
         };
         let mut missing = Vec::new();
         for content in left_out {
-            let is_there = match held.as_ref().map(|layout| layout.holds(&content)) {
-                Some(Ok(is_there)) => is_there,
-                // wrong content is as good as none
-                None | Some(Err(StoreError::Wrong { .. })) => false,
-                Some(Err(error)) => return Err(error.into()),
-            };
-            if !is_there {
+            let is_there = held.as_ref().map(|layout| has(layout, &content)).transpose()?;
+            if is_there != Some(true) {
                 missing.push(content);
             }
         }

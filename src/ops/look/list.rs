@@ -103,8 +103,7 @@ pub struct Listed {
 /// # Errors
 /// When the place does not tell its images.
 pub fn list(source: &dyn Source, packed: Option<&PackingList>) -> Result<Vec<Listed>, Error> {
-    let left_out: HashMap<Digest, u64> =
-        packed.into_iter().flat_map(PackingList::left_out).map(|content| (content.digest, content.size)).collect();
+    let left_out = packed.map(PackingList::left_out_sizes).unwrap_or_default();
     let mut listed: Vec<Listed> = Vec::new();
     let mut positions: HashMap<Digest, usize> = HashMap::new();
     let mut used: HashMap<Digest, (u64, usize, usize)> = HashMap::new(); // size, how many images, the first one

@@ -42,9 +42,7 @@ impl Target {
         let (place, packing) = (self.location(), self.packing.as_ref());
         let (arrangement, cut) = match split.mode {
             Mode::Archive => {
-                // before it is looked into what fits
-                Cut::check_size(split.part_size, &place)?;
-                let forms = forms(plan, packing, (split.part_size, self.options), observer)?;
+                let forms = forms(plan, &place, packing, (split.part_size, self.options), observer)?;
                 arrange_parts(&forms, split.part_size, &place)?
             }
             Mode::Stream => {
@@ -69,8 +67,8 @@ pub(super) fn archive_parts(
 ) -> Result<Summary, Error> {
     let archives = match split.mode {
         Mode::Archive => {
-            Cut::check_size(split.part_size, &Location::Archive(place.path().to_owned()))?;
-            Some(forms(plan, packing, (split.part_size, write), observer)?)
+            let location = Location::Archive(place.path().to_owned());
+            Some(forms(plan, &location, packing, (split.part_size, write), observer)?)
         }
         Mode::Stream => None,
     };

@@ -13,7 +13,8 @@ use crate::ops::Error;
 use crate::ops::attached::{attached, belonging};
 use crate::ops::bundle::Packing;
 use crate::plan::Plan;
-use crate::store::archive::{Arrangement, Fragment, PartForm};
+use crate::store::Location;
+use crate::store::archive::{Arrangement, Cut, Fragment, PartForm};
 use crate::text::human_size;
 use crate::transfer::Observer;
 
@@ -26,16 +27,19 @@ struct Group {
     contents: Vec<Content>,
 }
 
-/// Returns what is in each part, none of them larger than `part_size` bytes.
+/// Returns what is in each part, none of them larger than `part_size` bytes; `place` is where the archive would be as a whole.
 ///
 /// # Errors
-/// When documents cannot be read, or not even they fit into a part.
+/// When a part would be too small, documents cannot be read, or not even they fit into a part.
 pub(super) fn forms(
     plan: &Plan<'_>,
+    place: &Location,
     packing: Option<&Packing>,
     (part_size, options): (u64, WriteOptions),
     observer: &dyn Observer,
 ) -> Result<Vec<PartForm>, Error> {
+    // before it is looked into what fits
+    Cut::check_size(part_size, place)?;
     let groups = groups(plan);
     let contents: Vec<Vec<Content>> = groups.iter().map(|group| group.contents.clone()).collect();
     let mut capacity = part_size;

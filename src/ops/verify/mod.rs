@@ -84,9 +84,8 @@ pub fn verify(
     let mut is_part = false;
     match packed_in(store) {
         Ok(packed) => {
-            is_part = packed.as_ref().is_some_and(|packed| packed.list.split.is_some_and(|split| split.part.is_some()));
-            let left_out = packed.iter().flat_map(|packed| packed.list.left_out());
-            task.left_out = left_out.map(|content| (content.digest, content.size)).collect();
+            is_part = packed.as_ref().is_some_and(|packed| packed.list.part().is_some());
+            task.left_out = packed.map(|packed| packed.list.left_out_sizes()).unwrap_or_default();
         }
         Err(Error::Store(error)) => task.found("bundle.json".to_owned(), "the packing list", Vec::new(), &error),
         Err(error) => return Err(error),
