@@ -1,8 +1,9 @@
 //! Reading the packing list of an archive that is there.
 
+use std::collections::HashMap;
 use std::io::Read as _;
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::super::Error;
 use super::super::open::Store;
@@ -36,10 +37,7 @@ impl Packed {
     pub fn of(archive: &Archive) -> Result<Option<Self>, StoreError> {
         let Some(raw) = read_entry(archive, BUNDLE_JSON, LARGEST_LIST)? else { return Ok(None) };
         // other programs have files of that name too
-        let is_ours =
-            |value: &Value| value["schema"].as_str().is_some_and(|schema| schema.starts_with("barge/bundle/"));
-        // gone before it is read once more: a long list takes far more memory than its bytes
-        if !serde_json::from_slice::<Value>(&raw).is_ok_and(|value| is_ours(&value)) {
+        if !schema_of(&raw).is_some_and(|schema| schema.starts_with("barge/bundle/")) {
             return Ok(None);
         }
         let list = PackingList::parse(&raw).map_err(|error| StoreError::Malformed {
@@ -66,6 +64,12 @@ pub fn packed_in(store: &Store) -> Result<Option<Packed>, Error> {
         Store::Archive(archive) => Ok(Packed::of(archive)?),
         Store::Layout(_) | Store::Registry(_) => Ok(None),
     }
+}
+
+/// Returns what a document says it is; nothing else of it is taken apart, since a long list takes far more memory than its bytes.
+fn schema_of(raw: &[u8]) -> Option<String> {
+    let fields: HashMap<String, &RawValue> = serde_json::from_slice(raw).ok()?;
+    serde_json::from_str(fields.get("schema")?.get()).ok()
 }
 
 fn read_entry(archive: &Archive, name: &str, most: u64) -> Result<Option<Vec<u8>>, StoreError> {
