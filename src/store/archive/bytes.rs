@@ -63,6 +63,17 @@ impl Stored {
         Self(Kept::Chain(chain))
     }
 
+    /// Returns which file it is, and in which state it is now.
+    ///
+    /// # Errors
+    /// As the system says, and when it is several.
+    pub(super) fn identity(&self) -> io::Result<Identity> {
+        match &self.0 {
+            Kept::File { file, .. } => Ok(Identity::of(&file.metadata()?)),
+            Kept::Chain(_) => Err(io::Error::from(io::ErrorKind::Unsupported)),
+        }
+    }
+
     /// Returns how many bytes there are.
     pub(super) const fn length(&self) -> u64 {
         match &self.0 {
@@ -92,6 +103,15 @@ impl<'a> Span<'a> {
     /// Reads `length` bytes from `offset`.
     pub(super) const fn new(from: &'a dyn ReadAt, offset: u64, length: u64) -> Self {
         Self { from, offset, remaining: length }
+    }
+
+    /// Reads from `offset` on, which counts from where this begins, wherever it was read to so far. Returns how many bytes
+    /// that were.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub(super) fn read_full_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.from.read_full_at(buffer, self.offset.saturating_add(offset))
     }
 
     /// Returns how many bytes are still to come.

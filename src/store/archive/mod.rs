@@ -9,6 +9,7 @@
 //! outer      a file or standard input -> a tar that can be read by position (the one place that unpacks, once)
 //! walk tar   the tar, header by header -> an index of its entries: name, kind, where the content lies
 //! name       names and links, inside the archive only
+//! entries    what an archive is, and whether its entries are of the right kinds
 //! oci docker an index -> roots, and which entry holds which digest
 //! read       `Archive`: a `Source` over these
 //!
@@ -25,6 +26,7 @@ mod bytes;
 mod chain;
 mod docker;
 mod draft;
+mod entries;
 mod lock;
 mod name;
 mod oci;

@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 use super::bytes::{Identity, Span, Stored};
 use super::chain::Chain;
 use super::docker::Images;
+use super::entries::{blob_digest, check_kinds, recognised};
 use super::tar::{Entry, TarIndex};
 use super::{Parts, cannot_read, oci, outer, refusal};
 use crate::blob::{BlobReader, Cancel, Mismatch};
 use crate::content::{Content, Descriptor};
-use crate::digest::{Algorithm, Digest};
+use crate::digest::Digest;
 use crate::document::Document;
 use crate::media::Compression;
 use crate::store::{Location, Source, StoreError};
 use crate::tar::entry::EntryKind;
-use crate::text::quoted;
 
 /// The files at the top of an archive that say what is in it.
 pub(super) const OCI_LAYOUT: &str = "oci-layout";
@@ -289,6 +289,71 @@ impl Archive {
         self.index.entries().iter().filter(is_other).map(|entry| (&*entry.name, entry.size)).collect()
     }
 
+    /// Returns the files that it is read from, each in the state in which it was opened; none for a pipe.
+    #[must_use]
+    pub fn files(&self) -> Vec<(PathBuf, Identity)> {
+        match (&self.parts, self.identity, self.location.path()) {
+            (Some(parts), ..) => parts.files(),
+            (None, Some(identity), Some(path)) => vec![(path.to_owned(), identity)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns whether what is read is still what was opened, as far as length and times tell. One that lost its name is; one
+    /// that was written to is not.
+    #[must_use]
+    pub fn is_as_opened(&self) -> bool {
+        match (&self.parts, self.identity, self.compression) {
+            // what is read is a copy that nobody else knows
+            (_, _, compression) if compression != Compression::None => true,
+            (Some(parts), ..) => parts.files().iter().all(|(path, identity)| {
+                std::fs::metadata(path).is_ok_and(|metadata| Identity::of(&metadata) == *identity)
+            }),
+            (None, Some(identity), _) => self.bytes.identity().is_ok_and(|now| now == identity),
+            (None, None, _) => true,
+        }
+    }
+
+    /// Returns the size of content in bytes, by its name alone: what is in it was not checked. `None` when it is not there.
+    #[must_use]
+    pub fn size_unverified(&self, digest: &Digest) -> Option<u64> {
+        self.find(digest).map(|(size, _)| size)
+    }
+
+    /// Reads some of the content that has this name, from `offset` on, as it stands there: nothing checks it. Returns how
+    /// many bytes there were, 0 at its end. Several threads may read at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when it is not there, and when the archive cannot be read.
+    pub fn read_at_unverified(&self, digest: &Digest, buffer: &mut [u8], offset: u64) -> Result<usize, StoreError> {
+        let Some((size, held)) = self.find(digest) else {
+            return Err(StoreError::Missing { digest: *digest, place: self.location.clone() });
+        };
+        let room = buffer.len().min(usize::try_from(size.saturating_sub(offset)).unwrap_or(usize::MAX));
+        let buffer = &mut buffer[..room];
+        match held {
+            Held::Entry(span) => span.read_full_at(buffer, offset).map_err(cannot_read(&self.location)),
+            Held::Made(bytes) => {
+                let rest = usize::try_from(offset).ok().and_then(|start| bytes.get(start..)).unwrap_or_default();
+                let count = rest.len().min(room);
+                buffer[..count].copy_from_slice(&rest[..count]);
+                Ok(count)
+            }
+        }
+    }
+
+    /// Finds content by its name, with its size in bytes.
+    fn find(&self, digest: &Digest) -> Option<(u64, Held<'_>)> {
+        match &self.images {
+            Kind::Oci(_) => {
+                // links and devices of such a name were refused when the archive was opened
+                let entry = self.index.find(&digest.blob_path())?;
+                (entry.kind == EntryKind::Regular).then(|| (entry.size, Held::Entry(entry.reader(&self.bytes))))
+            }
+            Kind::Docker(images) => images.open(digest, &self.bytes),
+        }
+    }
+
     /// Reads a regular entry by its name as it stands there: nothing checks it. `None` when there is none of that name.
     #[must_use]
     pub fn read_entry_unverified(&self, name: &str) -> Option<Span<'_>> {
@@ -310,15 +375,7 @@ impl Source for Archive {
     }
 
     fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {
-        let found = match &self.images {
-            Kind::Oci(_) => {
-                // links and devices of such a name were refused when the archive was opened
-                let entry = self.index.find(&content.digest.blob_path());
-                entry.map(|entry| (entry.size, Held::Entry(entry.reader(&self.bytes))))
-            }
-            Kind::Docker(images) => images.open(&content.digest, &self.bytes),
-        };
-        let Some((got, held)) = found else {
+        let Some((got, held)) = self.find(&content.digest) else {
             return Err(StoreError::Missing { digest: content.digest, place: self.location.clone() });
         };
         let expected = content.size;
@@ -379,80 +436,4 @@ impl Files<'_> {
         }
         Ok(content)
     }
-}
-
-/// Returns what an archive is, by its entries.
-fn recognised(index: &TarIndex, place: &Location) -> Result<Format, StoreError> {
-    let has = |name: &str| index.find(name).is_some();
-    if has(OCI_LAYOUT) {
-        return Ok(Format::Oci);
-    }
-    if has(MANIFEST_JSON) {
-        return Ok(Format::Docker);
-    }
-    if has(INDEX_JSON) {
-        // containerd takes it for Docker's format then, and complains about that
-        let hint = "put a file `oci-layout` with {\"imageLayoutVersion\":\"1.0.0\"} beside it";
-        return Err(refusal(
-            "the archive",
-            place,
-            "it holds index.json but no oci-layout: no program reads it as a layout",
-            Some(hint),
-        ));
-    }
-    let mut reason = "it holds neither index.json nor manifest.json".to_owned();
-    let names = || index.entries().iter().map(|entry| &*entry.name);
-    let mut hint = "an archive of images is made by `barge save`, `docker save` or `skopeo copy`".to_owned();
-    if !index.has_end() {
-        reason += ", and it ends without the blocks of zeros that end a tar";
-        hint = "it may be cut off: copy it again from where it was made".to_owned();
-    } else if let Some(directory) = names().find_map(|name| name.strip_suffix("/oci-layout")) {
-        reason += &format!(" at its top, but a layout lies below {} in it", quoted(directory));
-        hint = "make it with `tar -C DIRECTORY -cf FILE .`, so that oci-layout stands at the top".to_owned();
-    } else if index.entries().is_empty() {
-        reason = "it is a tar without entries".to_owned();
-    } else if names()
-        .any(|name| matches!(name, "etc" | "usr" | "bin") || name.starts_with("etc/") || name.starts_with("usr/"))
-    {
-        reason += ": it looks like a root file system";
-        hint = "`barge build` makes an image of one".to_owned();
-    }
-    Err(refusal("the archive", place, reason, Some(&hint)))
-}
-
-/// Checks that what stands under our names is of the right kind: elsewhere links and devices harm nobody, since nothing
-/// is unpacked.
-fn check_kinds(index: &TarIndex, place: &Location) -> Result<(), StoreError> {
-    let named = [OCI_LAYOUT, INDEX_JSON, MANIFEST_JSON, "blobs"].into_iter().filter_map(|name| index.find(name));
-    let is_algorithm = |name: &str| Algorithm::ALL.iter().any(|known| known.name() == name);
-    for entry in named.chain(index.below("blobs/")) {
-        let must_be_directory = || match entry.name.strip_prefix("blobs/") {
-            Some(name) => is_algorithm(name),
-            None => &*entry.name == "blobs",
-        };
-        // a directory of another name below `blobs/` is nobody's business
-        let may_be_directory = || entry.name.starts_with("blobs/") && names_blob(&entry.name).is_none();
-        let right = match &entry.kind {
-            EntryKind::Regular => !must_be_directory(),
-            EntryKind::Directory => must_be_directory() || may_be_directory(),
-            _ => false,
-        };
-        if !right {
-            let hint = matches!(entry.kind, EntryKind::HardLink(_) | EntryKind::SymLink(_))
-                .then_some("make the archive with `tar --dereference --hard-dereference`");
-            let expected = if must_be_directory() { "a directory" } else { "a regular file" };
-            return Err(refusal(entry.what(), place, format!("it is {}, expected {expected}", entry.kind), hint));
-        }
-    }
-    Ok(())
-}
-
-fn blob_digest(entry: &Entry) -> Option<Digest> {
-    if entry.kind == EntryKind::Regular { names_blob(&entry.name) } else { None }
-}
-
-/// Returns the digest that a name under `blobs/` means.
-fn names_blob(name: &str) -> Option<Digest> {
-    let (algorithm, hex) = name.strip_prefix("blobs/")?.split_once('/')?;
-    format!("{algorithm}:{hex}").parse().ok()
 }

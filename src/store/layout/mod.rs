@@ -38,6 +38,7 @@ mod sweep;
 mod temporary;
 mod write;
 
+use std::fs::File;
 use std::path::Path;
 
 use rustix::fs::FileType;
@@ -93,6 +94,15 @@ impl Layout {
         }
         files::roots(&root)?;
         Ok(Self { root })
+    }
+
+    /// Opens the file that has the name of this content, with its size in bytes: what is in it was not checked. `None` when
+    /// nothing is there.
+    ///
+    /// # Errors
+    /// When it is no regular file inside the layout, or cannot be opened.
+    pub fn file_unverified(&self, digest: &Digest) -> Result<Option<(File, u64)>, StoreError> {
+        self.root.file(&digest.blob_path())
     }
 
     /// Lists what lies under `blobs/`.

@@ -143,9 +143,15 @@ impl Parts {
         }
     }
 
+    /// Returns the files, in order, each as it was when it was found.
+    #[must_use]
+    pub fn files(&self) -> Vec<(PathBuf, Identity)> {
+        self.list.iter().map(|part| (part.path.clone(), part.identity)).collect()
+    }
+
     /// Returns the bytes of all, in order.
     pub(in crate::store::archive) fn chain(&self) -> Chain {
-        Chain::new(self.list.iter().map(|part| (part.path.clone(), part.identity)))
+        Chain::new(self.files())
     }
 
     /// Returns whether there are notes on all of them.
