@@ -21,7 +21,7 @@
 //! | content and documents | [`content`], [`blob`], [`document`], [`recipe`], [`image_list`], [`bundle`] |
 //! | the contract | [`store`]: [`Source`](store::Source), [`Sink`](store::Sink), [`StoreError`](store::StoreError) |
 //! | what backends share | [`store::names`]: how a commit edits `index.json` |
-//! | backends | [`store::memory`], [`store::layout`], [`store::archive`], [`store::registry`]: the only one that opens a connection |
+//! | backends | [`store::memory`], [`store::layout`], [`store::archive`], [`store::registry`]: the only one that opens a connection; [`ops::serve`] is the only thing that takes any |
 //! | what layers are made of, beside the backends | [`layer`] |
 //! | the engine: knows the contract, no backend | [`graph`], [`plan`], [`transfer`] |
 //! | operations: plain functions of plain options | [`ops`] |
@@ -36,8 +36,8 @@
 //!    makes itself is encoded by one function, [`json::encode`].
 //! 3. Everything needed to decide is read before anything is written.
 //! 4. Nothing the user had is lost: a file that cannot be parsed is never replaced, writers lock, re-read, change, rename.
-//! 5. Local work opens no socket: only [`store::registry`] does, for a name in a registry. Credentials go to the host that they
-//!    are for.
+//! 5. Local work opens no socket: only [`store::registry`] does, for a name in a registry, and [`ops::serve`], to be one.
+//!    Credentials go to the host that they are for.
 //! 6. Memory does not grow with the size of a blob, and archives are read in place.
 //! 7. The same input gives the same bytes.
 //! 8. Input is hostile: sizes, counts and depths are bounded, and text from outside is escaped by [`text::escaped`] before

@@ -34,6 +34,7 @@ pub mod rework;
 pub mod rm;
 pub mod rootfs;
 pub mod save;
+pub mod serve;
 pub mod target;
 pub mod unpack;
 pub mod verify;
@@ -175,6 +176,18 @@ pub enum Error {
         /// Why not.
         reason: Untrusted,
     },
+    /// A registry cannot be served.
+    #[error("{message}")]
+    Setup {
+        /// What that means to a script.
+        class: Class,
+        /// What cannot be done, and with what.
+        message: String,
+        /// Why.
+        cause: Option<String>,
+        /// What to do.
+        hint: Option<String>,
+    },
     /// The request contradicts itself.
     #[error("{message}")]
     Usage {
@@ -233,7 +246,7 @@ impl Error {
             Self::Reference(ReferenceError::Scheme { .. }) | Self::Unsupported { .. } => Class::Unsupported,
             Self::Reference(_) | Self::Usage { .. } => Class::Usage,
             Self::Absent { .. } => Class::Absent,
-            Self::Missing { class, .. } | Self::Unfinished { class, .. } => *class,
+            Self::Missing { class, .. } | Self::Unfinished { class, .. } | Self::Setup { class, .. } => *class,
             Self::Duplicate { .. } | Self::Untrusted { .. } => Class::Content,
             Self::Recipe(error) => error.class,
             Self::Key { error, .. } => error.class(),
@@ -248,7 +261,9 @@ impl Error {
         match self {
             Self::Store(error) | Self::Content { error, .. } => causes(error),
             Self::Reference(error) => causes(error),
-            Self::Absent { cause, .. } | Self::Unsupported { cause, .. } => cause.iter().cloned().collect(),
+            Self::Absent { cause, .. } | Self::Unsupported { cause, .. } | Self::Setup { cause, .. } => {
+                cause.iter().cloned().collect()
+            }
             Self::Duplicate { first, first_digest, second, second_digest, .. } => {
                 vec![format!("{first} has {first_digest}"), format!("{second} has {second_digest}")]
             }
@@ -283,6 +298,7 @@ impl Error {
             Self::Absent { hint, .. }
             | Self::Missing { hint, .. }
             | Self::Usage { hint, .. }
+            | Self::Setup { hint, .. }
             | Self::Unsupported { hint, .. } => hint.clone(),
             Self::Duplicate { .. } => {
                 Some("leave one out, or say which one is meant with --on-duplicate replace (the later) or keep (the earlier)".to_owned())

@@ -1,4 +1,4 @@
-//! Registries: the only part of barge that opens a connection (distribution-spec v1.1.1).
+//! Registries: the only part of barge that opens a connection (`serve` takes some) (distribution-spec v1.1.1).
 //!
 //! | file | what it knows |
 //! |---|---|

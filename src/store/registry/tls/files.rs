@@ -13,7 +13,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, RootCertStore};
 
 use crate::error::Class;
-use crate::store::{Location, Reason, StoreError};
+use crate::store::{Location, Reason, StoreError, causes};
 use crate::text::{escaped, shell_word};
 
 /// A bundle of every public authority is a quarter of this.
@@ -64,6 +64,17 @@ impl Fault {
                 reason: Reason(reason),
                 hint,
             },
+        }
+    }
+
+    /// Takes it apart for whoever says it in other words: the file, what that means to a script, what is wrong, and what to do.
+    pub(super) fn apart(self) -> (PathBuf, Class, String, Option<String>) {
+        match self.kind {
+            Kind::Io(action, source) => {
+                let error = StoreError::Io { action, path: self.path.clone(), source };
+                (self.path, error.class(), causes(&error).join(": "), error.hint())
+            }
+            Kind::Unusable { reason, hint } => (self.path, Class::Content, reason, hint),
         }
     }
 
@@ -166,13 +177,23 @@ pub(super) fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, F
 
 /// Reads a client certificate and its key, from the same file when there is no other.
 pub(super) fn client(certificate: &Path, key: Option<&Path>, provider: &CryptoProvider) -> Result<CertifiedKey, Fault> {
+    identity(certificate, key, "--client-key", provider)
+}
+
+/// Reads a certificate and its key, from the same file when there is no other; `option` is what names that.
+pub(super) fn identity(
+    certificate: &Path,
+    key: Option<&Path>,
+    option: &str,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, Fault> {
     let raw = read(certificate)?;
     let chain = certificates(certificate, &raw)?;
     let (key, raw) = match key {
         Some(key) => (key, read(key)?),
         None => (certificate, raw),
     };
-    match CertifiedKey::from_der(chain, private_key(key, &raw)?, provider) {
+    match CertifiedKey::from_der(chain, private_key(key, &raw, option)?, provider) {
         Ok(pair) => Ok(pair),
         Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
             let certificate = escaped(&certificate.to_string_lossy());
@@ -200,7 +221,7 @@ fn certificates(path: &Path, raw: &[u8]) -> Result<Vec<CertificateDer<'static>>,
     Ok(found)
 }
 
-fn private_key(path: &Path, raw: &[u8]) -> Result<PrivateKeyDer<'static>, Fault> {
+fn private_key(path: &Path, raw: &[u8], option: &str) -> Result<PrivateKeyDer<'static>, Fault> {
     // a password is nothing that a program without a terminal could ask for
     if contains(raw, b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || contains(raw, b"Proc-Type: 4,ENCRYPTED") {
         let word = shell_word(&path.to_string_lossy());
@@ -210,7 +231,7 @@ fn private_key(path: &Path, raw: &[u8]) -> Result<PrivateKeyDer<'static>, Fault>
     match PrivateKeyDer::from_pem_slice(raw) {
         Ok(key) => Ok(key),
         Err(pem::Error::NoItemsFound) if contains(raw, b"-----BEGIN CERTIFICATE-----") => {
-            let hint = Some("the key is in a file of its own: give that with --client-key FILE".to_owned());
+            let hint = Some(format!("the key is in a file of its own: give that with {option} FILE"));
             Err(Fault::unusable(path, "it holds a certificate, and no private key", hint))
         }
         Err(pem::Error::NoItemsFound) => Err(nothing(path, raw, "private key", "PRIVATE KEY", "pkey")),

@@ -8,7 +8,7 @@ mod connector;
 mod explain;
 mod files;
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 mod verifiers;
 
 use std::fmt;
@@ -25,7 +25,29 @@ pub(super) use self::connector::TlsConnector;
 pub(super) use self::explain::{explain, is_plain_http};
 use self::files::Fault;
 use self::verifiers::{Anybody, NamedOrSigned};
+use crate::error::Class;
 use crate::store::{Location, StoreError};
+
+/// What is wrong with a file that a server needs for TLS.
+#[derive(Debug)]
+pub(crate) struct Unusable {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// What that means to a script.
+    pub(crate) class: Class,
+    /// Why.
+    pub(crate) reason: String,
+    /// What to do.
+    pub(crate) hint: Option<String>,
+}
+
+/// Reads the certificate of a server, with what leads from it to an authority, and its key; `option` is what names that.
+pub(crate) fn server_identity(certificate: &Path, key: &Path, option: &str) -> Result<CertifiedKey, Unusable> {
+    files::identity(certificate, Some(key), option, &ring::default_provider()).map_err(|fault| {
+        let (path, class, reason, hint) = fault.apart();
+        Unusable { path, class, reason, hint }
+    })
+}
 
 /// Whether the other side must prove who it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

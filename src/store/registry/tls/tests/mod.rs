@@ -1,6 +1,6 @@
 //! TLS against servers in this process, with certificates that OpenSSL made.
 
-pub(in crate::store::registry) mod authority;
+pub(crate) mod authority;
 mod connections;
 mod damage;
 mod foreign;
