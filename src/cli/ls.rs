@@ -1,5 +1,7 @@
 //! `barge ls`
 
+use std::path::Path;
+
 use barge::ops::Error;
 use barge::ops::bundle::packed_in;
 use barge::ops::look::{Entry, Listed, list};
@@ -47,14 +49,17 @@ pub(super) fn places(words: &[String], session: &Session<'_>) -> Result<Vec<(Sto
         let opened = |word: &String| open(word, &context).map(|opened| (opened.store, opened.selector, opened.label));
         return words.iter().map(opened).collect();
     }
-    let Some(layout) = context.layout else {
-        return Err(Error::Absent {
-            message: "cannot tell which place is meant: there is no current layout".to_owned(),
-            cause: None,
-            hint: Some("name a place, or set the current layout with -L DIR or BARGE_LAYOUT".to_owned()),
-        });
-    };
+    let layout = current_layout(session)?;
     Ok(vec![(open_path(layout, &context)?, None, escaped(&layout.to_string_lossy()))])
+}
+
+/// Returns the current layout, for a command that is given no place.
+pub(super) fn current_layout<'a>(session: &'a Session<'_>) -> Result<&'a Path, Error> {
+    session.layout.as_deref().ok_or_else(|| Error::Absent {
+        message: "cannot tell which place is meant: there is no current layout".to_owned(),
+        cause: None,
+        hint: Some("name a place, or set the current layout with -L DIR or BARGE_LAYOUT".to_owned()),
+    })
 }
 
 /// What a registry lists.

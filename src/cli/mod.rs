@@ -3,6 +3,7 @@
 //! A command is a file with its `Args` and a thin `run` that calls one operation and turns its result into a
 //! [`report::Report`].
 
+mod access_log;
 mod build;
 mod cat;
 mod changes;
@@ -12,10 +13,12 @@ mod copy;
 mod diff;
 mod edit;
 mod gc;
+mod host;
 mod inspect;
 mod key;
 mod keys;
 mod layers;
+mod listen;
 mod lists;
 mod load;
 mod login;
@@ -31,6 +34,7 @@ mod report;
 mod reworked;
 mod rm;
 mod save;
+mod serve;
 mod signed;
 mod split;
 mod tag;
@@ -46,7 +50,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use barge::blob::Cancel;
@@ -133,6 +137,7 @@ enum Command {
     Check(check::CheckArgs),
     /// Unpack the file system of an image into a directory
     Unpack(unpack::UnpackArgs),
+    Serve(serve::ServeArgs),
     /// Make keys to sign with, and print public keys
     Key(key::KeyArgs),
     /// Log in to a registry
@@ -163,6 +168,7 @@ impl Command {
             Self::Login(_) => "login",
             Self::Logout(_) => "logout",
             Self::Save(_) => "save",
+            Self::Serve(_) => "serve",
             Self::Load(_) => "load",
             Self::Receipt(_) => "receipt",
             Self::Tag(_) => "tag",
@@ -199,7 +205,7 @@ impl Command {
             Self::Rm(args) => Some(&args.network),
             Self::Diff(args) => Some(&args.network),
             Self::Unpack(args) => Some(&args.network),
-            Self::Load(_) | Self::Gc(_) | Self::Check(_) | Self::Key(_) | Self::Version => None,
+            Self::Load(_) | Self::Gc(_) | Self::Check(_) | Self::Serve(_) | Self::Key(_) | Self::Version => None,
         }
     }
 }
@@ -261,6 +267,8 @@ struct Session<'a> {
     cancel: Cancel,
     registries: Registries,
     split: SplitArchives,
+    /// Set when the result stands on standard output already, and the command goes on.
+    answered: Arc<AtomicBool>,
 }
 
 /// Returns what tells the user that a connection was cut, or what a registry warns of.
@@ -310,10 +318,12 @@ pub(crate) fn main() -> ExitCode {
             Ok(Registries::forbidden("this command works on layouts and archives only", hint, &cancel))
         }
     };
+    let answered = Arc::new(AtomicBool::new(false));
     let result = registries.and_then(|registries| {
         let layout = current_layout(&cli.global, std::env::var_os("BARGE_LAYOUT"));
         let split = SplitArchives::default();
-        let session = Session { layout, ui: Arc::clone(&ui), cancel, registries, split, global: &cli.global };
+        let (ui, answered) = (Arc::clone(&ui), Arc::clone(&answered));
+        let session = Session { layout, ui, cancel, registries, split, answered, global: &cli.global };
         run(&cli.command, &session).map_err(|error| {
             let error = session.split.explain(error, &session.cancel, &session.ui);
             barge::ops::bundle::explain(error, &session.context())
@@ -321,6 +331,8 @@ pub(crate) fn main() -> ExitCode {
     });
     ui.finish();
     let warnings = ui.warnings();
+    // one result is all that standard output gets
+    let format = if answered.load(Ordering::Relaxed) { Format::Text } else { format };
     let code = report::print(cli.command.name(), &result, &warnings, started.elapsed(), format, cli.global.quiet);
     match (&cli.command, result) {
         (Command::Manifest(args), Err(error)) if args.fails_with_125() && error.class() != Class::Interrupted => {
@@ -349,6 +361,7 @@ fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
         Command::Login(args) => login::run(args, session),
         Command::Logout(args) => login::logout(args, session),
         Command::Save(args) => save::run(args, session),
+        Command::Serve(args) => serve::run(args, session),
         Command::Load(args) => load::run(args, session),
         Command::Receipt(args) => receipt::run(args, session),
         Command::Tag(args) => tag::run(args, session),

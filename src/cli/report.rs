@@ -108,6 +108,11 @@ pub(crate) fn print(
     }
 }
 
+/// Prints the result of a command that goes on afterwards, as one JSON object.
+pub(crate) fn print_json(command: &str, report: Report, warnings: &[String], elapsed: Duration) -> io::Result<()> {
+    write_out(format!("{}\n", safe_json(&as_json(command, &Ok(report), warnings, elapsed).to_string())).as_bytes())
+}
+
 /// Returns JSON in which nothing moves a terminal, C1 and bidi controls neither: the same text to a program.
 pub(crate) fn safe_json(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -125,7 +130,7 @@ pub(crate) fn safe_json(text: &str) -> String {
 
 /// Writes the result. A reader that has seen enough closes the pipe: for a filter such as `head` that is no failure (Rust
 /// ignores SIGPIPE, so it shows as an error here).
-fn write_out(bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_out(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -203,7 +203,7 @@ fn help_and_version_need_nothing() {
         let shown = barge.line(words).exits(0).silent();
         assert_eq!(shown.bytes(), version.as_bytes());
     }
-    for command in ["merge", "verify", "ls", "inspect", "tree", "push", "pull", "login"] {
+    for command in ["merge", "verify", "ls", "inspect", "tree", "push", "pull", "login", "serve"] {
         barge.line(&format!("{command} --help")).exits(0).prints(&["Examples:", "barge"]);
     }
     barge.run::<&str>([]).exits(2);

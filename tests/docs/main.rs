@@ -1,6 +1,7 @@
 //! The pages for those who come from other programs (`docs/from-*.md`), `docs/lists.md` and `docs/parts.md`: every command of
 //! barge in them is run, in the order of its page, by `sh`, and has to end with the exit code that the page says. So is every
-//! line of commands in `docs/delta.md`, `docs/signing.md` and `docs/split.md`, those of other programs too.
+//! line of commands in `docs/delta.md`, `docs/signing.md` and `docs/split.md`, those of other programs too; [`served`] has
+//! `docs/serve.md`.
 //!
 //! [`page`] finds the commands, [`setting`] is the place where they run: a layout, archives and files to build from, and two real
 //! registries for the two hosts of the examples. A page whose programs are not installed fails in CI, and elsewhere says that it
@@ -10,10 +11,14 @@
 
 #[path = "../support/distribution/mod.rs"]
 mod distribution;
+#[allow(dead_code)] // the tests of `serve` use more of it
+#[path = "../serve/harness.rs"]
+mod harness;
 #[allow(dead_code)] // the tests of parts use more of it
 #[path = "../bundle/made.rs"]
 mod made;
 mod page;
+mod served;
 mod setting;
 #[path = "../support/mod.rs"]
 mod support;

@@ -83,10 +83,24 @@ impl Setting {
 
     /// Runs a command line of a page, and returns its exit code and what it printed.
     pub(crate) fn run(&self, line: &str) -> (Option<i32>, String) {
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=10", "60"]);
+        let output = self.line(command, line).output().unwrap();
+        let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        assert!(!err.contains("panicked"), "{line}\n{err}");
+        (output.status.code(), format!("{out}{err}"))
+    }
+
+    /// Makes the command of a line that whoever starts it ends: it is that process alone.
+    pub(crate) fn server(&self, line: &str) -> Command {
+        self.line(Command::new("env"), &format!("exec {line}"))
+    }
+
+    /// Adds a line to what starts it.
+    fn line(&self, mut command: Command, line: &str) -> Command {
         let registries = HOSTS.into_iter().zip(&self.registries);
         let line = registries.fold(line.to_owned(), |line, (host, registry)| line.replace(host, &registry.host()));
-        let mut command = Command::new("timeout");
-        command.args(["--kill-after=10", "60", "sh", "-c", &line]);
+        command.args(["sh", "-c", &line]);
         self.work.isolate(&mut command);
         let programs = Path::new(env!("CARGO_BIN_EXE_barge")).parent().unwrap();
         let path = env::var("PATH").unwrap_or_default();
@@ -94,9 +108,6 @@ impl Setting {
         if !line.contains("--no-password") {
             command.env("BARGE_PASSWORD", "of the tests");
         }
-        let output = command.output().unwrap();
-        let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-        assert!(!err.contains("panicked"), "{line}\n{err}");
-        (output.status.code(), format!("{out}{err}"))
+        command
     }
 }
