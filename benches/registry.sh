@@ -5,6 +5,7 @@
 #   TMPDIR=/dev/shm benches/registry.sh [BARGE [MEBIBYTES [ROUNDS]]]
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. benches/image.sh
 barge=$(realpath "${1:-target/release/barge}")
 mebibytes=${2:-1024}
 rounds=${3:-5}
@@ -27,25 +28,7 @@ mkdir home
 export HOME=$work/home XDG_CONFIG_HOME=$work/home XDG_RUNTIME_DIR=$work/home XDG_DATA_HOME=$work/home
 echo '{"default":[{"type":"insecureAcceptAnything"}]}' >policy.json
 
-# The image: a layout with one layer of random bytes.
-put() { # MEDIA_TYPE FILE: moves it among the blobs, prints its descriptor
-    local digest size
-    digest=$(openssl dgst -sha256 -r "$2" | cut -d' ' -f1)
-    size=$(stat -c %s "$2")
-    mv "$2" "image/blobs/sha256/$digest"
-    echo "{\"mediaType\":\"application/vnd.oci.image.$1\",\"digest\":\"sha256:$digest\",\"size\":$size}"
-}
-mkdir -p image/blobs/sha256
-echo '{"imageLayoutVersion":"1.0.0"}' >image/oci-layout
-head -c "${mebibytes}M" /dev/urandom >layer
-layer=$(put layer.v1.tar layer)
-diff_id=$(echo "$layer" | grep -o 'sha256:[0-9a-f]*')
-echo "{\"os\":\"linux\",\"architecture\":\"amd64\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"$diff_id\"]}}" >config
-config=$(put config.v1+json config)
-echo "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"config\":$config,\"layers\":[$layer]}" >manifest
-manifest=$(put manifest.v1+json manifest)
-manifest=${manifest%\}},'"annotations":{"org.opencontainers.image.ref.name":"v1"}}'
-echo "{\"schemaVersion\":2,\"manifests\":[$manifest]}" >image/index.json
+one_layer_image "$mebibytes" v1
 
 openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 \
     -keyout server.key -out server.crt 2>/dev/null
