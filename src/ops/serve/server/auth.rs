@@ -182,7 +182,8 @@ fn credential(headers: &HeaderMap) -> Option<(String, Vec<u8>)> {
         return None;
     }
     let decoded = STANDARD.decode(rest.trim_ascii()).ok()?;
-    let colon = decoded.iter().position(|byte| *byte == b':')?;
+    // skopeo and podman show an empty name and an empty password when they know none
+    let colon = decoded.iter().position(|byte| *byte == b':').filter(|_| decoded != b":")?;
     let name = String::from_utf8(decoded[..colon].to_vec()).ok()?;
     Some((name, decoded[colon + 1..].to_vec()))
 }

@@ -66,14 +66,20 @@ fn only_who_shows_the_password_is_answered() {
     }
     let users: Vec<_> = running.told(3).into_iter().take(3).map(|told| told.user).collect();
     assert_eq!(users, [Some("jane".to_owned()), Some("jane".to_owned()), Some("max".to_owned())]);
-    for (path, field) in
-        [("/v2/", ""), ("/metrics", ""), ("/v2/", "Authorization: Bearer x\r\n"), ("/", "Authorization: Basic %\r\n")]
-    {
+    for (path, field) in [
+        ("/v2/", ""),
+        ("/metrics", ""),
+        ("/v2/", "Authorization: Bearer x\r\n"),
+        ("/", "Authorization: Basic %\r\n"),
+        // neither a name nor a password, as skopeo and podman send it when they know none
+        ("/v2/", "Authorization: Basic Og==\r\n"),
+    ] {
         client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n{field}\r\n"));
         let reply = client.reply();
         assert_eq!(reply.status, 401, "{path} {field}");
         assert_eq!(reply.field("www-authenticate"), Some("Basic realm=\"barge\", charset=\"UTF-8\""));
         assert!(reply.text().contains("\"code\":\"UNAUTHORIZED\""));
+        assert!(reply.text().contains("say who you are"), "{field}: {}", reply.text());
     }
 }
 
