@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::event::{Observer, Offered, OfferedRepository};
 use super::everywhere::Everywhere;
 use super::gaps::gaps;
-use super::names::{Named, RepositoryName, mirrored, named};
+use super::names::{Named, RepositoryName, mirrored, named, registry_of};
 use super::place::Snapshot;
 use super::repository::{Repository, Whole};
 use crate::content::{Descriptor, REF_NAME};
@@ -73,9 +73,18 @@ impl Catalog {
             let list = self.by_name.get(name).map_or(&[][..], Vec::as_slice);
             return list.iter().map(|at| &self.repositories[*at]).collect();
         };
-        let wanted = mirrored(namespace, name);
-        let list = self.by_name.get(&wanted.full()).map_or(&[][..], Vec::as_slice);
-        list.iter().map(|at| &self.repositories[*at]).filter(|repository| *repository.name() == wanted).collect()
+        let of = |wanted: RepositoryName| {
+            let list = self.by_name.get(&wanted.full()).map_or(&[][..], Vec::as_slice);
+            let list = list.iter().map(|at| &self.repositories[*at]);
+            list.filter(|repository| *repository.name() == wanted).collect::<Vec<_>>()
+        };
+        let found = of(mirrored(namespace, name));
+        // the path of a mirror's address may have the registry in it as well
+        let inside = name.strip_prefix(registry_of(namespace)).and_then(|rest| rest.strip_prefix('/'));
+        match inside.filter(|_| found.is_empty()) {
+            Some(inside) => of(mirrored(namespace, inside)),
+            None => found,
+        }
     }
 
     /// Returns all that can be asked for in a repository by its digest.
@@ -91,7 +100,7 @@ impl Catalog {
     /// Returns the repositories' names as they are listed, sorted by their bytes; of one registry without its name, when a
     /// mirror of it is asked for.
     pub(super) fn names(&self, namespace: Option<&str>) -> Vec<String> {
-        let registry = namespace.map(super::names::registry_of);
+        let registry = namespace.map(registry_of);
         let names = self.repositories.iter().map(Repository::name);
         let mut list: Vec<String> = match registry {
             Some(registry) => {
