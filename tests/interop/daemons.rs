@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 use crate::work::Work;
 
@@ -85,10 +86,16 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 }
 
 pub(crate) fn docker(work: &Work) -> Daemons {
+    docker_with(work, json!({}))
+}
+
+/// Starts dockerd with what `daemon.json` says of it.
+pub(crate) fn docker_with(work: &Work, mut settings: Value) -> Daemons {
     let daemons = containerd(work);
     let root = work.root().display();
     // a setting without a flag: the key would else be written below /etc
-    work.write("daemon.json", &format!(r#"{{"deprecated-key-path": "{root}/docker/key.json"}}"#));
+    settings["deprecated-key-path"] = json!(format!("{root}/docker/key.json"));
+    work.write("daemon.json", &settings.to_string());
     let line = format!(
         "dockerd --config-file {root}/daemon.json --containerd {root}/containerd.sock --storage-driver vfs \
          --iptables=false --ip6tables=false --bridge none --data-root {root}/docker/data \

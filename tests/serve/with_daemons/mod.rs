@@ -1,0 +1,4 @@
+//! docker and containerd: `.config/nextest.toml` knows these tests by the name of this module.
+
+mod containerd;
+mod docker;
