@@ -20,9 +20,10 @@ use crate::text::escaped;
 /// The first byte of TLS: a record of the handshake (RFC 8446, section 5.1).
 const HANDSHAKE: u8 = 22;
 
-/// What is answered to HTTP without TLS.
-const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 58\r\n\
-    Connection: close\r\n\r\nThis port speaks TLS: ask for https:// instead of http://\n";
+/// What is answered to HTTP without TLS, in the form that docker shows.
+const PLAIN: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 105\r\n\
+    Connection: close\r\n\r\n\
+    {\"errors\":[{\"code\":\"UNSUPPORTED\",\"message\":\"this port speaks TLS: ask for https:// instead of http://\"}]}";
 
 /// Reads the certificate chain and the key.
 ///

@@ -66,7 +66,10 @@ fn who_speaks_no_tls_is_told_and_who_says_nothing_is_cut() {
     let reply = running.connect().get("/v2/");
     assert_eq!(
         (reply.status, reply.text().as_str()),
-        (400, "This port speaks TLS: ask for https:// instead of http://\n")
+        (
+            400,
+            r#"{"errors":[{"code":"UNSUPPORTED","message":"this port speaks TLS: ask for https:// instead of http://"}]}"#
+        )
     );
     let mut garbage = running.connect();
     garbage.send(b"\x16\x03\x01 no handshake at all, only something of the same beginning");
