@@ -1,8 +1,12 @@
 //! docker pulls from it, as a mirror of Docker Hub and by its own name.
 
+use serde_json::json;
+
+use crate::authority::Authority;
 use crate::daemons;
 use crate::images::{config_of, host, strings};
 use crate::with_clients::joined::two_bundles;
+use crate::with_clients::refused::serve_to_a_user;
 use crate::with_clients::{APP, app, digests, requests, serve, shown_json};
 use crate::work::{Work, work};
 
@@ -77,4 +81,31 @@ fn docker_pulls_its_platform_of_two_bundles() {
         work.run(&format!("docker pull --platform {} {name}", host()));
         runs(&work, &name);
     }
+}
+
+#[test]
+fn docker_shows_the_password_that_it_has() {
+    let needs: Vec<&str> = NEEDS.into_iter().chain(["htpasswd", "openssl"]).collect();
+    let Some(work) = work(&needs) else { return };
+    let digest = app(&work);
+    let _daemons = daemons::docker(&work);
+    let authority = Authority::new();
+    let serving = serve_to_a_user(&work, &authority);
+    let name = format!("{}/org/app:v1", serving.authority());
+    // docker trusts any certificate at 127.0.0.1, and there it tries again without TLS when it is refused
+    for (auth, part) in [
+        ("", "unsupported: this port speaks TLS: ask for https:// instead of http://"),
+        ("bm9kZTp3cm9uZw==", "unauthorized: name or password is wrong"),
+        ("bm9kZTpzZWNyZXQ=", ""),
+    ] {
+        let auths = json!({"auths": {serving.authority(): {"auth": auth}}});
+        work.write("home/config.json", &auths.to_string());
+        if part.is_empty() {
+            assert!(work.run(&format!("docker pull {name}")).contains(&digest));
+        } else {
+            let said = work.fails(&format!("docker pull {name}"));
+            assert!(said.contains(part), "{said}");
+        }
+    }
+    runs(&work, &name);
 }
