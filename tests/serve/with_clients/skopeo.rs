@@ -1,9 +1,12 @@
 //! skopeo copies from places of every kind.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{APP, app, blobs, digests, serve};
 use crate::images::{sha256, strings};
+use crate::support::digests::lines;
 use crate::work::{Work, work};
 
 /// Adds a larger image to the layout `lib`: `ghcr.io/org/app:v2`.
@@ -67,4 +70,30 @@ fn it_copies_from_a_docker_archive() {
     assert_eq!(blobs(&work, "back"), blobs(&work, "loaded"));
     let config: Value = work.json(&format!("skopeo inspect --config --tls-verify=false {from}"));
     assert_eq!(config["architecture"], "arm64");
+}
+
+#[test]
+fn it_copies_what_any_program_wrote_from_one_registry() {
+    let Some(work) = work(&["skopeo"]) else { return };
+    let lines = lines();
+    let fixtures: BTreeSet<String> = lines.iter().map(|line| format!("fixtures/{}", line.fixture)).collect();
+    let places: Vec<&str> = fixtures.iter().map(String::as_str).collect();
+    let serving = serve(&work, &places.join(" "));
+    let list = |path: &str, field: &str| {
+        let body: Value = serde_json::from_slice(&serving.get(path).body).unwrap();
+        strings(&body[field])
+    };
+    let mut there = BTreeSet::new();
+    for repository in list("/v2/_catalog", "repositories") {
+        for tag in list(&format!("/v2/{repository}/tags/list"), "tags") {
+            let to = format!("{}-{tag}", repository.replace('/', "-"));
+            let from = format!("docker://{}/{repository}:{tag}", serving.authority());
+            work.run(&format!("skopeo copy -q --all --preserve-digests --src-tls-verify=false {from} oci:{to}:{tag}"));
+            there.extend(blobs(&work, &to).into_keys());
+        }
+    }
+    for line in lines {
+        assert!(there.contains(&line.digest), "{line:?}");
+    }
+    assert!(!serving.stop().said.contains("warning"));
 }
