@@ -1,30 +1,22 @@
-//! The body of an answer on its way: a blob is read piece by piece, one ahead of what is being sent.
+//! The body of an answer on its way: a blob is read piece by piece, ahead of what is being sent.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
+use super::pool::Pool;
 use super::record::{Pulse, Record};
 use crate::ops::serve::answer::logged;
 use crate::ops::serve::blob::Blob;
 use crate::ops::serve::event::{Event, Observer};
 
-/// How many bytes of blobs are in memory, however many are sent: they share it. Beyond it, each that is sent has [`LEAST`].
-const TOGETHER: usize = 32 * 1024 * 1024;
-
-/// Which part of what is free of that one piece may take.
-const PART: usize = 64;
-
-/// How much of a blob is read at once at least: with less, the calls would cost more than the bytes.
-const LEAST: usize = 16 * 1024;
-
-/// How much of a blob is read at once at most: more makes nothing faster.
-const MOST: usize = 256 * 1024;
+/// How many buffers are read at once where there is room: the way to another thread and back counts less then.
+const BATCH: usize = 4;
 
 /// The body of an answer, with the note of it: it is told when the last byte has left, or when it is dropped before.
 pub(super) struct Sending {
@@ -114,121 +106,93 @@ pub(super) struct Pieces {
     /// What is read next, and where it ends.
     next: u64,
     end: u64,
-    reading: Option<JoinHandle<Result<BytesMut, String>>>,
-    /// The last pieces that were handed out: the memory of one that has been sent is used again.
-    spent: [Option<Bytes>; 2],
-    share: Share,
+    ready: VecDeque<Bytes>,
+    reading: Option<JoinHandle<Result<VecDeque<Bytes>, String>>>,
+    pool: Arc<Pool>,
     observer: Arc<dyn Observer>,
 }
 
-/// What one that is sent has in memory, counted together with what the others have.
-struct Share {
-    together: Arc<AtomicUsize>,
-    own: usize,
-}
-
-impl Share {
-    fn is(&mut self, bytes: usize) {
-        self.together.fetch_add(bytes, Ordering::Relaxed);
-        self.together.fetch_sub(self.own, Ordering::Relaxed);
-        self.own = bytes;
-    }
-
-    fn free(&self) -> usize {
-        TOGETHER.saturating_sub(self.together.load(Ordering::Relaxed))
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.is(0);
-    }
-}
-
 impl Pieces {
-    /// Takes a blob apart, from one position to another. `in_memory` counts what of all blobs
-    /// that are sent is in memory.
+    /// Takes a blob apart, from one position to another.
     pub(super) fn of(
         blob: Arc<Blob>,
         range: std::ops::Range<u64>,
-        in_memory: &Arc<AtomicUsize>,
+        pool: &Arc<Pool>,
         observer: &Arc<dyn Observer>,
     ) -> Self {
         Self {
             blob,
             next: range.start,
             end: range.end.max(range.start),
+            ready: VecDeque::new(),
             reading: None,
-            spent: [None, None],
-            share: Share { together: Arc::clone(in_memory), own: 0 },
+            pool: Arc::clone(pool),
             observer: Arc::clone(observer),
         }
     }
 
     fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, CutShort>> {
-        if self.reading.is_none() {
-            self.read_on();
-        }
-        let Some(reading) = &mut self.reading else { return Poll::Ready(Err(CutShort)) };
-        let result = ready!(Pin::new(reading).poll(context));
-        self.reading = None;
-        let piece = match result {
-            Ok(Ok(piece)) => piece.freeze(),
-            Ok(Err(why)) => {
-                self.observer.hear(Event::Warning(&why));
-                return Poll::Ready(Err(CutShort));
+        loop {
+            if let Some(piece) = self.ready.pop_front() {
+                // while it is sent, the next ones are read; with little room, only when it has been sent
+                if self.ready.is_empty() && self.pool.has_room() {
+                    self.read_on();
+                }
+                return Poll::Ready(Ok(piece));
             }
-            // the runtime ends
-            Err(_) => return Poll::Ready(Err(CutShort)),
-        };
-        self.spent.rotate_left(1);
-        self.spent[1] = Some(piece.clone());
-        // with little room, the next is read when this one has been sent
-        if self.share.free() > TOGETHER / 2 {
-            self.read_on();
-        } else {
-            self.spent[0] = None;
-            self.share.is(piece.len());
+            if self.reading.is_none() {
+                self.read_on();
+            }
+            let Some(reading) = &mut self.reading else { return Poll::Ready(Err(CutShort)) };
+            let result = ready!(Pin::new(reading).poll(context));
+            self.reading = None;
+            match result {
+                Ok(Ok(pieces)) => self.ready = pieces,
+                Ok(Err(why)) => {
+                    self.observer.hear(Event::Warning(&why));
+                    return Poll::Ready(Err(CutShort));
+                }
+                // the runtime ends
+                Err(_) => return Poll::Ready(Err(CutShort)),
+            }
         }
-        Poll::Ready(Ok(piece))
     }
 
-    /// Begins to read the next piece, if there is one.
+    /// Begins to read the next pieces, if there are any.
     fn read_on(&mut self) {
-        let piece = (self.share.free() / PART).clamp(LEAST, MOST);
-        let size = usize::try_from(self.end - self.next).map_or(piece, |left| left.min(piece));
-        if size == 0 {
+        if self.next == self.end {
             return;
         }
-        let mut buffer = self.unused(piece);
-        self.share.is(size + self.spent.iter().flatten().map(Bytes::len).sum::<usize>());
-        let (blob, offset) = (Arc::clone(&self.blob), self.next);
-        self.next += size as u64;
-        self.reading = Some(tokio::task::spawn_blocking(move || {
-            buffer.resize(size, 0);
-            match blob.read_at_unverified(&mut buffer, offset) {
-                Ok(count) if count == size => Ok(buffer),
-                Ok(count) => Err(format!(
-                    "an answer was cut: {} ends after {} of {} bytes, its place was changed while it was sent",
-                    blob.content().digest,
-                    offset + count as u64,
-                    blob.content().size,
-                )),
-                Err(error) => Err(format!("an answer was cut: {}", logged(&error))),
-            }
-        }));
-    }
-
-    /// Returns the memory of a piece that has been sent, if it is no larger than a piece is now, and gives others back.
-    fn unused(&mut self, piece: usize) -> BytesMut {
-        let mut unused = BytesMut::new();
-        for slot in &mut self.spent {
-            match slot.take().map(Bytes::try_into_mut) {
-                Some(Ok(sent)) if sent.capacity() <= piece => unused = sent,
-                Some(Err(still_sent)) => *slot = Some(still_sent),
-                _ => {}
-            }
+        let (mut next, end) = (self.next, self.end);
+        let mut buffers = Vec::new();
+        let batch = if self.pool.has_room() { BATCH } else { 1 };
+        while buffers.len() < batch && self.next < self.end {
+            let mut buffer = self.pool.take();
+            self.next += buffer.first(self.end - self.next).len() as u64;
+            buffers.push(buffer);
         }
-        unused
+        let blob = Arc::clone(&self.blob);
+        self.reading = Some(tokio::task::spawn_blocking(move || {
+            let mut pieces = VecDeque::with_capacity(buffers.len());
+            for mut buffer in buffers {
+                let space = buffer.first(end - next);
+                let size = space.len();
+                match blob.read_at_unverified(space, next) {
+                    Ok(count) if count == size => {}
+                    Ok(count) => {
+                        return Err(format!(
+                            "an answer was cut: {} ends after {} of {} bytes, its place was changed while it was sent",
+                            blob.content().digest,
+                            next + count as u64,
+                            blob.content().size,
+                        ));
+                    }
+                    Err(error) => return Err(format!("an answer was cut: {}", logged(&error))),
+                }
+                next += size as u64;
+                pieces.push_back(Bytes::from_owner(buffer));
+            }
+            Ok(pieces)
+        }));
     }
 }

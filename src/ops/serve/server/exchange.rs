@@ -5,7 +5,6 @@ use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -18,6 +17,7 @@ use super::auth::Auth;
 use super::body::{Pieces, Sending, Sent};
 use super::limits::{LARGEST_HEAD, LONGEST_TAKING, LONGEST_TARGET, MOST_TAKEN};
 use super::metrics::Metrics;
+use super::pool::Pool;
 use super::record::{Pulse, Record};
 use super::verified::Verified;
 use crate::ops::serve::answer::{Answer, Body, Code, Request, Respond};
@@ -33,8 +33,8 @@ pub(super) struct Server {
     pub(super) metrics: Arc<Metrics>,
     pub(super) verified: Arc<Verified>,
     pub(super) auth: Option<Arc<Auth>>,
-    /// How many bytes of blobs that are sent are in memory.
-    pub(super) in_memory: Arc<AtomicUsize>,
+    /// The memory for what is sent.
+    pub(super) pool: Arc<Pool>,
 }
 
 impl Server {
@@ -60,7 +60,7 @@ impl Server {
             _ if is_head => Sent::Nothing,
             Body::Empty => Sent::Nothing,
             Body::Bytes(bytes) => Sent::Bytes(bytes),
-            Body::Blob(blob, range) => Sent::Blob(Pieces::of(blob, range, &self.in_memory, &self.observer)),
+            Body::Blob(blob, range) => Sent::Blob(Pieces::of(blob, range, &self.pool, &self.observer)),
         };
         let sending = Sending::new(content, record, &pulse);
         if !is_head && status != StatusCode::NOT_MODIFIED {

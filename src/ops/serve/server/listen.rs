@@ -83,7 +83,7 @@ pub(super) fn run_within(
         observer,
         metrics,
         auth,
-        in_memory: Arc::default(),
+        pool: Arc::default(),
     });
     let runtime = runtime(cores)?;
     let served = runtime.block_on(async {

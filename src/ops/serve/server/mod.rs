@@ -11,6 +11,7 @@
 //! | `auth`, `htpasswd` | who may ask |
 //! | `verified` | which blobs were hashed, and were right: each once, however many ask |
 //! | `body` | a blob on its way, piece by piece |
+//! | `pool` | the memory for that: bounded, used again and again |
 //! | `record` | what became of a request, for the log and the numbers |
 //! | `metrics` | the numbers |
 //! | `remembered`, `either` | a map with an end; the first of two things |
@@ -26,6 +27,7 @@ mod htpasswd;
 mod limits;
 mod listen;
 mod metrics;
+mod pool;
 mod record;
 mod remembered;
 mod stall;
