@@ -1,7 +1,10 @@
 //! containerd pulls from it by its own name, and as a mirror through the `hosts.toml` of `docs/serve.md`.
 
+use std::process::{Command, Stdio};
+
 use crate::authority::Authority;
 use crate::daemons;
+use crate::support::image::sparse;
 use crate::with_clients::refused::serve_to_a_user;
 use crate::with_clients::{APP, app, blobs, requests, serve, shown};
 use crate::work::{Work, work};
@@ -98,4 +101,29 @@ fn containerd_shows_the_password_of_the_page() {
         }
     }
     has(&work, APP, &digest);
+}
+
+#[test]
+fn a_pull_that_was_killed_goes_on_where_it_was() {
+    let Some(work) = work(&NEEDS) else { return };
+    sparse(&work.path("huge"), "linux/amd64", &[256 << 20]);
+    let serving = serve(&work, "huge");
+    let _daemons = daemons::containerd(&work);
+    let line = format!("content fetch --plain-http {}/huge:latest", serving.authority());
+    // not by `timeout`, which would be killed in its place
+    let mut command = Command::new("ctr");
+    work.isolate(&mut command);
+    let mut pull = command.args(line.split(' ')).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    while !work.lines("ctr content active").iter().any(|line| line.starts_with("layer-") && line.contains("MB")) {
+        assert!(pull.try_wait().unwrap().is_none(), "it was faster than this test");
+    }
+    pull.kill().unwrap();
+    pull.wait().unwrap();
+    serving.says(" cut\n");
+    work.run(&format!("ctr {line}"));
+    let asked = requests(&serving.said());
+    let parts: Vec<&String> = asked.iter().filter(|line| line.contains("/blobs/") && line.ends_with(" 206")).collect();
+    assert_eq!(parts.len(), 1, "{asked:?}");
+    let content = work.lines("ctr content ls -q");
+    assert!(blobs(&work, "huge").keys().all(|digest| content.contains(digest)), "{content:?}");
 }
