@@ -184,6 +184,21 @@ impl Document {
         }
     }
 
+    /// Returns the type of artifact: its own, else for a manifest that of its config (distribution-spec v1.1.1, "Listing
+    /// Referrers").
+    #[must_use]
+    pub fn artifact_type(&self) -> Option<&str> {
+        let own = match &self.body {
+            Body::Index(index) => &index.artifact_type,
+            Body::Manifest(manifest) => &manifest.artifact_type,
+        };
+        let config = || match &self.body {
+            Body::Index(_) => None,
+            Body::Manifest(manifest) => manifest.config.as_ref().map(|config| config.media_type().as_str()),
+        };
+        own.as_deref().filter(|own| !own.is_empty()).or_else(config)
+    }
+
     /// Returns the annotations of the document itself.
     #[must_use]
     pub const fn annotations(&self) -> &BTreeMap<String, String> {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use barge::media::Compression;
 use barge::ops::Error;
+use barge::ops::attached::COSIGN;
 use barge::ops::carry::{Carried, CarryOptions, IndexPolicy, Referrers};
 use barge::ops::copy::Copying;
 use barge::ops::lookup::name_of;
@@ -13,7 +14,7 @@ use barge::platform::PlatformFilter;
 use barge::reference::ImageName;
 use barge::store::registry::LANES;
 use barge::store::{Durability, Location};
-use barge::text::{escaped, human_size};
+use barge::text::{escaped, human_size, quoted};
 use barge::transfer::Summary;
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
@@ -77,9 +78,38 @@ pub(crate) struct CarryArgs {
     /// What becomes of an index of which platforms stay behind: a smaller one, or itself (sparse)
     #[arg(long, value_enum, default_value = "shrink", value_name = "WHAT")]
     index: IndexArg,
-    /// What becomes of signatures and other referrers
-    #[arg(long, value_enum, default_value = "all", value_name = "WHAT")]
-    referrers: ReferrersArg,
+    #[command(flatten)]
+    referrers: ReferrersArgs,
+}
+
+/// What of that which belongs to an image goes along.
+#[derive(Args, Debug)]
+pub(crate) struct ReferrersArgs {
+    /// Which signatures, SBOMs and other referrers go along: all, none, or types of artifact, and cosign for what its tags name (can be repeated, takes commas)
+    #[arg(long, default_value = "all", value_delimiter = ',', value_name = "all|none|TYPE,...")]
+    referrers: Vec<String>,
+    /// Whether those go along that a tag made of a digest names: sha256-HEX.sig, .att, .sbom, and sha256-HEX
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_value = "true", default_missing_value = "true", action = clap::ArgAction::Set)]
+    digest_tags: bool,
+}
+
+impl ReferrersArgs {
+    /// Returns which, and whether those under tags are among them.
+    pub(crate) fn read(&self) -> Result<(Referrers, bool), Error> {
+        let referrers = match self.referrers.as_slice() {
+            [word] if word == "all" => Referrers::All,
+            [word] if word == "none" => Referrers::None,
+            words => {
+                if let Some(wrong) = words.iter().find(|word| *word != COSIGN && !word.contains('/')) {
+                    let message = format!("cannot use --referrers {}: it is no type of artifact", quoted(wrong));
+                    let hint = "give all or none alone, or types such as application/spdx+json, or cosign".to_owned();
+                    return Err(Error::Usage { message, hint: Some(hint) });
+                }
+                Referrers::Only(words.to_vec())
+            }
+        };
+        Ok((referrers, self.digest_tags))
+    }
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -90,26 +120,17 @@ enum IndexArg {
     Keep,
 }
 
-#[derive(ValueEnum, Clone, Copy, Debug)]
-enum ReferrersArg {
-    /// They go along
-    All,
-    /// They stay behind
-    None,
-}
-
 impl CarryArgs {
     pub(crate) fn options(&self) -> Result<CarryOptions, Error> {
+        let (referrers, digest_tags) = self.referrers.read()?;
         Ok(CarryOptions {
             platforms: platforms(&self.platform)?,
             index: match self.index {
                 IndexArg::Shrink => IndexPolicy::Shrink,
                 IndexArg::Keep => IndexPolicy::Keep,
             },
-            referrers: match self.referrers {
-                ReferrersArg::All => Referrers::All,
-                ReferrersArg::None => Referrers::None,
-            },
+            referrers,
+            digest_tags,
         })
     }
 }

@@ -1,12 +1,42 @@
 //! What belongs to an image without being part of it: signatures, attestations and other referrers at the top of a place.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::lookup::name_of;
 use crate::content::{CONTAINERD_SUBJECT, Descriptor, REF_NAME};
 use crate::digest::Digest;
+use crate::document::{Body, Document};
+use crate::media::Role;
 use crate::reference::tag_of;
-use crate::store::{Source, read_document};
+use crate::store::{Source, StoreError, read_document};
+
+/// The word that stands for what cosign's tags name, whatever its type.
+pub const COSIGN: &str = "cosign";
+
+/// What becomes of signatures and other referrers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Referrers {
+    /// They go along.
+    #[default]
+    All,
+    /// They stay behind.
+    None,
+    /// Those of some types of artifact go along, and what cosign's tags name when [`COSIGN`] is among them.
+    Only(Vec<String>),
+}
+
+/// How something says what it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Convention {
+    /// By the `subject` of its document (image-spec v1.1.1, manifest.md).
+    Subject,
+    /// By containerd's annotation at the top of the place.
+    Annotation,
+    /// By a tag of cosign: `sha256-HEX.sig`, `.att`, `.sbom`.
+    CosignTag,
+    /// By the tag `sha256-HEX` (distribution-spec v1.1.1, "Referrers Tag Schema"), which names an index of referrers.
+    FallbackTag,
+}
 
 /// A top-level descriptor, and the content that it belongs to.
 #[derive(Clone, Debug)]
@@ -15,6 +45,8 @@ pub struct Attached {
     pub subject: Digest,
     /// The descriptor, as it stands.
     pub root: Descriptor,
+    /// How it says so.
+    pub by: Convention,
 }
 
 /// Finds what belongs to what at the top of a place, by every convention in use: containerd's annotation, the tags of
@@ -22,40 +54,144 @@ pub struct Attached {
 pub fn attached(source: &dyn Source, roots: &[Descriptor]) -> Vec<Attached> {
     let mut found = Vec::new();
     for root in roots {
-        let annotated = root.annotation(CONTAINERD_SUBJECT).and_then(|text| text.parse().ok());
+        let annotated =
+            || Some((root.annotation(CONTAINERD_SUBJECT).and_then(|text| text.parse().ok())?, Convention::Annotation));
         let tagged = || root.annotation(REF_NAME).and_then(subject_of_tag);
         // a document that cannot be read is nobody's referrer as far as can be told
         let own = || match root.media_type().is_document() {
             true => read_document(source, root).ok().and_then(|document| document.subject().map(|s| *s.digest())),
             false => None,
         };
-        let subject = annotated.or_else(tagged).or_else(own);
-        found.extend(subject.map(|subject| Attached { subject, root: root.clone() }));
+        let subject = annotated().or_else(tagged).or_else(|| Some((own()?, Convention::Subject)));
+        found.extend(subject.map(|(subject, by)| Attached { subject, root: root.clone(), by }));
     }
     found
+}
+
+/// Finds what belongs to what at the top of a place, as far as it is wanted. Of an index under the fallback tag of which only
+/// some entries are wanted, these stand for themselves.
+///
+/// # Errors
+/// When the place does not tell what it names.
+pub fn wanted(source: &dyn Source, referrers: &Referrers, digest_tags: bool) -> Result<Vec<Attached>, StoreError> {
+    let Referrers::Only(types) = referrers else {
+        let mut all = match referrers {
+            Referrers::None => Vec::new(),
+            _ => attached(source, &source.roots()?),
+        };
+        all.retain(|one| digest_tags || !one.by.is_tag());
+        return Ok(all);
+    };
+    let mut found = Vec::new();
+    for one in attached(source, &source.roots()?).into_iter().filter(|one| digest_tags || !one.by.is_tag()) {
+        let document = match one.root.media_type().is_document() {
+            true => read_document(source, &one.root).ok(),
+            false => None,
+        };
+        match (one.by, document.as_ref().map(Document::body)) {
+            (Convention::FallbackTag, Some(Body::Index(index))) => {
+                let (entries, others): (Vec<&Descriptor>, Vec<&Descriptor>) =
+                    index.manifests.iter().partition(|entry| is_one_of(types, &types_of(source, entry)));
+                if others.is_empty() && !entries.is_empty() {
+                    found.push(one);
+                    continue;
+                }
+                found.extend(entries.into_iter().map(|entry| Attached {
+                    subject: one.subject,
+                    root: entry.clone().with_annotation(CONTAINERD_SUBJECT, &one.subject.to_string()),
+                    by: Convention::Annotation,
+                }));
+            }
+            (Convention::CosignTag, _) if types.iter().any(|word| word == COSIGN) => found.push(one),
+            _ if is_one_of(types, &types_of(source, &one.root)) => found.push(one),
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+impl Convention {
+    /// Returns whether a tag made of a digest says it.
+    #[must_use]
+    pub const fn is_tag(self) -> bool {
+        matches!(self, Self::CosignTag | Self::FallbackTag)
+    }
+
+    /// Returns the word for tables and JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Subject => "subject",
+            Self::Annotation => "annotation",
+            Self::CosignTag => "cosign tag",
+            Self::FallbackTag => "fallback tag",
+        }
+    }
+}
+
+/// Returns the types of artifact by which something is known: the one by which registries list it, else what its descriptor
+/// says, and where that is an image's config or nothing, those of its layers too, as of what cosign writes. `None` when it cannot
+/// be read and does not say: it may be any.
+pub fn types_of(source: &dyn Source, root: &Descriptor) -> Option<Vec<String>> {
+    let said = root.artifact_type().map(str::to_owned);
+    let document = match root.media_type().is_document() {
+        true => read_document(source, root).ok(),
+        false => return Some(said.into_iter().chain([root.media_type().as_str().to_owned()]).collect()),
+    };
+    let Some(document) = document else { return said.map(|said| vec![said]) };
+    let mut types: Vec<String> = document.artifact_type().map(str::to_owned).or(said).into_iter().collect();
+    if let Body::Manifest(manifest) = document.body()
+        && manifest.artifact_type.as_deref().unwrap_or_default().is_empty()
+        && manifest.config.as_ref().is_none_or(|config| {
+            config.media_type().role() == Role::Config || config.media_type().as_str() == crate::media::OCI_EMPTY
+        })
+    {
+        for layer in &manifest.layers {
+            let text = layer.media_type().as_str();
+            if !types.iter().any(|held| held == text) {
+                types.push(text.to_owned());
+            }
+        }
+    }
+    Some(types)
+}
+
+/// Returns whether something is of one of the types that were asked for; what cannot be read may be.
+fn is_one_of(asked: &[String], types: &Option<Vec<String>>) -> bool {
+    types.as_ref().is_none_or(|types| types.iter().any(|text| asked.contains(text)))
 }
 
 /// Returns what belongs to some content, to what belongs to it, and so on, in the order of the place.
 #[must_use]
 pub fn belonging(attached: &[Attached], contents: &HashSet<Digest>) -> Vec<Descriptor> {
-    let mut subjects = contents.clone();
-    let mut taken: Vec<bool> = attached.iter().map(|one| contents.contains(one.root.digest())).collect();
-    loop {
-        let next = |(at, one): (usize, &Attached)| (!taken[at] && subjects.contains(&one.subject)).then_some(at);
-        let Some(at) = attached.iter().enumerate().find_map(next) else { break };
-        taken[at] = true;
-        subjects.insert(*attached[at].root.digest());
+    let mut by_subject: HashMap<&Digest, Vec<usize>> = HashMap::new();
+    for (at, one) in attached.iter().enumerate() {
+        by_subject.entry(&one.subject).or_default().push(at);
     }
-    let chosen = attached.iter().zip(&taken).filter(|(one, taken)| **taken && !contents.contains(one.root.digest()));
-    chosen.map(|(one, _)| one.root.clone()).collect()
+    let mut taken = vec![false; attached.len()];
+    let mut pending: Vec<Digest> =
+        by_subject.keys().filter(|subject| contents.contains(**subject)).map(|it| **it).collect();
+    while let Some(subject) = pending.pop() {
+        for at in by_subject.remove(&subject).unwrap_or_default() {
+            let root = &attached[at].root;
+            taken[at] = !contents.contains(root.digest());
+            if taken[at] {
+                pending.push(*root.digest());
+            }
+        }
+    }
+    attached.iter().zip(taken).filter(|(_, taken)| *taken).map(|(one, _)| one.root.clone()).collect()
 }
 
 /// Returns the digest in `sha256-HEX` and `sha256-HEX.sig`.
-fn subject_of_tag(name: &str) -> Option<Digest> {
+fn subject_of_tag(name: &str) -> Option<(Digest, Convention)> {
     let tag = tag_of(name).unwrap_or(name);
     let (algorithm, rest) = tag.split_once('-')?;
-    let hex = rest.split('.').next()?;
-    format!("{algorithm}:{hex}").parse().ok()
+    let (hex, by) = match rest.split_once('.') {
+        Some((hex, _)) => (hex, Convention::CosignTag),
+        None => (rest, Convention::FallbackTag),
+    };
+    Some((format!("{algorithm}:{hex}").parse().ok()?, by))
 }
 
 /// Returns how a descriptor is called in a message: its name, else its digest.

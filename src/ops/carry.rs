@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Error;
-use super::attached::{attached, belonging, called};
+pub use super::attached::Referrers;
+use super::attached::{belonging, called, wanted};
 use super::manifest::elsewhere;
 use crate::content::Descriptor;
 use crate::digest::Digest;
@@ -24,18 +25,8 @@ pub enum IndexPolicy {
     Keep,
 }
 
-/// What becomes of signatures and other referrers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Referrers {
-    /// They go along.
-    #[default]
-    All,
-    /// They stay behind.
-    None,
-}
-
 /// What is to be carried of each image.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct CarryOptions {
     /// Which platforms.
     pub platforms: PlatformFilter,
@@ -43,6 +34,23 @@ pub struct CarryOptions {
     pub index: IndexPolicy,
     /// What becomes of signatures and other referrers.
     pub referrers: Referrers,
+    /// Whether those go along that a tag made of a digest names: cosign's, and the fallback tag for referrers.
+    pub digest_tags: bool,
+}
+
+impl Default for CarryOptions {
+    fn default() -> Self {
+        let (platforms, index, referrers) = Default::default();
+        Self { platforms, index, referrers, digest_tags: true }
+    }
+}
+
+impl CarryOptions {
+    /// Returns whether everything that belongs to an image goes along.
+    #[must_use]
+    pub fn takes_all_referrers(&self) -> bool {
+        self.referrers == Referrers::All && self.digest_tags
+    }
 }
 
 /// An image that is carried.
@@ -73,10 +81,7 @@ pub fn carry<'a>(
     roots: &[Descriptor],
     options: &CarryOptions,
 ) -> Result<Vec<Carried>, Error> {
-    let belongs = match options.referrers {
-        Referrers::All => attached(source, &source.roots()?),
-        Referrers::None => Vec::new(),
-    };
+    let belongs = wanted(source, &options.referrers, options.digest_tags)?;
     let mut carried: Vec<Carried> = Vec::new();
     let mut walked: HashMap<Digest, usize> = HashMap::new();
     for root in roots {

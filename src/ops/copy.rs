@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Error;
 use super::attached::attached;
-use super::carry::{Carried, CarryOptions, Referrers, carry};
+use super::carry::{Carried, CarryOptions, carry};
 use super::merge::named;
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::digest::Digest;
@@ -61,7 +61,7 @@ impl<'a> CopySource<'a> {
     /// Returns what is to be carried for itself. Of a whole place what belongs to images stays behind, or comes along with
     /// what of them is taken; when all is taken, everything goes as it stands.
     fn wanted(&self, options: &CarryOptions) -> Result<Vec<Descriptor>, Error> {
-        let everything = options.referrers == Referrers::All && options.platforms.is_all();
+        let everything = options.takes_all_referrers() && options.platforms.is_all();
         if self.extent == Extent::Chosen || everything {
             return Ok(self.roots.clone());
         }

@@ -126,6 +126,7 @@ impl<'a> Removing<'a> {
             platforms: PlatformFilter::Only(kept.iter().map(Platform::normalized).collect()),
             index: IndexPolicy::Shrink,
             referrers: Referrers::None,
+            digest_tags: true,
         };
         let mut carried = carry(&mut self.plan, source, std::slice::from_ref(root), &options)?;
         Ok(carried.swap_remove(0).to)

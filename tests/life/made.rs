@@ -73,9 +73,14 @@ impl Made {
 
     /// Adds an artifact; with a subject it is a referrer.
     pub(crate) fn artifact(&mut self, text: &str, subject: Option<&Value>) -> Value {
+        self.typed(text, "test/signature", subject)
+    }
+
+    /// Adds an artifact of a type.
+    pub(crate) fn typed(&mut self, text: &str, artifact_type: &str, subject: Option<&Value>) -> Value {
         let config = self.put(OCI_EMPTY, b"{}");
         let layer = self.put("text/plain", text.as_bytes());
-        let mut document = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": "test/signature",
+        let mut document = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": artifact_type,
             "config": config, "layers": [layer]});
         if let Some(subject) = subject {
             document["subject"] = bare(subject);

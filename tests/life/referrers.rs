@@ -118,6 +118,62 @@ fn what_belongs_to_platforms_that_stay_behind_stays_behind() {
 }
 
 #[test]
+fn those_of_some_types_and_those_without_tags_can_be_chosen() {
+    let bench = Bench::new();
+    let (mut made, app) = signed();
+    let sbom = made.typed("an SBOM", "application/spdx+json", Some(&app));
+    let of_sbom = made.typed("a note on the SBOM", "test/note", Some(&sbom));
+    let listed = made.typed("a note in the index of the fallback tag", "test/note", Some(&app));
+    made.root(sbom).root(of_sbom);
+    let of_tag: Value = serde_json::from_slice(&made.blobs[digest(&made.roots[6])]).unwrap();
+    let fallback = made.index(&[of_tag["manifests"][0].clone(), listed]);
+    made.roots[6] = tagged(&fallback, &dashed(&app));
+    made.layout(&bench.path("dist"));
+    let tags = ["by the tag of cosign", "by another tag of cosign"];
+    for (number, (options, expected)) in [
+        ("--referrers application/spdx+json", vec!["an SBOM"]),
+        // each on its own: what it belongs to has to come along too
+        ("--referrers test/note", vec!["a note in the index of the fallback tag"]),
+        (
+            "--referrers test/note,application/spdx+json",
+            vec!["an SBOM", "a note on the SBOM", "a note in the index of the fallback tag"],
+        ),
+        ("--referrers cosign", tags.to_vec()),
+        ("--referrers cosign --referrers application/spdx+json", vec![tags[0], tags[1], "an SBOM"]),
+        ("--referrers test/absent", vec![]),
+        (
+            "--digest-tags=false",
+            vec![
+                "by subject",
+                "by annotation",
+                "of a signature",
+                "of a signature of a signature",
+                "an SBOM",
+                "a note on the SBOM",
+            ],
+        ),
+        ("--digest-tags=false --referrers test/note,cosign", vec![]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for source in ["dist:app:v1", "dist"] {
+            let target = format!("{number}-{}", source.len());
+            bench.ok(&format!("copy --no-sync {options} {source} {target}"));
+            let every = ALL.iter().chain(&["an SBOM", "a note on the SBOM", "a note in the index of the fallback tag"]);
+            let came: Vec<&str> = every.copied().filter(|text| holds(&bench, &target, text)).collect();
+            let (mut came, mut expected) = (came, expected.clone());
+            came.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(came, expected, "{source} {options}");
+            bench.verify(&target);
+        }
+    }
+    bench.exits(2, "copy --referrers sbom dist other").says("it is no type of artifact");
+    bench.exits(2, "copy --referrers all,none dist other").says("give all or none alone");
+}
+
+#[test]
 fn a_circle_of_referrers_has_an_end() {
     let bench = Bench::new();
     let mut made = two_images();

@@ -260,7 +260,7 @@ impl Whole {
     /// Adds what belongs to something that is here, to that again, and so on.
     fn attach(&mut self, everywhere: &Everywhere, attached: &[Attached]) {
         let mut by_subject: HashMap<Digest, Vec<&Descriptor>> = HashMap::new();
-        for Attached { subject, root } in attached {
+        for Attached { subject, root, .. } in attached {
             by_subject.entry(*subject).or_default().push(root);
         }
         let mut pending: Vec<Digest> = self.members.keys().copied().collect();
