@@ -1,10 +1,13 @@
 //! What every command that writes a place has in common.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use barge::content::Descriptor;
+use barge::digest::Digest;
 use barge::media::Compression;
 use barge::ops::Error;
-use barge::ops::attached::COSIGN;
+use barge::ops::attached::{COSIGN, LeftBehind};
 use barge::ops::carry::{Carried, CarryOptions, IndexPolicy, Referrers};
 use barge::ops::copy::Copying;
 use barge::ops::lookup::name_of;
@@ -262,6 +265,11 @@ pub(crate) fn carry_out(
         add_stats(&mut report.stats, &summary);
     }
     say_carried(session, &copying.images);
+    let (images, referrers) = numbers(&copying.images);
+    for (key, number) in [("images", images), ("referrers", referrers)] {
+        let before = report.stats.get(key).and_then(Value::as_u64).unwrap_or(0);
+        report.stats.insert(key.to_owned(), json!(before + number));
+    }
     for image in &copying.images {
         if location != Location::Stdio {
             report.text.extend(line(&image.to.digest().to_string(), name_of(&image.to)).into_bytes());
@@ -279,7 +287,7 @@ fn add_stats(total: &mut Map<String, Value>, summary: &Summary) {
     }
 }
 
-/// Says what changed about the images that were carried: a new digest, platforms left out, signatures that came along.
+/// Says what changed about the images that were carried: a new digest, platforms left out, signatures that came along or stay.
 pub(crate) fn say_carried(session: &Session<'_>, images: &[Carried]) {
     for image in images {
         let name = name_of(&image.to).map_or_else(|| "an image without a name".to_owned(), escaped);
@@ -297,11 +305,40 @@ pub(crate) fn say_carried(session: &Session<'_>, images: &[Carried]) {
             session.ui.say(&format!("{name} brings {}", count(image.referrers.len() as u64, "referrer")));
         }
     }
+    let mut behind: Vec<&LeftBehind> = Vec::new();
+    for one in images.iter().flat_map(|image| &image.behind) {
+        if !behind.contains(&one) {
+            behind.push(one);
+        }
+    }
+    behind.into_iter().for_each(|one| session.ui.say(&left_behind(one)));
+    if let (number, referrers @ 1..) = numbers(images) {
+        session.ui.say(&format!("{}, {}", count(number, "image"), count(referrers, "referrer")));
+    }
+}
+
+/// Says what stays behind because what it belongs to does not arrive.
+pub(crate) fn left_behind(one: &LeftBehind) -> String {
+    let number = count(one.referrers.len() as u64, "referrer");
+    format!("left behind: {number} of {}, which is not the index that arrives", one.subject)
+}
+
+/// Returns how many images there are, and how many referrers of them, each counted once.
+fn numbers(images: &[Carried]) -> (u64, u64) {
+    let (referring, alone): (Vec<&Carried>, Vec<&Carried>) = images.iter().partition(|image| image.is_referrer);
+    let referrers = referring.iter().map(|image| &image.to).chain(images.iter().flat_map(|image| &image.referrers));
+    let distinct = |digests: HashSet<&Digest>| digests.len() as u64;
+    (
+        distinct(alone.iter().map(|image| image.to.digest()).collect()),
+        distinct(referrers.map(Descriptor::digest).collect()),
+    )
 }
 
 /// Returns an image that was carried, for scripts.
 fn as_json(place: &str, image: &Carried, dry_run: bool) -> Value {
     json!({"place": place, "name": name_of(&image.to), "digest": image.to.digest().to_string(),
         "from": image.from.digest().to_string(), "sparse": image.sparse, "referrers": image.referrers.len(),
+        "referrersLeft": image.behind.iter().map(|one| json!({"subject": one.subject.to_string(),
+            "referrers": one.referrers.iter().map(|it| it.digest().to_string()).collect::<Vec<_>>()})).collect::<Vec<_>>(),
         "leftOut": image.left_out.iter().map(ToString::to_string).collect::<Vec<_>>(), "dryRun": dry_run})
 }

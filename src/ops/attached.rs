@@ -183,6 +183,29 @@ pub fn belonging(attached: &[Attached], contents: &HashSet<Digest>) -> Vec<Descr
     attached.iter().zip(taken).filter(|(_, taken)| *taken).map(|(one, _)| one.root.clone()).collect()
 }
 
+/// What belongs to an index that is not there any more, or does not arrive.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeftBehind {
+    /// The index.
+    pub subject: Digest,
+    /// What belongs to it, and to that again, as it stands at the top of its place.
+    pub referrers: Vec<Descriptor>,
+}
+
+/// Returns what belongs to indexes of which none arrives, without those referrers that arrive all the same.
+#[must_use]
+pub fn left_behind(attached: &[Attached], indexes: &[Digest], arrives: &dyn Fn(&Digest) -> bool) -> Vec<LeftBehind> {
+    let mut behind = Vec::new();
+    for subject in indexes {
+        let mut referrers = belonging(attached, &HashSet::from([*subject]));
+        referrers.retain(|referrer| !arrives(referrer.digest()));
+        if !referrers.is_empty() {
+            behind.push(LeftBehind { subject: *subject, referrers });
+        }
+    }
+    behind
+}
+
 /// Returns the digest in `sha256-HEX` and `sha256-HEX.sig`.
 fn subject_of_tag(name: &str) -> Option<(Digest, Convention)> {
     let tag = tag_of(name).unwrap_or(name);

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Error;
 pub use super::attached::Referrers;
-use super::attached::{belonging, called, wanted};
+use super::attached::{LeftBehind, belonging, called, left_behind, wanted};
 use super::manifest::elsewhere;
 use crate::content::Descriptor;
 use crate::digest::Digest;
@@ -68,6 +68,10 @@ pub struct Carried {
     pub sparse: bool,
     /// The referrers that go along, as they stand at the top of the source.
     pub referrers: Vec<Descriptor>,
+    /// Whether it is a referrer itself.
+    pub is_referrer: bool,
+    /// The referrers that stay behind because the index that they belong to does not arrive.
+    pub behind: Vec<LeftBehind>,
 }
 
 /// Adds images of a source to a plan, with everything that belongs to them. Their descriptors and those of their referrers
@@ -82,6 +86,8 @@ pub fn carry<'a>(
     options: &CarryOptions,
 ) -> Result<Vec<Carried>, Error> {
     let belongs = wanted(source, &options.referrers, options.digest_tags)?;
+    let referring: HashSet<&Digest> = belongs.iter().map(|one| one.root.digest()).collect();
+    let named: HashSet<&Digest> = roots.iter().map(Descriptor::digest).collect();
     let mut carried: Vec<Carried> = Vec::new();
     let mut walked: HashMap<Digest, usize> = HashMap::new();
     for root in roots {
@@ -101,21 +107,25 @@ pub fn carry<'a>(
             taken: Vec::new(),
             left_out: Vec::new(),
             reached: HashSet::new(),
+            shrunk: Vec::new(),
             lacking: false,
         };
         let to = task.take(root)?;
-        let Task { taken, left_out, reached: mut contents, lacking, .. } = task;
-        contents.insert(*root.digest());
+        let Task { taken, left_out, reached: contents, shrunk, lacking, .. } = task;
+        let mut referrers = belonging(&belongs, &contents);
         // what is named by itself is not carried twice
-        contents.extend(roots.iter().map(|root| *root.digest()));
-        let referrers = belonging(&belongs, &contents);
+        referrers.retain(|referrer| !named.contains(referrer.digest()));
+        let behind = left_behind(&belongs, &shrunk, &|digest| {
+            named.contains(digest) || referrers.iter().any(|one| one.digest() == digest)
+        });
         for referrer in &referrers {
             let reach = graph::reach(source, std::slice::from_ref(referrer), &mut |_, _| ());
             let reach = reach.whole()?.all_there(source)?;
             plan.add_reach(source, &reach);
         }
         let sparse = lacking || (!left_out.is_empty() && options.index == IndexPolicy::Keep);
-        carried.push(Carried { from: root.clone(), to, taken, left_out, sparse, referrers });
+        let is_referrer = referring.contains(root.digest());
+        carried.push(Carried { from: root.clone(), to, taken, left_out, sparse, referrers, is_referrer, behind });
     }
     Ok(carried)
 }
@@ -129,6 +139,8 @@ struct Task<'t, 'a> {
     taken: Vec<Platform>,
     left_out: Vec<Platform>,
     reached: HashSet<Digest>,
+    /// The indexes that have become smaller, as they were.
+    shrunk: Vec<Digest>,
     /// Whether some of it is in registries alone, and stays there.
     lacking: bool,
 }
@@ -276,6 +288,7 @@ impl Task<'_, '_> {
         self.plan.add_made(&smaller, &format!("smaller index of {}", called(descriptor)));
         let made = smaller.descriptor();
         self.reached.insert(*made.digest());
+        self.shrunk.push(*descriptor.digest());
         Ok(descriptor.clone().with_content(&made))
     }
 

@@ -1,6 +1,6 @@
 //! `copy`, `save`, `load`, `tag`: images go from place to place, or get another name, and stay what they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Error;
 use super::attached::attached;
@@ -142,8 +142,14 @@ pub fn copy<'a>(sources: &[CopySource<'a>], naming: &Naming, options: &CarryOpti
             }
         }
     }
+    let mut named: HashMap<Digest, Vec<Descriptor>> = HashMap::new();
+    for root in &plan.inventory().roots {
+        named.entry(*root.digest()).or_default().push(root.clone());
+    }
     for referrer in images.iter().flat_map(|image| &image.referrers) {
-        if !plan.inventory().roots.contains(referrer) {
+        let same = named.entry(*referrer.digest()).or_default();
+        if !same.contains(referrer) {
+            same.push(referrer.clone());
             plan.add_root(referrer.clone());
         }
     }

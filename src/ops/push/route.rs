@@ -210,6 +210,8 @@ mod tests {
             left_out: Vec::new(),
             sparse: false,
             referrers: Vec::new(),
+            is_referrer: false,
+            behind: Vec::new(),
         }
     }
 
