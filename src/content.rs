@@ -231,6 +231,13 @@ impl Descriptor {
         self
     }
 
+    /// Returns the descriptor with a type of artifact.
+    #[must_use]
+    pub fn with_artifact_type(mut self, artifact_type: &str) -> Self {
+        self.fields.insert("artifactType".to_owned(), artifact_type.into());
+        self
+    }
+
     /// Returns the descriptor without a platform.
     #[must_use]
     pub fn without_platform(mut self) -> Self {

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use barge::blob::BlobError;
 use barge::content::{Content, Kind};
 use barge::ops::Error;
+use barge::ops::choose::choose_layer;
 use barge::ops::look::{Part, inspect};
 use barge::reference::{ImageName, Place, Reference, Selector, Word, parse_word};
 use barge::store::{Source, StoreError};
@@ -15,21 +16,25 @@ use super::network::NetworkArgs;
 use super::report::Report;
 use super::write::platforms;
 
-/// Print the exact bytes of a manifest, a config or any blob.
+/// Print the exact bytes of a manifest, a config, a layer or any blob.
 ///
-/// A blob is named by its digest; what is wrong is found before the last bytes are printed, and the exit code is 4 then.
+/// A layer may be a file that is attached to an image. A blob is named by its digest; what is wrong is found before the last bytes are printed, and the exit code is 4 then.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   barge cat config --platform linux/arm64 dist:app:v1 | jq .config
   barge cat blob dist@sha256:4a83...5560 | tar tz
+  barge cat layer dist@sha256:4a83...5560 > sbom.spdx.json      the file of what `barge referrers` lists
   barge cat blob docker://quay.io/org/app@sha256:4a83...5560 | tar tz")]
 pub(crate) struct CatArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
     /// Which kind of content
-    #[arg(value_enum, value_name = "manifest|config|blob")]
+    #[arg(value_enum, value_name = "manifest|config|layer|blob")]
     what: What,
+    /// Which layer, from 1, or the title of its file [default: the only one]
+    #[arg(long, value_name = "N|TITLE")]
+    layer: Option<String>,
     /// Go from the index to the image for this platform: os/arch[/variant], or local
     #[arg(long, value_name = "PLATFORM")]
     platform: Vec<String>,
@@ -42,6 +47,7 @@ pub(crate) struct CatArgs {
 enum What {
     Manifest,
     Config,
+    Layer,
     Blob,
 }
 
@@ -57,11 +63,22 @@ pub(crate) fn run(args: &CatArgs, session: &Session<'_>) -> Result<Report, Error
     {
         return remote_blob(&name, session);
     }
+    if args.layer.is_some() && !matches!(args.what, What::Layer) {
+        return Err(Error::Usage {
+            message: "cannot use --layer: no layer is asked for".to_owned(),
+            hint: Some("write `barge cat layer --layer N REF`".to_owned()),
+        });
+    }
     let words = [args.reference.clone()];
     let (store, selector, label) = super::ls::places(&words, session)?.swap_remove(0);
     let part = match args.what {
         What::Manifest => Part::Manifest,
         What::Config => Part::Config,
+        What::Layer => {
+            let layer = choose_layer(&store, selector.as_ref(), &platforms(&args.platform)?, args.layer.as_deref())?;
+            print(&store, &layer.content(), session)?;
+            return Ok(Report::default());
+        }
         What::Blob => {
             blob(&store, selector.as_ref(), &label, session)?;
             return Ok(Report::default());

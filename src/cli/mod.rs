@@ -4,6 +4,7 @@
 //! [`report::Report`].
 
 mod access_log;
+mod attach;
 mod build;
 mod cat;
 mod changes;
@@ -30,6 +31,7 @@ mod packing_list;
 mod pull;
 mod push;
 mod receipt;
+mod referrers;
 mod report;
 mod reworked;
 mod rm;
@@ -107,7 +109,7 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Show how the pieces of an image hang together
     Tree(tree::TreeArgs),
-    /// Print the exact bytes of a manifest, a config or a blob
+    /// Print the exact bytes of a manifest, a config, a layer or a blob
     Cat(cat::CatArgs),
     /// Copy images between two places
     #[command(visible_alias = "cp")]
@@ -126,6 +128,10 @@ enum Command {
     Receipt(receipt::ReceiptArgs),
     /// Give an image further names
     Tag(tag::TagArgs),
+    /// Make files an artifact that belongs to an image: an SBOM, a signature, a licence
+    Attach(attach::AttachArgs),
+    /// List what belongs to an image: signatures, attestations, SBOMs and other referrers
+    Referrers(referrers::ReferrersArgs),
     /// Take images, or some of their platforms, out of a place
     #[command(visible_aliases = ["rmi", "delete"])]
     Rm(rm::RmArgs),
@@ -172,6 +178,8 @@ impl Command {
             Self::Load(_) => "load",
             Self::Receipt(_) => "receipt",
             Self::Tag(_) => "tag",
+            Self::Attach(_) => "attach",
+            Self::Referrers(_) => "referrers",
             Self::Rm(_) => "rm",
             Self::Gc(_) => "gc",
             Self::Check(_) => "check",
@@ -205,7 +213,14 @@ impl Command {
             Self::Rm(args) => Some(&args.network),
             Self::Diff(args) => Some(&args.network),
             Self::Unpack(args) => Some(&args.network),
-            Self::Load(_) | Self::Gc(_) | Self::Check(_) | Self::Serve(_) | Self::Key(_) | Self::Version => None,
+            Self::Attach(_)
+            | Self::Referrers(_)
+            | Self::Load(_)
+            | Self::Gc(_)
+            | Self::Check(_)
+            | Self::Serve(_)
+            | Self::Key(_)
+            | Self::Version => None,
         }
     }
 }
@@ -365,6 +380,8 @@ fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
         Command::Load(args) => load::run(args, session),
         Command::Receipt(args) => receipt::run(args, session),
         Command::Tag(args) => tag::run(args, session),
+        Command::Attach(args) => attach::run(args, session),
+        Command::Referrers(args) => referrers::run(args, session),
         Command::Rm(args) => rm::run(args, session),
         Command::Gc(args) => gc::run(args, session),
         Command::Diff(args) => diff::run(args, session),

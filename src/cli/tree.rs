@@ -52,7 +52,9 @@ fn draw(branch: &Branch, lead: &str, below: &str, whole: bool, text: &mut String
     words.extend(branch.platform.as_ref().map(ToString::to_string));
     words.push(if whole { branch.digest.to_string() } else { branch.digest.short() });
     words.push(human_size(branch.size));
-    words.extend(matches!(branch.role, "blob" | "artifact" | "referrer").then(|| branch.media_type.to_string()));
+    let artifact_type = branch.artifact_type.as_ref().map(|text| escaped(text));
+    let media_type = || matches!(branch.role, "blob" | "artifact" | "referrer").then(|| branch.media_type.to_string());
+    words.extend(artifact_type.or_else(media_type));
     words.extend(branch.repeated.then(|| "(see above)".to_owned()));
     words.extend(branch.problem.as_ref().map(|problem| format!("[{}]", escaped(problem))));
     text.push_str(&format!("{lead}{}\n", words.join("  ")));
@@ -64,7 +66,7 @@ fn draw(branch: &Branch, lead: &str, below: &str, whole: bool, text: &mut String
 
 fn as_json(branch: &Branch, place: Option<&str>) -> Value {
     let mut object = json!({"role": branch.role, "digest": branch.digest.to_string(), "size": branch.size,
-        "mediaType": branch.media_type.as_str(), "platform": branch.platform.as_ref().map(ToString::to_string),
+        "mediaType": branch.media_type.as_str(), "artifactType": branch.artifact_type, "platform": branch.platform.as_ref().map(ToString::to_string),
         "problem": branch.problem, "repeated": branch.repeated,
         "children": branch.children.iter().map(|child| as_json(child, None)).collect::<Vec<_>>()});
     if let Some(place) = place {

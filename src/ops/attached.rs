@@ -36,6 +36,8 @@ pub enum Convention {
     CosignTag,
     /// By the tag `sha256-HEX` (distribution-spec v1.1.1, "Referrers Tag Schema"), which names an index of referrers.
     FallbackTag,
+    /// By the index that lists an attestation beside what it describes (BuildKit, attestation-storage.md).
+    Index,
 }
 
 /// A top-level descriptor, and the content that it belongs to.
@@ -64,6 +66,32 @@ pub fn attached(source: &dyn Source, roots: &[Descriptor]) -> Vec<Attached> {
         };
         let subject = annotated().or_else(tagged).or_else(|| Some((own()?, Convention::Subject)));
         found.extend(subject.map(|(subject, by)| Attached { subject, root: root.clone(), by }));
+    }
+    found
+}
+
+/// Finds everything by which something at the top of a place says what it belongs to, once for each convention; of an index under
+/// the fallback tag this is said of its entries.
+pub fn claims(source: &dyn Source, roots: &[Descriptor]) -> Vec<Attached> {
+    let mut found = Vec::new();
+    for root in roots {
+        let document = match root.media_type().is_document() {
+            true => read_document(source, root).ok(),
+            false => None,
+        };
+        let tagged = root.annotation(REF_NAME).and_then(subject_of_tag);
+        if let (Some((subject, Convention::FallbackTag)), Some(Body::Index(index))) =
+            (tagged, document.as_ref().map(Document::body))
+        {
+            let by = Convention::FallbackTag;
+            found.extend(index.manifests.iter().map(|entry| Attached { subject, root: entry.clone(), by }));
+            continue;
+        }
+        let annotated = root.annotation(CONTAINERD_SUBJECT).and_then(|text| text.parse().ok());
+        let own = document.as_ref().and_then(|document| document.subject().map(|subject| *subject.digest()));
+        let own = own.map(|subject| (subject, Convention::Subject));
+        let said = own.into_iter().chain(annotated.map(|subject| (subject, Convention::Annotation))).chain(tagged);
+        found.extend(said.map(|(subject, by)| Attached { subject, root: root.clone(), by }));
     }
     found
 }
@@ -125,6 +153,7 @@ impl Convention {
             Self::Annotation => "annotation",
             Self::CosignTag => "cosign tag",
             Self::FallbackTag => "fallback tag",
+            Self::Index => "attestation",
         }
     }
 }

@@ -85,9 +85,11 @@ pub fn carry<'a>(
     roots: &[Descriptor],
     options: &CarryOptions,
 ) -> Result<Vec<Carried>, Error> {
-    let belongs = wanted(source, &options.referrers, options.digest_tags)?;
-    let referring: HashSet<&Digest> = belongs.iter().map(|one| one.root.digest()).collect();
+    let mut belongs = wanted(source, &options.referrers, options.digest_tags)?;
+    let referring: HashSet<Digest> = belongs.iter().map(|one| *one.root.digest()).collect();
+    // what is named by itself is not carried twice
     let named: HashSet<&Digest> = roots.iter().map(Descriptor::digest).collect();
+    belongs.retain(|one| !named.contains(one.root.digest()));
     let mut carried: Vec<Carried> = Vec::new();
     let mut walked: HashMap<Digest, usize> = HashMap::new();
     for root in roots {
@@ -112,12 +114,8 @@ pub fn carry<'a>(
         };
         let to = task.take(root)?;
         let Task { taken, left_out, reached: contents, shrunk, lacking, .. } = task;
-        let mut referrers = belonging(&belongs, &contents);
-        // what is named by itself is not carried twice
-        referrers.retain(|referrer| !named.contains(referrer.digest()));
-        let behind = left_behind(&belongs, &shrunk, &|digest| {
-            named.contains(digest) || referrers.iter().any(|one| one.digest() == digest)
-        });
+        let referrers = belonging(&belongs, &contents);
+        let behind = left_behind(&belongs, &shrunk, &|digest| referrers.iter().any(|one| one.digest() == digest));
         for referrer in &referrers {
             let reach = graph::reach(source, std::slice::from_ref(referrer), &mut |_, _| ());
             let reach = reach.whole()?.all_there(source)?;

@@ -1,12 +1,14 @@
 //! Choosing the one image that is meant: a reference leads to an index or a manifest, a platform to one manifest in it.
 
 use super::Error;
+use super::attach::TITLE;
 use super::lookup::{name_of, select_for_merge};
 use crate::content::Descriptor;
 use crate::document::{Body, Document, ImageConfig, Manifest};
 use crate::platform::{self, Platform, PlatformFilter};
 use crate::reference::Selector;
 use crate::store::{Source, StoreError, read_config, read_document};
+use crate::text::quoted;
 
 /// An image for one platform.
 #[derive(Clone, Debug)]
@@ -67,6 +69,52 @@ pub fn choose_image(
         return Err(malformed(source, &root, &reason));
     }
     follow(source, root, platforms)
+}
+
+/// Chooses a layer of an image, or a file of an artifact: by its number, from 1, or by its title. Without either the only one
+/// there is meant.
+///
+/// # Errors
+/// As [`choose_image`]; and when there is no such layer, or several are meant.
+pub fn choose_layer(
+    source: &dyn Source,
+    selector: Option<&Selector>,
+    platforms: &PlatformFilter,
+    which: Option<&str>,
+) -> Result<Descriptor, Error> {
+    let chosen = choose_image(source, selector, platforms)?;
+    let layers = &chosen.manifest(source)?.layers;
+    let titled = |layer: &&Descriptor| layer.annotation(TITLE).is_some_and(|title| Some(title) == which);
+    let numbered =
+        which.and_then(|text| text.parse::<usize>().ok()).and_then(|number| layers.get(number.checked_sub(1)?));
+    let found = match (layers.as_slice(), which) {
+        ([only], None) => Some(only),
+        (_, None) => None,
+        (_, Some(_)) => layers.iter().find(titled).or(numbered),
+    };
+    found.cloned().ok_or_else(|| {
+        const MOST: usize = 20;
+        let of = format!("{} in {}", chosen.descriptor.digest().short(), source.location());
+        let titles: Vec<String> = (1..)
+            .zip(layers.iter().take(MOST))
+            .map(|(number, layer)| match layer.annotation(TITLE) {
+                Some(title) => format!("{number} {}", quoted(title)),
+                None => format!("{number} {}", layer.media_type()),
+            })
+            .collect();
+        Error::Absent {
+            message: match which {
+                Some(which) => format!("cannot find the layer {} of {of}", quoted(which)),
+                None => format!("cannot choose among the {} layers of {of}", layers.len()),
+            },
+            cause: Some(if titles.is_empty() {
+                "it has none".to_owned()
+            } else {
+                format!("it has {}", titles.join(", "))
+            }),
+            hint: Some("say which with --layer N or --layer TITLE".to_owned()),
+        }
+    })
 }
 
 /// Chooses a top-level descriptor: the one that a selector means, or the one for a platform among several that stand side

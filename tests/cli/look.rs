@@ -227,10 +227,10 @@ example.com/hello:v1  index  sha256:8227e9dbe968  1.6 KiB
 |   |-- config  sha256:a57340c79ff9  772 B
 |   |-- layer  sha256:dca7228ac381  178 B
 |   `-- layer  sha256:9f927fb77d0e  319 B
-|-- attestation  sha256:5b0d95d1a347  565 B
+|-- attestation  sha256:5b0d95d1a347  565 B  application/vnd.in-toto+json
 |   |-- config  sha256:54ada052b4f1  167 B
 |   `-- blob  sha256:4059496a3104  743 B  application/vnd.in-toto+json
-`-- attestation  sha256:d653a0226f30  565 B
+`-- attestation  sha256:d653a0226f30  565 B  application/vnd.in-toto+json
     |-- config  sha256:4553fed826d0  167 B
     `-- blob  sha256:58f0cc536ec8  743 B  application/vnd.in-toto+json
 ",

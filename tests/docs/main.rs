@@ -1,6 +1,6 @@
 //! The pages for those who come from other programs (`docs/from-*.md`), `docs/lists.md` and `docs/parts.md`: every command of
 //! barge in them is run, in the order of its page, by `sh`, and has to end with the exit code that the page says. So is every
-//! line of commands in `docs/delta.md`, `docs/signing.md` and `docs/split.md`, those of other programs too; [`served`] has
+//! line of commands in `docs/delta.md`, `docs/referrers.md`, `docs/signing.md` and `docs/split.md`, those of other programs too; [`served`] has
 //! `docs/serve.md`.
 //!
 //! [`page`] finds the commands, [`setting`] is the place where they run: a layout, archives and files to build from, and two real
@@ -103,6 +103,18 @@ fn what_signing_says_runs() {
     assert_eq!(setting.run("barge copy fixtures/buildx-amd64-arm64.tar dist").0, Some(0));
     let failed = failures(&setting, name, &commands);
     assert!(failed.is_empty(), "{} of {} commands:\n\n{}", failed.len(), commands.len(), failed.join("\n"));
+}
+
+#[test]
+fn what_the_page_on_referrers_says_runs() {
+    let name = "docs/referrers.md";
+    let commands = page::indented(&fs::read_to_string(docs().join("referrers.md")).unwrap());
+    assert!(commands.len() >= 15, "{name} has {} commands only", commands.len());
+    let Some(setting) = Setting::empty() else { return };
+    assert_eq!(setting.run("barge copy fixtures/buildx-amd64-arm64.tar dist").0, Some(0));
+    let failed = failures(&setting, name, &commands);
+    assert!(failed.is_empty(), "{} of {} commands:\n\n{}", failed.len(), commands.len(), failed.join("\n"));
+    assert_eq!(fs::read_to_string(setting.path("out.json")).unwrap(), "{\"spdxVersion\":\"SPDX-2.3\"}\n");
 }
 
 /// The page on archives in parts: media, the parts in one directory, and one of them damaged in another.

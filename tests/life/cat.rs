@@ -42,7 +42,7 @@ fn manifests_configs_and_blobs_come_as_they_are() {
         bench.exits(2, &format!("cat blob {place}:app:v1")).says("which blob");
         bench.exits(2, &format!("cat blob {place}")).says("which blob");
         bench.exits(2, &format!("cat --json manifest {place}:app:v1"));
-        bench.exits(2, &format!("cat layer {place}:app:v1"));
+        bench.exits(3, &format!("cat layer {place}:app:v1")).says("--platform");
     }
     assert!(bench.ok(&format!("-L layout cat blob @{layer}")).stdout == made.blobs[layer]);
     let mut one = Made::new();

@@ -1,8 +1,9 @@
-//! The life of images on disk, by the real program: `copy`, `save`, `load`, `tag`, `rm`, `gc`, `cat`.
+//! The life of images on disk, by the real program: `copy`, `save`, `load`, `tag`, `attach`, `rm`, `gc`, `cat`.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // all of this is tests
 
 mod arrived;
+mod attach;
 mod bench;
 mod carry;
 mod cat;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::Error;
-use super::super::attached::{Attached, attached};
+use super::super::attached::{Attached, attached, types_of};
 use super::super::lookup::{name_of, select};
 use super::platform_of;
 use crate::content::Descriptor;
@@ -28,6 +28,8 @@ pub struct Branch {
     pub size: u64,
     /// Its type.
     pub media_type: MediaType,
+    /// Its type of artifact, of what belongs to an image.
+    pub artifact_type: Option<String>,
     /// Its platform.
     pub platform: Option<Platform>,
     /// What is wrong with it, as far as that shows without reading layers.
@@ -51,16 +53,15 @@ pub fn tree(source: &dyn Source, selector: Option<&Selector>) -> Result<Vec<Bran
     let mut known = HashSet::new();
     roots.retain(|root| known.insert(*root.digest()));
     let mut task = Task { source, attached: attached(source, &all), seen: HashSet::new() };
-    if selector.is_none() {
-        // what is shown below its subject does not stand beside it
-        let held: HashSet<Digest> = all.iter().map(|root| *root.digest()).collect();
-        let shown = |root: &Descriptor| {
-            task.attached.iter().any(|one| one.root.digest() == root.digest() && held.contains(&one.subject))
-        };
-        roots.retain(|root| !shown(root));
-    }
+    // what is shown below its subject does not stand beside it
+    let attached: HashSet<Digest> = task.attached.iter().map(|one| *one.root.digest()).collect();
+    let (images, others): (Vec<_>, Vec<_>) =
+        roots.iter().partition(|root| selector.is_some() || !attached.contains(root.digest()));
     let mut branches = Vec::new();
-    for root in &roots {
+    for (root, is_below) in images.into_iter().map(|it| (it, false)).chain(others.into_iter().map(|it| (it, true))) {
+        if is_below && task.seen.contains(root.digest()) {
+            continue;
+        }
         let mut branch = task.grow(root, None, 0);
         let same = all.iter().filter(|other| other.digest() == root.digest());
         branch.names = same.filter_map(name_of).map(str::to_owned).collect();
@@ -84,6 +85,7 @@ impl Task<'_> {
             digest: *descriptor.digest(),
             size: descriptor.size(),
             media_type: descriptor.media_type().clone(),
+            artifact_type: None,
             platform: descriptor.platform().filter(|platform| !platform.is_unknown()).cloned(),
             problem: None,
             repeated: false,
@@ -106,6 +108,9 @@ impl Task<'_> {
             branch.repeated = true;
             return branch;
         }
+        if matches!(branch.role, "attestation" | "referrer" | "artifact") || descriptor.artifact_type().is_some() {
+            branch.artifact_type = types_of(self.source, descriptor).and_then(|types| types.last().cloned());
+        }
         match read_document(self.source, descriptor) {
             Err(error) => branch.problem = Some(brief(&error)),
             Ok(document) => self.fill(&mut branch, descriptor, &document, depth),
@@ -121,6 +126,11 @@ impl Task<'_> {
     }
 
     fn fill(&mut self, branch: &mut Branch, descriptor: &Descriptor, document: &Document, depth: usize) {
+        let own = match document.body() {
+            Body::Index(index) => &index.artifact_type,
+            Body::Manifest(manifest) => &manifest.artifact_type,
+        };
+        branch.artifact_type = branch.artifact_type.take().or_else(|| own.clone());
         if let Body::Manifest(manifest) = document.body()
             && branch.role == "manifest"
         {
