@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use barge::ops::Error;
+use barge::ops::attached::called;
 use barge::ops::gc::{Effect, GcOptions, gc};
 use barge::store::{Location, Source as _};
 use barge::text::{escaped, human_size};
@@ -115,12 +116,25 @@ pub(crate) fn run(args: &GcArgs, session: &Session<'_>) -> Result<Report, Error>
             .ui
             .say(&format!("{} under blobs/ are no blobs, and stay", count(collected.foreign.len() as u64, "file")));
     }
+    if !collected.dangling.is_empty() {
+        const MOST: usize = 10;
+        let referrers = count(collected.dangling.len() as u64, "referrer");
+        session.ui.say(&format!("{referrers} of what has no name here stay; `barge rm` removes them:"));
+        for (root, subject) in collected.dangling.iter().take(MOST) {
+            session.ui.say(&format!("  {} of {subject}", called(root)));
+        }
+        if collected.dangling.len() > MOST {
+            session.ui.say(&format!("  and {} more", collected.dangling.len() - MOST));
+        }
+    }
     let digests = |blobs: &[(barge::digest::Digest, u64)]| blobs.iter().map(|(d, _)| d.to_string()).collect::<Vec<_>>();
     report.results.push(
         json!({"place": place, "removed": digests(&collected.removed), "bytes": total(&collected.removed),
         "young": digests(&collected.young), "partial": digests(&collected.partial),
         "partialBytes": total(&collected.partial),
         "loads": collected.loads.iter().map(|(name, _)| name).collect::<Vec<_>>(), "kept": kept, "foreign": collected.foreign,
+        "dangling": collected.dangling.iter().map(|(root, subject)| json!({"digest": root.digest().to_string(),
+            "subject": subject.to_string()})).collect::<Vec<_>>(),
         "dryRun": session.global.dry_run}),
     );
     Ok(report)

@@ -15,7 +15,10 @@ use super::Session;
 use super::changes::pairs;
 use super::network::NetworkArgs;
 use super::report::{Report, table};
-use super::write::{WriteArgs, checked, count, names, platforms, refuse_mixed_output, say_summary, stats};
+use super::write::{
+    ReferrersArgs, WriteArgs, as_left_behind, checked, count, names, platforms, refuse_mixed_output, say_left_behind,
+    say_summary, stats,
+};
 
 /// Merge images, one for each platform, into one multi-arch image.
 ///
@@ -50,6 +53,8 @@ pub(crate) struct MergeArgs {
     /// The type of the index: an OCI image index or a Docker manifest list
     #[arg(long, value_enum, default_value = "oci", value_name = "TYPE")]
     media_type: TypeArg,
+    #[command(flatten)]
+    referrers: ReferrersArgs,
     #[command(flatten)]
     write: WriteArgs,
     /// The images: DIR, FILE.tar, either with :NAME or @DIGEST, or - for an archive on standard input
@@ -119,6 +124,11 @@ pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Err
         say_what_was_done(session, &merged.members, &names, &place, &summary);
         Some(summary)
     };
+    say_left_behind(session, &merged.behind);
+    if merged.referrers > 0 {
+        let platforms = count(merged.members.len() as u64, "platform");
+        session.ui.say(&format!("{platforms}, {}", count(merged.referrers as u64, "referrer")));
+    }
     let platforms: Vec<Value> = merged.members.iter().map(member_as_json).collect();
     let changed = summary.is_some_and(|summary| summary.written > 0 || summary.renamed);
     let mut report = Report {
@@ -126,6 +136,7 @@ pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Err
         text: if place == "-" { Vec::new() } else { format!("{digest}\n").into_bytes() },
         results: vec![json!({"place": place, "names": names, "digest": digest,
             "mediaType": merged.index.media_type().as_str(), "size": size, "platforms": platforms,
+            "referrers": merged.referrers, "referrersLeft": as_left_behind(&merged.behind),
             "changed": changed, "dryRun": summary.is_none()})],
         ..Report::default()
     };
@@ -140,6 +151,7 @@ fn options(args: &MergeArgs) -> Result<MergeOptions, Error> {
     let names = names(&args.tag)?;
     let platforms = platforms(&args.platform)?;
     let annotations = pairs("annotation", &args.annotation)?.into_iter().collect();
+    let (referrers, digest_tags) = args.referrers.read()?;
     Ok(MergeOptions {
         names,
         platforms,
@@ -154,6 +166,8 @@ fn options(args: &MergeArgs) -> Result<MergeOptions, Error> {
             TypeArg::Docker => IndexType::Docker,
         },
         may_be_empty: false,
+        referrers,
+        digest_tags,
     })
 }
 

@@ -7,6 +7,7 @@ use barge::content::Descriptor;
 use barge::content::total;
 use barge::digest::Digest;
 use barge::ops::Error;
+use barge::ops::attached::{Referrers, called};
 use barge::ops::gc::{Effect, GcOptions, gc};
 use barge::ops::lookup::name_of;
 use barge::ops::open::open;
@@ -27,7 +28,7 @@ use super::write::{WriteArgs, count, line, platforms};
 
 /// Take images, or some of their platforms, out of a layout or an archive.
 ///
-/// Names go, content stays: `--gc` removes what nothing else refers to. Without some platforms an image has a smaller
+/// Signatures, SBOMs and other referrers go with the image that they belong to. Names go, content stays: `--gc` removes what nothing else refers to. Without some platforms an image has a smaller
 /// index, and so another digest; both are printed.
 #[derive(Args, Debug)]
 #[command(after_help = "\
@@ -44,6 +45,9 @@ pub(crate) struct RmArgs {
     /// Remove the content as well, as far as nothing else refers to it
     #[arg(long)]
     gc: bool,
+    /// Leave signatures, SBOMs and other referrers of what is removed; else they go with it
+    #[arg(long)]
+    keep_referrers: bool,
     #[command(flatten)]
     write: WriteArgs,
     /// The images
@@ -81,7 +85,8 @@ pub(crate) fn run(args: &RmArgs, session: &Session<'_>) -> Result<Report, Error>
     // everything is known to be there, and every place to be writable, before anything changes
     let mut plans = Vec::new();
     for (store, selectors) in &opened {
-        let removing = remove(store, selectors, &platforms)?;
+        let referrers = if args.keep_referrers { Referrers::None } else { Referrers::All };
+        let removing = remove(store, selectors, &platforms, &referrers)?;
         let unreferenced = match args.gc {
             true => Unreferenced::Drop(removing.candidates.clone()),
             false => Unreferenced::Keep,
@@ -89,13 +94,13 @@ pub(crate) fn run(args: &RmArgs, session: &Session<'_>) -> Result<Report, Error>
         let target = Target::at(super::tag::place_of(store)?, &context, args.write.options(session))?;
         if args.gc {
             // what cannot be collected is known while the names are still there
-            let gone = removing.removed.iter().map(|removed| removed.from.clone()).collect();
+            let gone = removing.plan.inventory().gone.clone();
             collect(&target.location(), removing.candidates.clone(), gone, Effect::DryRun, args, session)?;
         }
         plans.push((removing, target.with_unreferenced(unreferenced)));
     }
     let mut report = Report::default();
-    let (mut blobs, mut bytes) = (0, 0);
+    let (mut blobs, mut bytes, mut referrers) = (0, 0, 0);
     for (removing, target) in plans {
         for warning in removing.warnings {
             session.ui.hear(Event::Warning(warning));
@@ -108,6 +113,13 @@ pub(crate) fn run(args: &RmArgs, session: &Session<'_>) -> Result<Report, Error>
         for removed in &removing.removed {
             tell(removed, &location, session, &mut report);
         }
+        if !removing.referrers.is_empty() {
+            let would = if session.global.dry_run { "would go" } else { "went" };
+            let referrers = count(removing.referrers.len() as u64, "referrer");
+            session.ui.say(&format!("{referrers} {would} with it:"));
+            removing.referrers.iter().for_each(|referrer| session.ui.say(&format!("  {}", called(referrer))));
+        }
+        referrers += removing.referrers.len();
         if args.gc && !session.global.dry_run {
             let removed = collect(&location, removing.candidates, Vec::new(), Effect::Real, args, session)?;
             session.ui.say(&format!("removed {}, {}", count(removed.0, "blob"), human_size(removed.1)));
@@ -118,6 +130,7 @@ pub(crate) fn run(args: &RmArgs, session: &Session<'_>) -> Result<Report, Error>
     for name in &published {
         take_down(name, session, &mut report)?;
     }
+    report.stats.insert("referrers".to_owned(), json!(referrers));
     if args.gc {
         report.stats.insert("removed".to_owned(), json!(blobs));
         report.stats.insert("bytes".to_owned(), json!(bytes));

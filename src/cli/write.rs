@@ -305,22 +305,25 @@ pub(crate) fn say_carried(session: &Session<'_>, images: &[Carried]) {
             session.ui.say(&format!("{name} brings {}", count(image.referrers.len() as u64, "referrer")));
         }
     }
-    let mut behind: Vec<&LeftBehind> = Vec::new();
-    for one in images.iter().flat_map(|image| &image.behind) {
-        if !behind.contains(&one) {
-            behind.push(one);
-        }
-    }
-    behind.into_iter().for_each(|one| session.ui.say(&left_behind(one)));
+    let behind: Vec<LeftBehind> = images.iter().flat_map(|image| image.behind.iter().cloned()).collect();
+    say_left_behind(session, &behind);
     if let (number, referrers @ 1..) = numbers(images) {
         session.ui.say(&format!("{}, {}", count(number, "image"), count(referrers, "referrer")));
     }
 }
 
-/// Says what stays behind because what it belongs to does not arrive.
-pub(crate) fn left_behind(one: &LeftBehind) -> String {
-    let number = count(one.referrers.len() as u64, "referrer");
-    format!("left behind: {number} of {}, which is not the index that arrives", one.subject)
+/// Says what stays behind because the index that it belongs to does not arrive, once for each index.
+pub(crate) fn say_left_behind(session: &Session<'_>, behind: &[LeftBehind]) {
+    for (_, one) in behind.iter().enumerate().filter(|(at, one)| !behind[..*at].contains(one)) {
+        let number = count(one.referrers.len() as u64, "referrer");
+        session.ui.say(&format!("left behind: {number} of {}, which is not the index that arrives", one.subject));
+    }
+}
+
+/// Returns what stays behind, for scripts.
+pub(crate) fn as_left_behind(behind: &[LeftBehind]) -> Vec<Value> {
+    let digests = |one: &LeftBehind| one.referrers.iter().map(|it| it.digest().to_string()).collect::<Vec<_>>();
+    behind.iter().map(|one| json!({"subject": one.subject.to_string(), "referrers": digests(one)})).collect()
 }
 
 /// Returns how many images there are, and how many referrers of them, each counted once.
@@ -338,7 +341,6 @@ fn numbers(images: &[Carried]) -> (u64, u64) {
 fn as_json(place: &str, image: &Carried, dry_run: bool) -> Value {
     json!({"place": place, "name": name_of(&image.to), "digest": image.to.digest().to_string(),
         "from": image.from.digest().to_string(), "sparse": image.sparse, "referrers": image.referrers.len(),
-        "referrersLeft": image.behind.iter().map(|one| json!({"subject": one.subject.to_string(),
-            "referrers": one.referrers.iter().map(|it| it.digest().to_string()).collect::<Vec<_>>()})).collect::<Vec<_>>(),
+        "referrersLeft": as_left_behind(&image.behind),
         "leftOut": image.left_out.iter().map(ToString::to_string).collect::<Vec<_>>(), "dryRun": dry_run})
 }

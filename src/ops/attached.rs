@@ -212,6 +212,20 @@ pub fn belonging(attached: &[Attached], contents: &HashSet<Digest>) -> Vec<Descr
     attached.iter().zip(taken).filter(|(_, taken)| *taken).map(|(one, _)| one.root.clone()).collect()
 }
 
+/// Returns what of some top-level descriptors stands for itself: images, and of what belongs to others that which has a name of its
+/// own besides.
+#[must_use]
+pub fn standing_alone(attached: &[Attached], roots: &[Descriptor]) -> Vec<Descriptor> {
+    let belonging: HashSet<&Digest> = attached.iter().map(|one| one.root.digest()).collect();
+    let has_own_name =
+        |root: &Descriptor| name_of(root).is_some_and(|name| subject_of_tag(name).is_none()) && !has_digest_tag(root);
+    roots.iter().filter(|root| !belonging.contains(root.digest()) || has_own_name(root)).cloned().collect()
+}
+
+fn has_digest_tag(root: &Descriptor) -> bool {
+    root.annotation(REF_NAME).and_then(subject_of_tag).is_some()
+}
+
 /// What belongs to an index that is not there any more, or does not arrive.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LeftBehind {

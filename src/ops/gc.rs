@@ -8,12 +8,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Error;
+use super::attached::{attached, belonging, standing_alone};
 use super::referred::{Searched, referred_to};
 use crate::blob::Cancel;
 use crate::content::Descriptor;
 use crate::digest::Digest;
+use crate::graph;
 use crate::store::layout::{FileId, Lying, Sweeper};
-use crate::store::{Durability, Location, Source as _, StoreError, names};
+use crate::store::{Durability, Location, Source, StoreError, names};
 
 /// How often it is begun again when somebody changes the names meanwhile.
 const ATTEMPTS: usize = 5;
@@ -66,6 +68,8 @@ pub struct Collected {
     pub kept: usize,
     /// Files under `blobs/` that are no blobs: they were not touched.
     pub foreign: Vec<String>,
+    /// What belongs to no image that has a name here, and what it belongs to: it stays.
+    pub dangling: Vec<(Descriptor, Digest)>,
 }
 
 /// Removes from a layout what nothing refers to.
@@ -146,7 +150,8 @@ fn decide(sweeper: &Sweeper, options: &GcOptions) -> Result<Collected, Error> {
         .filter(|(digest, _)| referred.contains(*digest))
         .filter_map(|(_, lying)| if let Lying::Link(file) = lying { Some(*file) } else { None })
         .collect();
-    let mut collected = Collected { foreign: listing.foreign, ..Collected::default() };
+    let dangling = if options.candidates.is_none() { dangling(layout, &roots) } else { Vec::new() };
+    let mut collected = Collected { foreign: listing.foreign, dangling, ..Collected::default() };
     let mut coming: HashSet<Digest> = HashSet::new();
     for left in sweeper.loads()? {
         if left.is_old {
@@ -179,4 +184,14 @@ fn decide(sweeper: &Sweeper, options: &GcOptions) -> Result<Collected, Error> {
     }
     collected.foreign.sort_unstable();
     Ok(collected)
+}
+
+/// Finds what belongs to no image that has a name, nor to what belongs to one.
+fn dangling(source: &dyn Source, roots: &[Descriptor]) -> Vec<(Descriptor, Digest)> {
+    let mut belongs = attached(source, roots);
+    let nodes = graph::reach(source, &standing_alone(&belongs, roots), &mut |_, _| ()).nodes;
+    let mut held: HashSet<Digest> = nodes.into_iter().map(|node| node.content.digest).collect();
+    held.extend(belonging(&belongs, &held).iter().map(|root| *root.digest()));
+    belongs.retain(|one| !held.contains(one.root.digest()));
+    belongs.into_iter().map(|one| (one.root, one.subject)).collect()
 }

@@ -3,22 +3,24 @@
 //! Not a byte of an image changes: only the index over them is made, from their own descriptors, in an order that depends
 //! on the images alone.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Value, json};
 
 use super::Error;
+use super::attached::{LeftBehind, Referrers, belonging, left_behind, wanted};
 pub use super::gather::Attestations;
 use super::gather::{Gathered, Image, ImageKey, gather};
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME, total};
+use crate::digest::Digest;
 use crate::document::Document;
-use crate::graph::Reach;
+use crate::graph::{self, Reach};
 use crate::json;
-use crate::media::{DOCKER_INDEX, MediaType, OCI_INDEX};
+use crate::media::{DOCKER_INDEX, MediaType, OCI_INDEX, Role};
 use crate::plan::Plan;
 use crate::platform::{Platform, PlatformFilter};
 use crate::reference::ImageName;
-use crate::store::{Source, StoreError};
+use crate::store::{Source, StoreError, read_document};
 
 /// What to do when two images are for the same platform.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +78,10 @@ pub struct MergeOptions {
     pub index_type: IndexType,
     /// Whether an index without any image is one too.
     pub may_be_empty: bool,
+    /// What becomes of signatures and other referrers of what is merged.
+    pub referrers: Referrers,
+    /// Whether those go along that a tag made of a digest names.
+    pub digest_tags: bool,
 }
 
 /// An image that went into the index, for reports.
@@ -102,6 +108,10 @@ pub struct Merged<'a> {
     pub index: Document,
     /// What is in it, in order.
     pub members: Vec<Member>,
+    /// How many referrers of them come along.
+    pub referrers: usize,
+    /// The referrers that stay behind because the index that they belong to is not the one that is made.
+    pub behind: Vec<LeftBehind>,
     /// What a person should know.
     pub warnings: Vec<String>,
 }
@@ -148,7 +158,55 @@ pub fn merge<'a>(sources: &[MergeSource<'a>], options: &MergeOptions) -> Result<
     if options.index_type == IndexType::Docker && entries.iter().any(|entry| is_oci(entry)) {
         warnings.push("a Docker manifest list over OCI manifests: some old clients take only one kind".to_owned());
     }
-    Ok(Merged { plan, index, members, warnings })
+    let (referrers, behind) = add_referrers(&mut plan, sources, options)?;
+    Ok(Merged { plan, index, members, referrers, behind, warnings })
+}
+
+/// Adds what belongs to what is merged. Returns how much that is, and what belongs to indexes that are not the one that is made.
+fn add_referrers<'a>(
+    plan: &mut Plan<'a>,
+    sources: &[MergeSource<'a>],
+    options: &MergeOptions,
+) -> Result<(usize, Vec<LeftBehind>), Error> {
+    if options.referrers == Referrers::None {
+        return Ok((0, Vec::new()));
+    }
+    let contents: HashSet<Digest> = plan.inventory().contents.iter().map(|content| content.digest).collect();
+    let mut along: HashMap<Digest, Vec<Descriptor>> = HashMap::new();
+    let mut behind: Vec<LeftBehind> = Vec::new();
+    for MergeSource { source, roots, .. } in sources {
+        let belongs = wanted(*source, &options.referrers, options.digest_tags)?;
+        for referrer in belonging(&belongs, &contents) {
+            let same = along.entry(*referrer.digest()).or_default();
+            if !same.contains(&referrer) {
+                let reach = graph::reach(*source, std::slice::from_ref(&referrer), &mut |_, _| ());
+                plan.add_reach(*source, &reach.whole()?.all_there(*source)?);
+                same.push(referrer.clone());
+                plan.add_root(referrer);
+            }
+        }
+        let arrives = |digest: &Digest| contents.contains(digest) || along.contains_key(digest);
+        for left in left_behind(&belongs, &indexes(*source, roots)?, &arrives) {
+            if !behind.contains(&left) {
+                behind.push(left);
+            }
+        }
+    }
+    Ok((along.len(), behind))
+}
+
+/// Returns the indexes among some descriptors, and those inside them.
+fn indexes(source: &dyn Source, roots: &[Descriptor]) -> Result<Vec<Digest>, StoreError> {
+    let is_index = |descriptor: &&Descriptor| descriptor.media_type().role() == Role::Index;
+    let mut pending: Vec<Descriptor> = roots.iter().filter(is_index).cloned().collect();
+    let mut found: Vec<Digest> = Vec::new();
+    while let Some(index) = pending.pop() {
+        if !found.contains(index.digest()) {
+            found.push(*index.digest());
+            pending.extend(read_document(source, &index)?.children().filter(is_index).cloned());
+        }
+    }
+    Ok(found)
 }
 
 /// An artifact or an attestation, its content, and where that is.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Error;
-use super::attached::{attached, belonging, called};
+use super::attached::{attached, belonging, called, standing_alone};
 use super::carry::{CarryOptions, IndexPolicy, Referrers, carry};
 use super::lookup::{name_of, select_names};
 use crate::content::Descriptor;
@@ -35,11 +35,14 @@ pub struct Removing<'a> {
     pub removed: Vec<Removed>,
     /// Content that what goes refers to: what of it nothing else refers to may go too.
     pub candidates: HashSet<Digest>,
+    /// What belongs to what goes, and goes with it.
+    pub referrers: Vec<Descriptor>,
     /// What a person should know.
     pub warnings: Vec<String>,
 }
 
-/// Plans to take images, or some platforms of them, out of a place.
+/// Plans to take images, or some platforms of them, out of a place. What belongs to them goes with them, unless it belongs to
+/// something that stays too or has a name of its own; with [`Referrers::None`] it stays.
 ///
 /// # Errors
 /// When an image or a platform is not there; when nothing but attestations would be left, which is no image.
@@ -47,10 +50,16 @@ pub fn remove<'a>(
     source: &'a dyn Source,
     selectors: &[Selector],
     platforms: &PlatformFilter,
+    referrers: &Referrers,
 ) -> Result<Removing<'a>, Error> {
     let all = source.roots()?;
-    let mut task =
-        Removing { plan: Plan::new(), removed: Vec::new(), candidates: HashSet::new(), warnings: Vec::new() };
+    let mut task = Removing {
+        plan: Plan::new(),
+        removed: Vec::new(),
+        candidates: HashSet::new(),
+        referrers: Vec::new(),
+        warnings: Vec::new(),
+    };
     for selector in selectors {
         for root in select_names(source, selector)? {
             if task.removed.iter().any(|removed| removed.from == root) {
@@ -59,26 +68,11 @@ pub fn remove<'a>(
             task.take(source, &root, platforms)?;
         }
     }
-    let gone: HashSet<Digest> =
-        task.removed.iter().filter(|one| one.to.is_none()).map(|one| *one.from.digest()).collect();
     for removed in &mut task.removed {
         let same = all.iter().filter(|root| root.digest() == removed.from.digest() && **root != removed.from);
         removed.other_names = same.filter_map(name_of).map(str::to_owned).collect();
     }
-    // an image that keeps another name keeps what belongs to it
-    let lost: HashSet<Digest> = gone
-        .into_iter()
-        .filter(|digest| {
-            let kept = |root: &Descriptor| {
-                root.digest() == digest
-                    && !task.removed.iter().any(|removed| removed.from == *root && removed.to.is_none())
-            };
-            !all.iter().any(kept)
-        })
-        .collect();
-    for referrer in belonging(&attached(source, &all), &lost) {
-        task.warnings.push(format!("{} belongs to what is removed, and stays", called(&referrer)));
-    }
+    task.take_referrers(source, &all, referrers);
     Ok(task)
 }
 
@@ -97,6 +91,38 @@ impl<'a> Removing<'a> {
         }
         self.removed.push(Removed { from: root.clone(), to, other_names: Vec::new() });
         Ok(())
+    }
+
+    /// Finds what belongs to what goes, and to nothing that stays.
+    fn take_referrers(&mut self, source: &'a dyn Source, all: &[Descriptor], referrers: &Referrers) {
+        let belongs = attached(source, all);
+        let goes = |root: &Descriptor| self.removed.iter().any(|removed| removed.from == *root);
+        let staying: Vec<Descriptor> = all.iter().filter(|root| !goes(root)).cloned().collect();
+        let alone = standing_alone(&belongs, &staying);
+        let reached = |source: &dyn Source, roots: &[Descriptor]| {
+            let nodes = graph::reach(source, roots, &mut |_, _| ()).nodes;
+            nodes.into_iter().map(|node| node.content.digest).collect::<HashSet<Digest>>()
+        };
+        let smaller: Vec<Descriptor> = self.removed.iter().filter_map(|removed| removed.to.clone()).collect();
+        let mut kept = reached(source, &alone);
+        kept.extend(reached(&self.plan, &smaller));
+        let lost: HashSet<Digest> = self.candidates.difference(&kept).copied().collect();
+        let stays: HashSet<Digest> = belonging(&belongs, &kept).iter().map(|root| *root.digest()).collect();
+        for referrer in belonging(&belongs, &lost) {
+            if !staying.contains(&referrer) || stays.contains(referrer.digest()) {
+                continue;
+            }
+            if *referrers == Referrers::None {
+                self.warnings.push(format!("{} belongs to what is removed, and stays", called(&referrer)));
+            } else if alone.contains(&referrer) {
+                let why = "it has a name of its own";
+                self.warnings.push(format!("{} belongs to what is removed, and stays: {why}", called(&referrer)));
+            } else {
+                self.candidates.extend(reached(source, std::slice::from_ref(&referrer)));
+                self.plan.add_gone(referrer.clone());
+                self.referrers.push(referrer);
+            }
+        }
     }
 
     /// Makes the image without some platforms.

@@ -65,14 +65,14 @@ fn every_field_is_there_and_documented() {
     let written = "bytes written present presentBytes kept keptBytes replaced images referrers seconds";
     let renamed = "place name digest dryRun";
     let removed = "place name from digest otherNames dryRun";
-    let collected = "place removed bytes young kept foreign partial partialBytes loads dryRun";
+    let collected = "place removed bytes young kept foreign partial partialBytes loads dangling dryRun";
     for (section, line, fields, stats) in [
         ("copy, save, load", "copy layout new", carried, written),
         ("copy, save, load", "save -o new.tar layout", carried, written),
         ("copy, save, load", "load -i archive.tar -o loaded", carried, written),
         ("tag", "tag layout:app:v1 new:v1 new:v2", renamed, "seconds"),
-        ("rm", "rm layout:app:v1", removed, "seconds"),
-        ("rm", "rm --gc --platform linux/amd64 new:app:v1", removed, "removed bytes seconds"),
+        ("rm", "rm layout:app:v1", removed, "referrers seconds"),
+        ("rm", "rm --gc --platform linux/amd64 new:app:v1", removed, "referrers removed bytes seconds"),
         ("gc", "gc --grace 0 layout", collected, "seconds"),
     ] {
         let bench = bench();

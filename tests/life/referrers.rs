@@ -210,6 +210,138 @@ fn a_damaged_referrer_of_another_image_hinders_nobody_and_ones_own_does() {
     bench.ok("copy --referrers none dist:app:v1 two");
 }
 
+/// An image for three platforms with what belongs to it: the texts say to what.
+fn with_referrers() -> (Made, Value) {
+    let mut made = two_images();
+    let app = bare(&made.roots[0]);
+    let index: Value = serde_json::from_slice(&made.blobs[digest(&app)]).unwrap();
+    let (amd64, arm64) = (index["manifests"][0].clone(), index["manifests"][1].clone());
+    let of_index = made.artifact("of the index", Some(&app));
+    let of_it = made.artifact("of a referrer", Some(&of_index));
+    let (of_amd64, of_arm64) = (made.artifact("of amd64", Some(&amd64)), made.artifact("of arm64", Some(&arm64)));
+    let cosign = made.artifact("under cosign's tag", None);
+    let db = made.artifact("of the other image", Some(&bare(&made.roots[1])));
+    made.root(of_it).root(belonging(of_index, &app)).root(of_amd64).root(of_arm64);
+    made.root(tagged(&cosign, &format!("{}.sig", dashed(&app)))).root(db);
+    (made, index)
+}
+
+const OF_APP: [&str; 5] = ["of a referrer", "of the index", "of amd64", "of arm64", "under cosign's tag"];
+
+/// Returns which of the referrers of the image have a name in a place.
+fn named(bench: &Bench, place: &str) -> Vec<&'static str> {
+    let named = bench.roots(place);
+    let is_named = |text: &&&str| {
+        let (made, _) = with_referrers();
+        let layer = Made::new().put("x", text.as_bytes());
+        named.iter().any(|root| {
+            let document = made.blobs.get(digest(root)).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            document.is_some_and(|document| document.contains(digest(&layer)))
+        })
+    };
+    OF_APP.iter().filter(is_named).copied().collect()
+}
+
+#[test]
+fn what_belongs_to_what_is_removed_goes_with_it_unless_something_holds_it() {
+    for (options, before, stays, says) in [
+        ("", "", vec![], "5 referrers went with it"),
+        ("--keep-referrers", "", OF_APP.to_vec(), "belongs to what is removed, and stays"),
+        // another name of the same image
+        ("", "tag PLACE:app:v1 app:v2", OF_APP.to_vec(), "it is still there as docker.io/library/app:v2"),
+        // a platform has a name of its own
+        ("", "tag PLACE@AMD64 amd64:v1", vec!["of amd64"], "4 referrers went with it"),
+        ("--platform linux/amd64", "", vec!["of arm64"], "4 referrers went with it"),
+        ("--platform linux/s390x", "", vec!["of amd64", "of arm64"], "3 referrers went with it"),
+    ] {
+        for place in ["dist", "dist.tar"] {
+            let bench = Bench::new();
+            let (made, index) = with_referrers();
+            made.layout(&bench.path("dist"));
+            made.archive(&bench.path("dist.tar"));
+            if !before.is_empty() {
+                bench.ok(&before.replace("PLACE", place).replace("AMD64", digest(&index["manifests"][0])));
+            }
+            let listing = bench.listing();
+            bench.ok(&format!("rm --dry-run {options} {place}:app:v1"));
+            assert_eq!(bench.listing(), listing);
+            bench.ok(&format!("rm --gc {options} {place}:app:v1")).says(says);
+            let mut stays = stays.clone();
+            stays.sort_by_key(|text| OF_APP.iter().position(|held| held == text));
+            assert_eq!(named(&bench, place), stays, "{options} {before} {place}");
+            assert!(holds(&bench, place, "of the other image"));
+            for text in OF_APP {
+                assert_eq!(holds(&bench, place, text), stays.contains(&text), "{options} {before} {place}: {text}");
+            }
+            bench.verify(place);
+        }
+    }
+}
+
+#[test]
+fn a_referrer_with_a_name_of_its_own_stays_with_what_belongs_to_it() {
+    let bench = Bench::new();
+    let (mut made, _) = with_referrers();
+    made.roots[3] = tagged(&made.roots[3], "sbom"); // the one of the index
+    made.layout(&bench.path("dist"));
+    bench.ok("rm dist:app:v1").says("sbom belongs to what is removed, and stays: it has a name of its own");
+    assert_eq!(named(&bench, "dist"), ["of a referrer", "of the index"]);
+    bench.ok("rm dist:sbom").says("1 referrer went with it");
+    assert!(named(&bench, "dist").is_empty());
+}
+
+#[test]
+fn what_dangles_is_told_by_gc_and_stays() {
+    let bench = Bench::new();
+    let (made, _) = with_referrers();
+    made.layout(&bench.path("dist"));
+    bench.age("dist");
+    bench.ok("gc dist").says_not("referrer");
+    bench.ok("rm --keep-referrers dist:app:v1");
+    let ran = bench.ok("--json gc dist");
+    ran.says("5 referrers of what has no name here stay");
+    assert_eq!(ran.json()["results"][0]["dangling"].as_array().unwrap().len(), 5);
+    assert_eq!(named(&bench, "dist"), OF_APP);
+    // a copy of everything takes it as it is, one of the images does not
+    bench.ok("copy dist all").says("1 image, 6 referrers");
+    bench.ok("copy dist:db:v3 one").says("1 image, 1 referrer");
+}
+
+#[test]
+fn merge_brings_what_belongs_to_the_platforms() {
+    let bench = Bench::new();
+    let (made, _) = with_referrers();
+    made.layout(&bench.path("dist"));
+    let mut other = Made::new();
+    let image = other.image("linux/riscv64", &["riscv64"]);
+    let of_it = other.artifact("of riscv64", Some(&image));
+    other.root(tagged(&image, "riscv64")).root(of_it);
+    other.archive(&bench.path("riscv64.tar"));
+    let left = format!("left behind: 3 referrers of {}, which is not the index that arrives", digest(&made.roots[0]));
+    let platforms = "--platform linux/amd64,linux/riscv64";
+    for (options, came, says) in [
+        ("", vec!["of amd64", "of arm64", "of riscv64"], left.as_str()),
+        (platforms, vec!["of amd64", "of riscv64"], left.as_str()),
+        ("--referrers none", vec![], "merged 4 platforms"),
+        ("--referrers test/other", vec![], "merged 4 platforms"),
+        ("--digest-tags=false", vec!["of amd64", "of arm64", "of riscv64"], "left behind: 2 referrers"),
+    ] {
+        let target = format!("merged-{}", options.len());
+        let ran = bench.ok(&format!("--json merge -o {target} -t app:v2 {options} dist:app:v1 riscv64.tar"));
+        ran.says(says);
+        assert_eq!(ran.json()["results"][0]["referrers"], json!(came.len()), "{options}");
+        let every = OF_APP.iter().chain(&["of riscv64"]).copied();
+        let held: Vec<&str> = every.filter(|text| holds(&bench, &target, text)).collect();
+        assert_eq!(held, came, "{options}");
+        assert_eq!(bench.roots(&target).len(), 1 + came.len(), "{options}");
+        bench.verify(&target);
+        bench.ok(&format!("merge -o {target} -t app:v2 {options} dist:app:v1 riscv64.tar")).says("nothing to do");
+    }
+    // the very same index again is not another one
+    bench.ok("merge -o same -t app:v2 dist:app:v1").says("left behind");
+    bench.ok("merge -o again -t app:v3 same").says_not("left behind").says("2 referrers");
+}
+
 #[test]
 fn many_referrers_are_no_trouble() {
     let bench = Bench::new();

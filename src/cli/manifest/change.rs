@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use barge::ops::Error;
+use barge::ops::attached::Referrers;
 use barge::ops::lookup::select_one;
 use barge::ops::manifest::{Changed, describe_entry, find_entry, find_list};
 use barge::ops::open::open;
@@ -141,7 +142,7 @@ pub(super) fn rm(args: &RmArgs, session: &Session<'_>) -> Result<Report, Error> 
         find_list(&store, &name)?;
         selectors.push(Selector::Name(name.to_string()));
     }
-    let removing = remove_names(&store, &selectors, &PlatformFilter::All)?;
+    let removing = remove_names(&store, &selectors, &PlatformFilter::All, &Referrers::None)?;
     for warning in removing.warnings {
         session.ui.hear(Event::Warning(warning));
     }

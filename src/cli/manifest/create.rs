@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use barge::ops::Error;
+use barge::ops::attached::Referrers;
 use barge::ops::manifest::{CreateOptions, EntryChanges, Existing, create as make, list_sources};
 use barge::ops::merge::{Member, MergeOptions, OnDuplicate};
 use barge::ops::open::Opened;
@@ -146,7 +147,8 @@ fn put(
 ) -> Result<Report, Error> {
     let on_duplicate = args.on_duplicate.map_or(OnDuplicate::Refuse, OnDuplicate::from);
     let platforms = platforms(&args.platform)?;
-    let merge = MergeOptions { platforms, on_duplicate, annotations, ..MergeOptions::default() };
+    let merge =
+        MergeOptions { platforms, on_duplicate, annotations, referrers: Referrers::None, ..MergeOptions::default() };
     let options = CreateOptions { name: list_name(name)?, existing, merge, entry };
     let here = here(session)?;
     let images = words.iter().map(|word| open_image(word, session)).collect::<Result<Vec<Opened>, _>>()?;

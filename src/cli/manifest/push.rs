@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use barge::ops::Error;
+use barge::ops::attached::Referrers;
 use barge::ops::convert::set_form;
 use barge::ops::copy::{CopySource, Extent};
 use barge::ops::draft::Form;
@@ -103,7 +104,7 @@ pub(super) fn push(args: &PushArgs, session: &Session<'_>) -> Result<Report, Err
         std::fs::write(file, digest).map_err(StoreError::io("write", file))?;
     }
     if args.purge {
-        let removing = remove(&store, &[selector], &PlatformFilter::All)?;
+        let removing = remove(&store, &[selector], &PlatformFilter::All, &Referrers::None)?;
         deliver(removing.plan, &args.write, session)?;
         session.ui.say(&format!("removed {name} here"));
     }

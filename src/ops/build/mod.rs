@@ -32,6 +32,7 @@ use std::collections::BTreeMap;
 
 pub use self::prepare::{Asked, Prepared, prepare};
 use super::Error;
+use super::attached::Referrers;
 use super::draft::Draft;
 use super::merge::{MergeOptions, MergeSource, merge, named};
 use super::open::Context;
@@ -180,6 +181,7 @@ pub fn build(
             let merging = MergeOptions {
                 names: options.names.clone(),
                 annotations: options.annotations.clone(),
+                referrers: Referrers::None,
                 ..MergeOptions::default()
             };
             let merged = merge(&sources, &merging).inspect_err(|_| {

@@ -3,6 +3,7 @@
 use super::everywhere::Everywhere;
 use crate::content::Descriptor;
 use crate::document::Document;
+use crate::ops::attached::Referrers;
 use crate::ops::merge::{MergeOptions, MergeSource, merge};
 use crate::store::Source as _;
 
@@ -26,7 +27,7 @@ pub(super) fn join(everywhere: &Everywhere, images: &[(usize, Descriptor)]) -> J
         // content that one bundle leaves out may be in another one
         sources.push(MergeSource { label, source: everywhere, roots: vec![root.clone()] });
     }
-    match merge(&sources, &MergeOptions::default()) {
+    match merge(&sources, &MergeOptions { referrers: Referrers::None, ..MergeOptions::default() }) {
         Ok(merged) => Ok(merged.index),
         Err(error) => Err(std::iter::once(error.to_string()).chain(error.causes()).collect::<Vec<_>>().join(": ")),
     }
