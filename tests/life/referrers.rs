@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::bench::Bench;
+use super::bench::{Bench, allowed};
 use super::made::{Made, bare, belonging, dashed, digest, full, tagged, two_images};
 
 /// The conventions by which a signature of an image stands in a layout; the texts are those of their layers.
@@ -340,6 +340,103 @@ fn merge_brings_what_belongs_to_the_platforms() {
     // the very same index again is not another one
     bench.ok("merge -o same -t app:v2 dist:app:v1").says("left behind");
     bench.ok("merge -o again -t app:v3 same").says_not("left behind").says("2 referrers");
+}
+
+/// Makes `dist` of what buildx wrote, with its attestations, an SBOM of the index, one of a platform, an artifact of the SBOM, and a
+/// signature under cosign's tag; returns the digests of the SBOM of the index, the artifact of it and the SBOM of arm64.
+fn of_buildx(bench: &Bench) -> [String; 3] {
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/buildx-amd64-arm64.tar");
+    bench.ok(&format!("copy {fixture} dist"));
+    for name in ["sbom.json", "review.txt"] {
+        std::fs::write(bench.path(name), format!("the content of {name}\n").repeat(80_000)).unwrap();
+    }
+    let attach = |line: &str| bench.ok(&format!("attach {line}")).text().trim().to_owned();
+    let sbom = attach("dist:example.com/hello:v1 sbom.json --type application/spdx+json");
+    let of_arm64 = attach("dist:example.com/hello:v1 sbom.json --platform linux/arm64 --type application/spdx+json");
+    let review = attach(&format!("dist@{sbom} review.txt --type application/vnd.example.review"));
+    let index = bench.roots("dist")[0].clone();
+    let mut cosign = Made::new();
+    let payload = cosign.put("application/vnd.dev.cosign.simplesigning.v1+json", b"{}");
+    let config = cosign.put(barge::media::OCI_CONFIG, b"{\"architecture\":\"\",\"os\":\"\"}");
+    let manifest =
+        json!({"schemaVersion": 2, "mediaType": barge::media::OCI_MANIFEST, "config": config, "layers": [payload]});
+    let signature = cosign.document(barge::media::OCI_MANIFEST, &manifest);
+    cosign.root(tagged(&signature, &format!("{}.sig", dashed(&index))));
+    cosign.layout(&bench.path("cosign"));
+    bench.ok("copy cosign dist");
+    [sbom, review, of_arm64]
+}
+
+#[test]
+fn what_belongs_to_an_image_of_buildx_comes_through_parts_byte_for_byte() {
+    let bench = Bench::new();
+    let [_, _, of_arm64] = of_buildx(&bench);
+    let listed = bench.ok("referrers dist:example.com/hello:v1").text();
+    assert_eq!(listed.lines().count(), 7, "{listed}");
+    let name = "example.com/hello:v1";
+    for (number, options) in ["--split 1M", "--split 2M --split-mode archive", ""].into_iter().enumerate() {
+        let (archive, target) = (format!("{number}.tar"), format!("loaded-{number}"));
+        bench.ok(&format!("save {options} -o {archive} dist:{name}")).says("1 image, 4 referrers");
+        let files =
+            std::fs::read_dir(bench.root()).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+        let is_part = |name: &String| name.starts_with(&format!("{number}.")) && !name.ends_with(".json");
+        let mut parts: Vec<String> = files.filter(is_part).filter(|name| name.contains("tar")).collect();
+        parts.sort();
+        assert_eq!(parts.len() > 2, !options.is_empty(), "{parts:?}");
+        bench.ok(&format!("load -i {} -o {target}", parts[0]));
+        assert_eq!(bench.ok(&format!("referrers {target}:{name}")).text(), listed, "{options}");
+        assert_eq!(bench.blobs(&target), bench.blobs("dist"), "{options}");
+        for root in &bench.roots("dist")[1..] {
+            assert!(bench.roots(&target).contains(root), "{options}: {root}");
+        }
+        for blob in bench.blobs("dist") {
+            let read = |place: &str| std::fs::read(bench.blob(place, &blob)).unwrap();
+            assert!(read("dist") == read(&target), "{blob}");
+        }
+        bench.verify(&target);
+    }
+    // with a platform only what belongs to it
+    bench.ok(&format!("save --platform linux/arm64 -o arm64.tar dist:{name}")).says("left behind: 3 referrers");
+    bench.ok("load -i arm64.tar -o arm64");
+    let json = bench.ok(&format!("--json referrers arm64:{name}")).json();
+    let of: Vec<(&str, &str)> = json["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["digest"].as_str().unwrap(), it["platform"].as_str().unwrap()))
+        .collect();
+    assert_eq!(of.len(), 2, "{of:?}");
+    assert!(of.iter().all(|(_, platform)| *platform == "linux/arm64"));
+    assert!(of.iter().any(|(digest, _)| *digest == of_arm64));
+    assert_eq!(bench.roots("arm64").len(), 2);
+}
+
+#[test]
+fn other_programs_read_a_layout_with_referrers() {
+    let bench = Bench::new();
+    of_buildx(&bench);
+    let run = |line: &str| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let mut command = std::process::Command::new(words[0]);
+        command.args(&words[1..]).current_dir(bench.root()).output()
+    };
+    for (program, line) in [
+        ("skopeo", "skopeo copy --all --preserve-digests oci:dist:v1 oci:skopeo:v1"),
+        ("skopeo", "skopeo inspect --raw oci:dist:v1"),
+        ("umoci", "umoci list --layout dist"),
+        ("umoci", "umoci gc --layout umoci"),
+    ] {
+        if !allowed(run(&format!("{program} --version")).is_ok(), program) {
+            continue;
+        }
+        bench.ok("copy dist umoci");
+        let output = run(line).unwrap();
+        assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+        if line.contains("umoci") {
+            bench.verify("umoci");
+            assert_eq!(bench.roots("umoci").len(), 5);
+        }
+    }
 }
 
 #[test]
