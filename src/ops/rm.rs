@@ -9,11 +9,11 @@ use super::lookup::{name_of, select_names};
 use crate::content::Descriptor;
 use crate::digest::Digest;
 use crate::document::{Body, ImageConfig};
-use crate::graph;
+use crate::graph::{self, Reach};
 use crate::plan::Plan;
 use crate::platform::{self, Platform, PlatformFilter};
 use crate::reference::Selector;
-use crate::store::{Source, read_document, read_small};
+use crate::store::{Source, StoreError, read_document, read_small};
 
 /// A name that goes, or that means a smaller image now.
 #[derive(Clone, Debug)]
@@ -100,25 +100,30 @@ impl<'a> Removing<'a> {
         let staying: Vec<Descriptor> = all.iter().filter(|root| !goes(root)).cloned().collect();
         let alone = standing_alone(&belongs, &staying);
         let reached = |source: &dyn Source, roots: &[Descriptor]| {
-            let nodes = graph::reach(source, roots, &mut |_, _| ()).nodes;
-            nodes.into_iter().map(|node| node.content.digest).collect::<HashSet<Digest>>()
+            let Reach { nodes, findings } = graph::reach(source, roots, &mut |_, _| ());
+            // of a damaged document nobody knows what it holds; one that is missing is itself known
+            let is_known = findings.iter().all(|finding| matches!(finding.error, StoreError::Missing { .. }));
+            (nodes.into_iter().map(|node| node.content.digest).collect::<HashSet<Digest>>(), is_known)
         };
         let smaller: Vec<Descriptor> = self.removed.iter().filter_map(|removed| removed.to.clone()).collect();
-        let mut kept = reached(source, &alone);
-        kept.extend(reached(&self.plan, &smaller));
+        let (mut kept, is_known) = reached(source, &alone);
+        kept.extend(reached(&self.plan, &smaller).0);
         let lost: HashSet<Digest> = self.candidates.difference(&kept).copied().collect();
         let stays: HashSet<Digest> = belonging(&belongs, &kept).iter().map(|root| *root.digest()).collect();
         for referrer in belonging(&belongs, &lost) {
             if !staying.contains(&referrer) || stays.contains(referrer.digest()) {
                 continue;
             }
-            if *referrers == Referrers::None {
+            if !is_known {
+                let why = "an image that cannot be read may hold it too";
+                self.warnings.push(format!("{} belongs to what is removed, and stays: {why}", called(&referrer)));
+            } else if *referrers == Referrers::None {
                 self.warnings.push(format!("{} belongs to what is removed, and stays", called(&referrer)));
             } else if alone.contains(&referrer) {
                 let why = "it has a name of its own";
                 self.warnings.push(format!("{} belongs to what is removed, and stays: {why}", called(&referrer)));
             } else {
-                self.candidates.extend(reached(source, std::slice::from_ref(&referrer)));
+                self.candidates.extend(reached(source, std::slice::from_ref(&referrer)).0);
                 self.plan.add_gone(referrer.clone());
                 self.referrers.push(referrer);
             }

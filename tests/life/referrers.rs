@@ -279,6 +279,16 @@ fn what_belongs_to_what_is_removed_goes_with_it_unless_something_holds_it() {
 }
 
 #[test]
+fn beside_a_damaged_image_no_referrer_goes() {
+    let bench = Bench::new();
+    let (made, _) = with_referrers();
+    made.layout(&bench.path("dist"));
+    std::fs::write(bench.blob("dist", digest(&made.roots[1])), b"{").unwrap();
+    bench.ok("rm dist:app:v1").says("an image that cannot be read may hold it too");
+    assert_eq!(named(&bench, "dist"), OF_APP);
+}
+
+#[test]
 fn a_referrer_with_a_name_of_its_own_stays_with_what_belongs_to_it() {
     let bench = Bench::new();
     let (mut made, _) = with_referrers();
