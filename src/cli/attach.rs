@@ -9,6 +9,7 @@ use barge::ops::attach::{AttachOptions, Piece, attach, subject_of};
 use barge::ops::draft::moment;
 use barge::ops::open::{Store, open};
 use barge::ops::target::{Made, Target};
+use barge::platform::PlatformFilter;
 use barge::reference::{Place, Reference, Word, parse_word};
 use barge::store::{Location, Source as _, StoreError};
 use barge::text::escaped;
@@ -66,6 +67,14 @@ pub(crate) fn run(args: &AttachArgs, session: &Session<'_>) -> Result<Report, Er
     };
     options.check()?;
     let platforms = platforms(&args.platform)?;
+    if let PlatformFilter::Only(several) = &platforms
+        && several.len() > 1
+    {
+        return Err(Error::Usage {
+            message: format!("cannot attach to {} platforms at once", several.len()),
+            hint: Some("attach to each, or without --platform to the index".to_owned()),
+        });
+    }
     if let Word::Reference(Reference { place: Place::Registry(name), .. }) = parse_word(&args.reference)? {
         return Err(Error::Unsupported {
             message: format!("cannot attach to docker://{name}"),

@@ -116,6 +116,7 @@ fn what_cannot_be_attached_changes_nothing() {
         (3, "dist:app:v1 sbom.json --type a/b --platform linux/ppc64le", "cannot find linux/ppc64le"),
         (2, "dist:app:v1 sbom.json", "--type"),
         (2, "dist:app:v1 --type a/b", "FILE"),
+        (2, "dist:app:v1 sbom.json --type a/b --platform linux/amd64,linux/arm64", "2 platforms at once"),
         (2, "dist:app:v1 sbom.json --type sbom", "it is no media type"),
         (2, "dist:app:v1 sbom.json --type a/b --media-type x", "it is no media type"),
         (2, "dist:app:v1 sbom.json --type application/vnd.oci.empty.v1+json", "there is nothing"),
