@@ -10,7 +10,6 @@ use super::super::lookup::name_of;
 use crate::bundle::{Base, CoveredFile, PackedContent, PackedImage, PackedReferrer, PackingList, Split};
 use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
-use crate::document::Body;
 use crate::plan::Plan;
 use crate::signing::PrivateKey;
 use crate::store::{Source, read_document};
@@ -125,12 +124,6 @@ pub(in crate::ops) fn packing_list(
 }
 
 fn referrer(source: &dyn Source, root: &Descriptor) -> PackedReferrer {
-    let said = || match read_document(source, root).ok()?.body() {
-        Body::Manifest(manifest) => manifest.artifact_type.clone().or_else(|| {
-            // distribution-spec v1.1.1, "Listing Referrers": without a type of its own it is that of its config
-            manifest.config.as_ref().map(|config| config.media_type().as_str().to_owned())
-        }),
-        Body::Index(index) => index.artifact_type.clone(),
-    };
+    let said = || read_document(source, root).ok()?.artifact_type().map(str::to_owned);
     PackedReferrer { digest: *root.digest(), artifact_type: root.artifact_type().map(str::to_owned).or_else(said) }
 }

@@ -16,7 +16,7 @@ use super::join::{Joined, join};
 use super::names::RepositoryName;
 use crate::content::{Content, Descriptor, REF_NAME};
 use crate::digest::Digest;
-use crate::document::{Body, Document};
+use crate::document::Document;
 use crate::graph::{self, MOST_DESCRIPTORS};
 use crate::media::MediaType;
 use crate::ops::attached::Attached;
@@ -282,13 +282,7 @@ fn is_missing(error: &crate::store::StoreError) -> bool {
 /// Returns the descriptor of a referrer as it is listed (distribution-spec v1.1.1, "Listing Referrers"): with its type of
 /// artifact, which for a manifest without one is that of its config, and its annotations.
 fn as_referrer(descriptor: &Descriptor, document: &Document) -> (Option<String>, Value) {
-    let kind = match document.body() {
-        Body::Index(index) => index.artifact_type.clone(),
-        Body::Manifest(manifest) => {
-            let own = manifest.artifact_type.clone().filter(|kind| !kind.is_empty());
-            own.or_else(|| manifest.config.as_ref().map(|config| config.media_type().as_str().to_owned()))
-        }
-    };
+    let kind = document.artifact_type().map(str::to_owned);
     let mut value = json!({"mediaType": document.media_type().as_str(), "digest": descriptor.digest().to_string(),
         "size": descriptor.size()});
     if let Some(kind) = &kind {
