@@ -271,6 +271,8 @@ impl Sink for ToRegistry {
         let delivery = Delivery {
             repository: self.repository.clone(),
             contents: coming.contents.iter().map(|content| (content.clone(), true)).collect(),
+            turns: std::collections::HashMap::new(),
+            referrers: Vec::new(),
             names: Vec::new(),
             sibling: None,
             taken: Taken::Replace,

@@ -213,6 +213,13 @@ fn would(host: &str, survey: &Survey) -> String {
         (_, 0) => format!("would send {} to {host}", blobs(survey.upload)),
         _ => format!("would send {}, and {manifests} to {host}", blobs(survey.upload)),
     };
+    if survey.referrers > 0 {
+        text.push_str(&format!("; {} among them", count(survey.referrers, "referrer")));
+    }
+    if survey.lists > 0 {
+        let lists = count(survey.lists, "list");
+        text.push_str(&format!("; {lists} of referrers would be written, which that registry does not keep itself"));
+    }
     if survey.mount.0 > 0 {
         let comes = is(survey.mount.0, "comes", "come");
         text.push_str(&format!("; {}, {comes} from another repository there", blobs(survey.mount)));
@@ -249,7 +256,8 @@ fn summary(done: &PushReport, took: Duration) -> String {
     let Tally { uploaded, uploaded_bytes, mounted, mounted_bytes, existing, existing_bytes, .. } = done.tally;
     let unchanged =
         done.pushed.iter().filter(|pushed| pushed.result.as_ref().is_ok_and(|confirmed| confirmed.unchanged)).count();
-    if uploaded + mounted == 0 && unchanged == done.pushed.len() {
+    let Tally { manifests, referrers, lists, .. } = done.tally;
+    if uploaded + mounted + manifests + lists == 0 && unchanged == done.pushed.len() {
         return format!("nothing to do: everything is there, {}", human_size(existing_bytes));
     }
     let mut text = match uploaded {
@@ -277,6 +285,12 @@ fn summary(done: &PushReport, took: Duration) -> String {
         let were = if existing == 1 { "was" } else { "were" };
         text.push_str(&format!("; {existing} {were} there, {}", human_size(existing_bytes)));
     }
+    if referrers > 0 {
+        text.push_str(&format!("; {} written", count(referrers, "referrer")));
+    }
+    if lists > 0 {
+        text.push_str(&format!("; {} of referrers kept under a tag", count(lists, "list")));
+    }
     text
 }
 
@@ -292,6 +306,8 @@ fn stats(tally: &Tally) -> Map<String, Value> {
         ("resumed", tally.resumed),
         ("resumedBytes", tally.resumed_bytes),
         ("manifests", tally.manifests),
+        ("referrersWritten", tally.referrers),
+        ("referrerLists", tally.lists),
     ] {
         stats.insert(key.to_owned(), json!(value));
     }

@@ -102,16 +102,29 @@ pub fn claims(source: &dyn Source, roots: &[Descriptor]) -> Vec<Attached> {
 /// # Errors
 /// When the place does not tell what it names.
 pub fn wanted(source: &dyn Source, referrers: &Referrers, digest_tags: bool) -> Result<Vec<Attached>, StoreError> {
+    match referrers {
+        Referrers::None => Ok(Vec::new()),
+        _ => Ok(wanted_among(source, &source.roots()?, referrers, digest_tags)),
+    }
+}
+
+/// As [`wanted`], among descriptors that need not stand at the top of the place.
+pub(super) fn wanted_among(
+    source: &dyn Source,
+    roots: &[Descriptor],
+    referrers: &Referrers,
+    digest_tags: bool,
+) -> Vec<Attached> {
     let Referrers::Only(types) = referrers else {
         let mut all = match referrers {
             Referrers::None => Vec::new(),
-            _ => attached(source, &source.roots()?),
+            _ => attached(source, roots),
         };
         all.retain(|one| digest_tags || !one.by.is_tag());
-        return Ok(all);
+        return all;
     };
     let mut found = Vec::new();
-    for one in attached(source, &source.roots()?).into_iter().filter(|one| digest_tags || !one.by.is_tag()) {
+    for one in attached(source, roots).into_iter().filter(|one| digest_tags || !one.by.is_tag()) {
         let document = match one.root.media_type().is_document() {
             true => read_document(source, &one.root).ok(),
             false => None,
@@ -135,7 +148,7 @@ pub fn wanted(source: &dyn Source, referrers: &Referrers, digest_tags: bool) -> 
             _ => {}
         }
     }
-    Ok(found)
+    found
 }
 
 impl Convention {

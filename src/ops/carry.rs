@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::Error;
 pub use super::attached::Referrers;
-use super::attached::{LeftBehind, belonging, called, left_behind, wanted};
+use super::attached::{Attached, LeftBehind, belonging, called, left_behind, wanted};
 use super::manifest::elsewhere;
+use super::unlisted::unlisted;
 use crate::content::Descriptor;
 use crate::digest::Digest;
 use crate::document::{Body, Document};
@@ -109,13 +110,24 @@ pub fn carry<'a>(
             taken: Vec::new(),
             left_out: Vec::new(),
             reached: HashSet::new(),
+            documents: Vec::new(),
             shrunk: Vec::new(),
             lacking: false,
         };
         let to = task.take(root)?;
-        let Task { taken, left_out, reached: contents, shrunk, lacking, .. } = task;
-        let referrers = belonging(&belongs, &contents);
-        let behind = left_behind(&belongs, &shrunk, &|digest| referrers.iter().any(|one| one.digest() == digest));
+        let Task { taken, left_out, reached: contents, mut documents, shrunk, lacking, .. } = task;
+        // also what belongs to an index that does not arrive, to be able to say so
+        documents.extend_from_slice(&shrunk);
+        let asked = unlisted(source, documents, &options.referrers, options.digest_tags)?;
+        let all: Vec<Attached>;
+        let belongs = if asked.is_empty() {
+            &belongs
+        } else {
+            all = belongs.iter().cloned().chain(asked).collect();
+            &all
+        };
+        let referrers = belonging(belongs, &contents);
+        let behind = left_behind(belongs, &shrunk, &|digest| referrers.iter().any(|one| one.digest() == digest));
         for referrer in &referrers {
             let reach = graph::reach(source, std::slice::from_ref(referrer), &mut |_, _| ());
             let reach = reach.whole()?.all_there(source)?;
@@ -137,6 +149,8 @@ struct Task<'t, 'a> {
     taken: Vec<Platform>,
     left_out: Vec<Platform>,
     reached: HashSet<Digest>,
+    /// The documents among it.
+    documents: Vec<Digest>,
     /// The indexes that have become smaller, as they were.
     shrunk: Vec<Digest>,
     /// Whether some of it is in registries alone, and stays there.
@@ -164,6 +178,8 @@ impl Task<'_, '_> {
         }
         let reach = reach.all_there(self.source)?;
         self.reached.extend(reach.nodes.iter().map(|node| node.content.digest));
+        let documents = reach.nodes.iter().filter(|node| node.media_type.is_document());
+        self.documents.extend(documents.map(|node| node.content.digest));
         self.plan.add_reach(self.source, &reach);
         Ok(())
     }
@@ -222,6 +238,7 @@ impl Task<'_, '_> {
         }
         if self.left_out.len() == before || self.options.index == IndexPolicy::Keep {
             self.reached.insert(*descriptor.digest());
+            self.documents.push(*descriptor.digest());
             self.plan.add(self.source, &descriptor.content(), format!("index of {}", called(descriptor)));
             return Ok(Some(descriptor.clone()));
         }

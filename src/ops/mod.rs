@@ -37,6 +37,7 @@ pub mod rootfs;
 pub mod save;
 pub mod serve;
 pub mod target;
+mod unlisted;
 pub mod unpack;
 pub mod verify;
 

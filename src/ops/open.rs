@@ -16,7 +16,7 @@ use crate::reference::{Place, Reference, Rejected, Selector, Split, Word, parse_
 use crate::store::archive::{Archive, Format, PartSet, ReadOptions};
 use crate::store::layout::Layout;
 use crate::store::registry::{Registries, Repository};
-use crate::store::{Location, Source, StoreError};
+use crate::store::{Location, Source, StoreError, Wanted};
 use crate::text::{escaped, quoted};
 use crate::transfer::{Event, Observer};
 
@@ -86,6 +86,10 @@ impl Source for Store {
 
     fn roots(&self) -> Result<Vec<Descriptor>, StoreError> {
         self.source().roots()
+    }
+
+    fn unlisted(&self, subjects: &[Digest], wanted: &Wanted<'_>) -> Result<Vec<Descriptor>, StoreError> {
+        self.source().unlisted(subjects, wanted)
     }
 
     fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {

@@ -1,5 +1,7 @@
 //! What is published: tags listed, given and taken away in a registry, without a byte of an image on the way.
 
+use std::collections::HashMap;
+
 use super::Error;
 use crate::blob::Cancel;
 use crate::digest::Digest;
@@ -69,6 +71,8 @@ pub fn retag(
     let delivery = Delivery {
         repository: registries.repository(image)?,
         contents: vec![(root.content(), false)],
+        turns: HashMap::new(),
+        referrers: Vec::new(),
         names,
         sibling: None,
         taken,

@@ -389,6 +389,15 @@ pub enum Committed {
     Unchanged,
 }
 
+/// What is wanted of all that belongs to some content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// The one type of artifact that is wanted, where it is one. A place may give more.
+    pub artifact_type: Option<&'a str>,
+    /// Whether what a tag made of a digest names is wanted, such as cosign's signatures.
+    pub digest_tags: bool,
+}
+
 /// A place that content comes from.
 pub trait Source: Sync {
     /// Returns where it is.
@@ -399,6 +408,15 @@ pub trait Source: Sync {
     /// # Errors
     /// When they cannot be read or are malformed.
     fn roots(&self) -> Result<Vec<Descriptor>, StoreError>;
+
+    /// Returns what belongs to some documents and does not stand among [`Self::roots`], as it would stand there: what a
+    /// registry keeps apart and has to be asked for. A place that lists what it holds has nothing more.
+    ///
+    /// # Errors
+    /// When it cannot be asked for, or is wrong.
+    fn unlisted(&self, _subjects: &[Digest], _wanted: &Wanted<'_>) -> Result<Vec<Descriptor>, StoreError> {
+        Ok(Vec::new())
+    }
 
     /// Opens content for reading. May be called from several threads.
     ///

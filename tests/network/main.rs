@@ -11,6 +11,7 @@ mod hostile;
 mod pull;
 mod push;
 mod redirects;
+mod referrers;
 #[path = "../support/registry/mod.rs"]
 mod registry;
 mod retry;

@@ -27,6 +27,7 @@ mod lists;
 mod pulls;
 mod pushes;
 mod reach;
+mod referrers;
 mod self_signed;
 #[path = "../support/mod.rs"]
 mod support;

@@ -16,6 +16,7 @@ mod harness;
 #[allow(dead_code)]
 #[path = "../interop/images.rs"]
 mod images;
+mod referrers;
 #[path = "../support/mod.rs"]
 mod support;
 mod with_clients;

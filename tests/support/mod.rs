@@ -1,6 +1,7 @@
 //! What several test files share.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub mod belonging;
 pub mod digests;
 pub mod image;
 pub mod tar;

@@ -14,7 +14,7 @@ use crate::digest::Digest;
 use crate::error::Class;
 use crate::plan::Plan;
 use crate::reference::ImageName;
-use crate::store::{Location, Source, StoreError};
+use crate::store::{Location, Source, StoreError, Wanted};
 use crate::text::{escaped, human_size, shell_word};
 use crate::transfer::Deaf;
 
@@ -207,6 +207,10 @@ impl Source for Delta<'_> {
 
     fn roots(&self) -> Result<Vec<Descriptor>, StoreError> {
         self.own.roots()
+    }
+
+    fn unlisted(&self, subjects: &[Digest], wanted: &Wanted<'_>) -> Result<Vec<Descriptor>, StoreError> {
+        self.own.unlisted(subjects, wanted)
     }
 
     fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {

@@ -13,7 +13,7 @@ use crate::ops::Error;
 use crate::ops::open::Store;
 use crate::reference::ImageName;
 use crate::store::registry::{Registries, Repository};
-use crate::store::{Location, Source, StoreError};
+use crate::store::{Location, Source, StoreError, Wanted};
 use crate::text::escaped;
 
 /// What the annotations begin with; the host follows.
@@ -135,6 +135,10 @@ impl Source for Lent<'_> {
 
     fn roots(&self) -> Result<Vec<Descriptor>, StoreError> {
         self.own.roots()
+    }
+
+    fn unlisted(&self, subjects: &[Digest], wanted: &Wanted<'_>) -> Result<Vec<Descriptor>, StoreError> {
+        self.own.unlisted(subjects, wanted)
     }
 
     fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {

@@ -3,12 +3,14 @@
 //! Where every image goes is decided first; then each registry has one sink, and all registries have everything before the
 //! first of them gets a name.
 
+mod goods;
 mod route;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
+use self::goods::{Goods, goods};
 pub use self::route::{Destinations, NameMap, Routed, route};
 use super::Error;
 use super::attached::{attached, called};
@@ -17,12 +19,10 @@ use super::carry::{Carried, CarryOptions, carry};
 use super::copy::{CopySource, Copying, Extent, Naming, copy};
 use super::lookup::is_attached;
 use crate::blob::Cancel;
-use crate::content::{Content, Descriptor, REF_NAME};
 use crate::digest::Digest;
 use crate::error::Class;
-use crate::graph;
 use crate::plan::Plan;
-use crate::reference::{ImageName, tag_of};
+use crate::reference::ImageName;
 use crate::store::lanes::in_lanes;
 use crate::store::registry::{Confirmed, Delivery, Registries, RegistrySink, Survey, Taken, Tally};
 use crate::store::{Location, Sink as _, StoreError};
@@ -171,7 +171,8 @@ impl Pushing<'_> {
         let all: Vec<&Routed> = self.routed.iter().collect();
         let (mut surveys, mut foreseen) = (Vec::new(), Vec::new());
         for (host, mut sink) in self.sinks(&all, registries, taken)? {
-            surveys.push((host, sink.survey()?));
+            let survey = sink.survey()?;
+            surveys.push((host, Survey { lists: sink.foresee_lists()?, ..survey }));
             foreseen.extend(sink.foresee()?);
         }
         Ok(Foreseen { registries: surveys, names: named(&all, &foreseen) })
@@ -280,7 +281,7 @@ impl Pushing<'_> {
         let mut hosts: Vec<String> = Vec::new();
         let mut deliveries: BTreeMap<(String, String), Delivery> = BTreeMap::new();
         for one in routed {
-            let contents = self.contents(one, &planned);
+            let goods = goods(&self.plan, one, &planned);
             for name in &one.names {
                 if !hosts.iter().any(|host| host == name.registry()) {
                     hosts.push(name.registry().to_owned());
@@ -291,17 +292,17 @@ impl Pushing<'_> {
                     Entry::Vacant(slot) => slot.insert(Delivery {
                         repository: registries.repository(name)?,
                         contents: Vec::new(),
+                        turns: HashMap::new(),
+                        referrers: Vec::new(),
                         names: Vec::new(),
                         sibling: None,
                         taken,
                     }),
                 };
-                delivery.contents.extend(contents.iter().cloned());
+                add(delivery, &goods);
+                // what belongs to an image has its tag before the image has one
                 let tag = name.tag().filter(|_| name.digest().is_none()).map(str::to_owned);
-                let mut names = vec![(tag, one.digest)];
-                // what belongs to an image has the name of its own convention, or its digest
-                names.extend(one.referrers.iter().map(|root| (digest_tag(root), *root.digest())));
-                for named in names {
+                for named in goods.tags.iter().cloned().chain([(tag, one.digest)]) {
                     if !delivery.names.contains(&named) {
                         delivery.names.push(named);
                     }
@@ -319,15 +320,20 @@ impl Pushing<'_> {
         }
         Ok(sinks)
     }
+}
 
-    /// Returns all content of an image and of what belongs to it, and whether a document refers to it.
-    fn contents(&self, routed: &Routed, planned: &HashSet<Digest>) -> Vec<(Content, bool)> {
-        let roots: Vec<Descriptor> = std::iter::once(&routed.root).chain(&routed.referrers).cloned().collect();
-        // what is not there was found when the plan was made, or stays behind by choice
-        let reach = graph::reach(&self.plan, &roots, &mut |_, _| ());
-        let here = reach.nodes.into_iter().filter(|node| planned.contains(&node.content.digest));
-        here.map(|node| (node.content, !node.referenced_by.is_empty())).collect()
+/// Adds what goes for one image to what goes to its repository.
+fn add(delivery: &mut Delivery, goods: &Goods) {
+    for (content, _) in &goods.contents {
+        // what belongs to one image may be another one, and is written in the first turn that somebody wants it in
+        let turn = goods.turns.get(&content.digest).copied().unwrap_or(0);
+        let slot = delivery.turns.entry(content.digest).or_insert(turn);
+        *slot = turn.min(*slot);
     }
+    delivery.contents.extend(goods.contents.iter().cloned());
+    let known: HashSet<Digest> = delivery.referrers.iter().map(|one| *one.listed.digest()).collect();
+    let new = goods.referrers.iter().filter(|one| !known.contains(one.listed.digest()));
+    delivery.referrers.extend(new.cloned());
 }
 
 /// Returns for every name, in order, what its registry says of it.
@@ -346,14 +352,4 @@ fn named(routed: &[&Routed], confirmed: &[Confirmed]) -> Vec<Pushed> {
         }
     }
     pushed
-}
-
-/// Returns the tag of cosign's and of the fallback convention; other referrers have none.
-fn digest_tag(root: &Descriptor) -> Option<String> {
-    if !is_attached(root) {
-        return None;
-    }
-    let name = root.annotation(REF_NAME)?;
-    let tag = tag_of(name).unwrap_or(name);
-    tag.starts_with("sha256-").then(|| tag.to_owned())
 }

@@ -1,5 +1,8 @@
 //! What is to go to a registry, and what became of it.
 
+use std::collections::HashMap;
+
+use super::referrers::Referrer;
 use super::repository::Repository;
 use crate::content::Content;
 use crate::digest::Digest;
@@ -11,6 +14,10 @@ pub struct Delivery {
     pub repository: Repository,
     /// All content, and whether some document among it refers to it.
     pub contents: Vec<(Content, bool)>,
+    /// The documents that are written after others that do not contain them, and in which turn: the others go in turn 0.
+    pub turns: HashMap<Digest, usize>,
+    /// What belongs to something else, and says so itself.
+    pub referrers: Vec<Referrer>,
     /// The manifests that get a name: a tag, or none where the digest is the name.
     pub names: Vec<(Option<String>, Digest)>,
     /// A repository of the same registry that may have the content.
@@ -65,6 +72,10 @@ pub struct Tally {
     pub resumed_bytes: u64,
     /// Manifests that were written.
     pub manifests: u64,
+    /// Referrers among them: what belongs to something and says so itself.
+    pub referrers: u64,
+    /// Lists of referrers that were written because the registry keeps none.
+    pub lists: u64,
 }
 
 impl Tally {
@@ -79,6 +90,8 @@ impl Tally {
         self.resumed += other.resumed;
         self.resumed_bytes += other.resumed_bytes;
         self.manifests += other.manifests;
+        self.referrers += other.referrers;
+        self.lists += other.lists;
     }
 }
 
@@ -93,4 +106,8 @@ pub struct Survey {
     pub existing: (u64, u64),
     /// Manifests that would be written.
     pub manifests: u64,
+    /// Referrers among them.
+    pub referrers: u64,
+    /// Lists of referrers that would be written, because the registry keeps none; as far as that was asked.
+    pub lists: u64,
 }

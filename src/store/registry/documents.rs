@@ -30,11 +30,30 @@ const CONTENT_DIGEST: &str = "docker-content-digest";
 const SETTLING: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1500)];
 
 /// A document as it was read.
-struct Read {
-    media_type: MediaType,
-    bytes: Arc<[u8]>,
+pub(super) struct Read {
+    pub(super) media_type: MediaType,
+    pub(super) bytes: Arc<[u8]>,
     /// The digest that the registry says it has.
     said: Option<Digest>,
+    /// What it says of this version of it (RFC 9110, section 8.8.3).
+    pub(super) etag: Option<String>,
+}
+
+/// What a registry says of a document that it took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stored {
+    /// The digest that it has stored.
+    pub(super) digest: Option<Digest>,
+    /// The manifest of which it lists this as a referrer (distribution-spec v1.1.1, spec.md, "Pushing Manifests with
+    /// Subject").
+    pub(super) subject: Option<Digest>,
+}
+
+#[cfg(test)]
+impl Read {
+    pub(super) fn of(media_type: &MediaType, bytes: &[u8]) -> Self {
+        Self { media_type: media_type.clone(), bytes: Arc::from(bytes), said: None, etag: None }
+    }
 }
 
 impl Repository {
@@ -47,8 +66,14 @@ impl Repository {
             (Some(digest), _) => digest.to_string(),
             (None, tag) => tag.unwrap_or("latest").to_owned(),
         };
-        let Read { media_type, bytes, said } = self.fetch_document(&reference)?;
-        let expected = name.digest().copied().or(said);
+        let read = self.fetch_document(&reference)?;
+        self.keep_document(read, name.digest())
+    }
+
+    /// Checks what was read, keeps it, and returns a descriptor of it.
+    pub(super) fn keep_document(&self, read: Read, pinned: Option<&Digest>) -> Result<Descriptor, StoreError> {
+        let Read { media_type, bytes, said, .. } = read;
+        let expected = pinned.copied().or(said);
         let got = expected.map_or(Algorithm::Sha256, |expected| expected.algorithm()).digest_of(&bytes);
         if let Some(expected) = expected.filter(|expected| *expected != got) {
             let mismatch = Mismatch::Digest { got, expected };
@@ -66,21 +91,23 @@ impl Repository {
         Ask { method, to, headers, body: None, scopes, action, repository }
     }
 
-    fn fetch_document(&self, reference: &str) -> Result<Read, StoreError> {
+    /// Reads the document that a tag or a digest means.
+    pub(super) fn fetch_document(&self, reference: &str) -> Result<Read, StoreError> {
         let action = "read the manifest of";
         let path = self.manifest_path(reference);
         let ask = self.about_document(Method::GET, &path, action);
-        let (content_type, said, bytes) = self.registry.persist(action, &self.location, || {
+        let (content_type, said, etag, bytes) = self.registry.persist(action, &self.location, || {
             let answer = self.registry.attempt(&ask)?;
             if answer.code() != 200 {
                 return Err(Attempt::Final(self.not_there(action, reference, answer)));
             }
             let content_type = answer.header("content-type").unwrap_or_default().to_owned();
             let said = answer.header(CONTENT_DIGEST).and_then(|text| text.parse::<Digest>().ok());
-            Ok((content_type, said, self.read_document_body(answer)?))
+            let etag = answer.header("etag").map(str::to_owned);
+            Ok((content_type, said, etag, self.read_document_body(answer)?))
         })?;
         let media_type = self.type_of(&content_type, &bytes)?;
-        Ok(Read { media_type, bytes, said })
+        Ok(Read { media_type, bytes, said, etag })
     }
 
     /// Reads a body that is a document; one that breaks off is a passing failure.
@@ -166,8 +193,7 @@ impl Repository {
         }
     }
 
-    /// Writes a manifest under a tag or its digest, its bytes as they are. Returns the digest that the registry says it has
-    /// stored, where it says one.
+    /// Writes a manifest under a tag or its digest, its bytes as they are. Returns what the registry says of it.
     ///
     /// # Errors
     /// When the registry cannot be reached or does not take it.
@@ -176,7 +202,19 @@ impl Repository {
         reference: &str,
         media_type: &MediaType,
         bytes: &[u8],
-    ) -> Result<Option<Digest>, StoreError> {
+    ) -> Result<Stored, StoreError> {
+        Ok(self.replace_document(reference, media_type, bytes, None)?.unwrap_or_default())
+    }
+
+    /// As [`Self::put_document`], over one version alone where the registry says versions: `None` when there is another one
+    /// now (RFC 9110, section 13.1.1).
+    pub(super) fn replace_document(
+        &self,
+        reference: &str,
+        media_type: &MediaType,
+        bytes: &[u8],
+        version: Option<&str>,
+    ) -> Result<Option<Stored>, StoreError> {
         let action = format!("write the manifest {} to", crate::text::escaped(reference));
         let path = self.manifest_path(reference);
         let content_type = HeaderValue::from_str(media_type.as_str()).map_err(|_| {
@@ -186,10 +224,15 @@ impl Repository {
                 format!("its media type {media_type} is no header's value"),
             )
         })?;
+        let mut headers = vec![(header::CONTENT_TYPE, content_type)];
+        // a weak one says nothing about bytes, and matches nothing
+        if let Some(version) = version.filter(|version| !version.starts_with("W/")) {
+            headers.extend(header_of(header::IF_MATCH, version));
+        }
         let ask = Ask {
             method: Method::PUT,
             to: To::Path(&path),
-            headers: vec![(header::CONTENT_TYPE, content_type)],
+            headers,
             body: Some(bytes),
             scopes: self.pushing(),
             action: &action,
@@ -199,7 +242,11 @@ impl Repository {
         loop {
             let answer = self.registry.ask(&ask)?;
             if matches!(answer.code(), 200..=202) {
-                return Ok(answer.header(CONTENT_DIGEST).and_then(|text| text.parse().ok()));
+                let digest_in = |name: &str| answer.header(name).and_then(|text| text.parse().ok());
+                return Ok(Some(Stored { digest: digest_in(CONTENT_DIGEST), subject: digest_in("oci-subject") }));
+            }
+            if answer.code() == 412 && ask.headers.len() > 1 {
+                return Ok(None);
             }
             let complaint = answer.into_complaint();
             let is_settling = complaint.has_code("MANIFEST_BLOB_UNKNOWN") || complaint.has_code("BLOB_UNKNOWN");

@@ -23,7 +23,7 @@ const LARGEST_PAGE: u64 = 8 * 1024 * 1024;
 /// How large all entries of a list may be, in bytes: a million tags and more.
 const LARGEST_LIST: usize = 64 * 1024 * 1024;
 /// How many are asked for at once.
-const PAGE: usize = 1000;
+pub(super) const PAGE: usize = 1000;
 
 /// What became of a request to remove something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,7 +184,7 @@ fn not_listed(registry: &Registry, action: &str, place: &Location, answer: Answe
     }
 }
 
-fn read_page(answer: Answer, field: &str, place: &Location) -> Result<Vec<String>, Attempt> {
+pub(super) fn read_page(answer: Answer, field: &str, place: &Location) -> Result<Vec<String>, Attempt> {
     let what = format!("its list of {field}");
     let malformed = |reason: &str| Attempt::Final(StoreError::malformed(what.clone(), place, reason));
     let body = answer
@@ -205,7 +205,7 @@ fn read_page(answer: Answer, field: &str, place: &Location) -> Result<Vec<String
 
 /// Returns where the next page is (RFC 8288; distribution-spec v1.1.1, spec.md, "Listing Tags"): on the same registry, and
 /// nowhere else.
-fn next_page(answer: &Answer) -> Option<Url> {
+pub(super) fn next_page(answer: &Answer) -> Option<Url> {
     for value in answer.headers.get_all("link") {
         for link in value.to_str().ok()?.split(',') {
             let (address, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;

@@ -9,19 +9,23 @@
 //! | `challenge`, `credentials`, `auth` | what a registry wants to see, what the user has, tokens |
 //! | `client`, `reach`, `retry`, `blame` | one registry: where it is, asked until it decides, and what its failures are called |
 //! | `repository`, `documents`, `listing` | manifests, tags, the catalog |
+//! | `belonging` | what belongs to a manifest: the referrers API, or tags |
 //! | `pull` | a repository as a source: what breaks off goes on where it was |
 //! | `push`, `delivery` | a registry as a sink: nothing is sent that is there |
+//! | `referrers`, `fallback` | what is pushed belongs to something: the registry knows that, or a tag says so |
 //! | `sending`, `upload`, `journal` | one blob on its way, its requests, and the note of where it is |
 
 mod address;
 mod answer;
 mod auth;
+mod belonging;
 mod blame;
 mod challenge;
 mod client;
 pub mod credentials;
 mod delivery;
 mod documents;
+mod fallback;
 mod http;
 mod journal;
 mod limit;
@@ -30,6 +34,7 @@ pub mod proxy;
 mod pull;
 mod push;
 mod reach;
+mod referrers;
 mod repository;
 mod retry;
 mod sending;
@@ -49,6 +54,7 @@ pub use self::limit::RateLimit;
 pub use self::listing::Removal;
 use self::proxy::Proxies;
 pub use self::push::RegistrySink;
+pub use self::referrers::Referrer;
 pub use self::repository::Repository;
 use self::tls::TlsOptions;
 use crate::blob::Cancel;

@@ -13,7 +13,7 @@ use super::retry::{Attempt, Passing};
 use crate::blob::{BlobReader, Mismatch, Resume};
 use crate::content::{Content, Descriptor, Kind};
 use crate::digest::Digest;
-use crate::store::{Location, Source, StoreError};
+use crate::store::{Location, Source, StoreError, Wanted};
 
 /// Up to which size content that was read is kept, in bytes: configs are read when a plan is made, and again when it is
 /// carried out.
@@ -30,6 +30,10 @@ impl Source for Repository {
 
     fn roots(&self) -> Result<Vec<Descriptor>, StoreError> {
         Ok(self.roots.clone())
+    }
+
+    fn unlisted(&self, subjects: &[Digest], wanted: &Wanted<'_>) -> Result<Vec<Descriptor>, StoreError> {
+        self.belonging(subjects, wanted)
     }
 
     /// Asks nothing yet: what is not there is found when it is read.

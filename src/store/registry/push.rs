@@ -5,7 +5,10 @@
 //! | `survey` | every repository is asked for every blob and manifest it is to have | nothing |
 //! | `begin` | blobs that a sibling has are mounted; an upload is begun where one is needed, so that a repository that is not there is known before a byte is sent | nothing |
 //! | `put` | a blob goes to one repository, and is mounted to its siblings; manifests are written by their digests, children first | nothing |
-//! | `commit` | tags, and each is asked for again | the names |
+//! | `commit` | lists of referrers where the registry keeps none; then tags, and each is asked for again | the names |
+//!
+//! What belongs to an image goes after it: the image is written by its digest, then its referrers, then theirs, and the tag
+//! comes when all of them are there. Who finds the image by its tag finds what belongs to it.
 //!
 //! That a registry says it has a blob of the right digest and size is believed: it checks digests itself.
 
@@ -45,9 +48,13 @@ pub struct RegistrySink {
     /// What needs no bytes to be sent, and why.
     settled: Vec<(Content, Outcome)>,
     pub(super) uploads: Mutex<HashMap<Digest, Upload>>,
-    documents: Mutex<HashMap<Digest, Document>>,
+    pub(super) documents: Mutex<HashMap<Digest, Document>>,
     /// Manifests that this run has written by their digests.
     written: Mutex<HashSet<(usize, Digest)>>,
+    /// Referrers that the registry has said to know as such.
+    acknowledged: Mutex<HashSet<(usize, Digest)>>,
+    /// What has referrers in each delivery, and what each referrer belongs to.
+    subjects: Vec<(HashSet<Digest>, HashMap<Digest, Digest>)>,
     confirmed: Vec<Confirmed>,
     pub(super) tally: Mutex<Tally>,
     pub(super) journal: Journal,
@@ -75,6 +82,11 @@ impl RegistrySink {
                 }
             }
         }
+        let subjects = deliveries.iter().map(|delivery| {
+            let pairs = delivery.referrers.iter().map(|one| (*one.listed.digest(), one.subject));
+            (pairs.clone().map(|(_, subject)| subject).collect(), pairs.collect())
+        });
+        let subjects = subjects.collect();
         let (lanes, state) = (registry.options().lanes, registry.options().state.clone());
         Some(Self {
             registry,
@@ -86,6 +98,8 @@ impl RegistrySink {
             uploads: Mutex::default(),
             documents: Mutex::default(),
             written: Mutex::default(),
+            acknowledged: Mutex::default(),
+            subjects,
             confirmed: Vec::new(),
             tally: Mutex::default(),
             journal: Journal::below(state.as_deref()),
@@ -141,7 +155,10 @@ impl RegistrySink {
             let add = |counts: &mut (u64, u64)| *counts = (counts.0 + 1, counts.1 + bytes);
             match (&content.kind, there) {
                 (Kind::Manifest(_), true) => {}
-                (Kind::Manifest(_), false) => survey.manifests += 1,
+                (Kind::Manifest(_), false) => {
+                    survey.manifests += 1;
+                    survey.referrers += u64::from(self.subjects[*at].1.contains_key(&content.digest));
+                }
                 (_, true) => add(&mut survey.existing),
                 (_, false) => {
                     let mountable = self.registry.holder(&content.digest).is_some()
@@ -267,18 +284,41 @@ impl RegistrySink {
             let delivery = &self.deliveries[at];
             let below = delivery.contents.iter().any(|(it, below)| it.digest == content.digest && *below);
             let tagged = delivery.names.iter().any(|(tag, digest)| tag.is_some() && *digest == content.digest);
-            if tagged && !below {
+            let (subjects, referrers) = &self.subjects[at];
+            if tagged && !below && !subjects.contains(&content.digest) && !referrers.contains_key(&content.digest) {
                 continue; // it is written under its tag, at the end
             }
             let stored = delivery.repository.put_document(&content.digest.to_string(), media_type, bytes)?;
-            if let Some(got) = stored.filter(|got| *got != content.digest) {
+            if let Some(got) = stored.digest.filter(|got| *got != content.digest) {
                 return Err(self.stored_other(delivery, &content.digest.to_string(), &got, &content.digest));
             }
             self.has(at, &content.digest);
             self.written.lock().unwrap_or_else(PoisonError::into_inner).insert((at, content.digest));
-            self.tally_mut().manifests += 1;
+            let subject = referrers.get(&content.digest);
+            if subject.is_some() && stored.subject.as_ref() == subject {
+                self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).insert((at, content.digest));
+            }
+            let mut tally = self.tally_mut();
+            tally.manifests += 1;
+            tally.referrers += u64::from(subject.is_some());
         }
         Ok(())
+    }
+
+    /// Returns whether the registry has said to know a referrer as such.
+    pub(super) fn is_acknowledged(&self, at: usize, digest: &Digest) -> bool {
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).contains(&(at, *digest))
+    }
+
+    /// Returns whether this run has written a manifest by its digest.
+    pub(super) fn was_written(&self, at: usize, digest: &Digest) -> bool {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).contains(&(at, *digest))
+    }
+
+    /// Returns when a document is written: after the earlier turns, where all that want it agree.
+    fn turn(&self, content: &Content) -> usize {
+        let wanted = self.wanted_by.get(&content.digest).into_iter().flatten();
+        wanted.map(|at| self.deliveries[*at].turns.get(&content.digest).copied().unwrap_or(0)).min().unwrap_or(0)
     }
 
     fn stored_other(&self, delivery: &Delivery, reference: &str, got: &Digest, expected: &Digest) -> StoreError {
@@ -317,7 +357,6 @@ impl RegistrySink {
         let repository = &delivery.repository;
         let reference = tag.map_or_else(|| digest.to_string(), str::to_owned);
         let before = repository.published(&reference)?;
-        let written = || self.written.lock().unwrap_or_else(PoisonError::into_inner).contains(&(at, *digest));
         let right = before == Some(*digest);
         if let (Some(tag), Some(there), Taken::Refuse, false) = (tag, &before, delivery.taken, right) {
             return Err(self.taken(delivery, tag, there, digest));
@@ -332,7 +371,7 @@ impl RegistrySink {
             self.tally_mut().manifests += 1;
             self.confirm(delivery, &reference, digest)?;
         }
-        let unchanged = right && (tag.is_some() || !written());
+        let unchanged = right && (tag.is_some() || !self.was_written(at, digest));
         Ok(self.named(delivery, tag, digest, unchanged, before))
     }
 
@@ -403,11 +442,18 @@ impl Sink for RegistrySink {
         missing.sort_by_key(|content| std::cmp::Reverse(content.size));
         self.knock(&missing)?;
         let mut stages = vec![missing];
+        let mut turns: BTreeMap<usize, Vec<&Content>> = BTreeMap::new();
+        for document in documents {
+            turns.entry(self.turn(document)).or_default().push(document);
+        }
         // manifests refer to blobs only, and go together; indexes refer to each other, and go one by one
         let is_index = |content: &&Content| matches!(&content.kind, Kind::Manifest(it) if it.role() == Role::Index);
-        let (indexes, manifests): (Vec<&Content>, Vec<&Content>) = documents.into_iter().partition(is_index);
-        stages.push(manifests.into_iter().cloned().collect());
-        stages.extend(indexes.into_iter().map(|index| vec![index.clone()]));
+        for documents in turns.into_values() {
+            let (indexes, manifests): (Vec<&Content>, Vec<&Content>) = documents.into_iter().partition(is_index);
+            stages.push(manifests.into_iter().cloned().collect());
+            stages.extend(indexes.into_iter().map(|index| vec![index.clone()]));
+        }
+        stages.retain(|stage| !stage.is_empty());
         Ok(stages)
     }
 
@@ -427,7 +473,8 @@ impl Sink for RegistrySink {
         let there = self.lacking(&content.digest).is_empty();
         self.write_document(&content, media_type, &bytes)?;
         let named = |delivery: &Delivery| delivery.names.iter().any(|(_, digest)| *digest == content.digest);
-        if self.deliveries.iter().any(named) {
+        let is_referrer = || self.subjects.iter().any(|(_, referrers)| referrers.contains_key(&content.digest));
+        if self.deliveries.iter().any(named) || is_referrer() {
             let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
             documents.insert(content.digest, (media_type.clone(), bytes));
         }
@@ -438,6 +485,12 @@ impl Sink for RegistrySink {
         // the names of one repository in their order; repositories have nothing to do with each other
         let all: Vec<usize> = (0..self.deliveries.len()).collect();
         let confirmed: Mutex<BTreeMap<(usize, usize), Confirmed>> = Mutex::default();
+        let listed = std::sync::atomic::AtomicBool::new(false);
+        let lists = in_lanes(&all, self.lanes.get(), self.registry.cancel(), |at, _| {
+            listed.fetch_or(self.list_referrers(*at)?, std::sync::atomic::Ordering::Relaxed);
+            Ok(())
+        });
+        lists.map_err(|(_, error)| error)?;
         let named = in_lanes(&all, self.lanes.get(), self.registry.cancel(), |at, cancel| {
             for (number, (tag, digest)) in self.deliveries[*at].names.iter().enumerate() {
                 if cancel.is_cancelled() {
@@ -453,7 +506,7 @@ impl Sink for RegistrySink {
         if self.registry.cancel().is_cancelled() {
             return Err(StoreError::Cancelled);
         }
-        let changed = self.confirmed.iter().any(|name| !name.unchanged);
+        let changed = listed.into_inner() || self.confirmed.iter().any(|name| !name.unchanged);
         Ok(if changed { Committed::Changed } else { Committed::Unchanged })
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::auth::Scope;
+use super::belonging::Known;
 use super::client::Registry;
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::digest::Digest;
@@ -30,6 +31,7 @@ pub struct Repository {
     pub(super) roots: Vec<Descriptor>,
     purpose: Purpose,
     cache: Arc<Mutex<Cache>>,
+    pub(super) known: Arc<Known>,
 }
 
 #[derive(Default)]
@@ -48,6 +50,7 @@ impl Repository {
             roots: Vec::new(),
             purpose: Purpose::Read,
             cache: Arc::default(),
+            known: Arc::default(),
         }
     }
 
