@@ -548,3 +548,17 @@ fn tags_that_are_not_listed_are_asked_for_one_by_one() {
         }
     }
 }
+
+#[test]
+fn a_tree_shows_what_belongs_to_an_image() {
+    let bench = Bench::new();
+    let signed = signed(&["linux/amd64"]);
+    signed.images.layout(&bench.path("dist"));
+    for registry in both_kinds() {
+        let _ = bench.run(&format!("push dist {}/app:v1", registry.host())).exits(0);
+        let tree = bench.run(&format!("tree docker://{}/app:v1", registry.host())).exits(0);
+        for root in &signed.belonging {
+            assert!(tree.stdout().contains(&digest(root)[7..19]), "{root} is not in\n{}", tree.stdout());
+        }
+    }
+}

@@ -3,17 +3,18 @@
 use std::collections::HashSet;
 
 use super::super::Error;
-use super::super::attached::{Attached, attached, types_of};
+use super::super::attached::{Attached, Referrers, attached, types_of};
 use super::super::lookup::{name_of, select};
+use super::super::unlisted::unlisted;
 use super::platform_of;
 use crate::content::Descriptor;
 use crate::digest::Digest;
 use crate::document::{Body, Document};
-use crate::graph::DEEPEST;
+use crate::graph::{self, DEEPEST};
 use crate::media::{MediaType, Role};
 use crate::platform::Platform;
 use crate::reference::Selector;
-use crate::store::{Source, StoreError, causes, read_document};
+use crate::store::{Location, Source, StoreError, causes, read_document};
 
 /// A piece of content and what lies below it.
 #[derive(Clone, Debug)]
@@ -53,6 +54,15 @@ pub fn tree(source: &dyn Source, selector: Option<&Selector>) -> Result<Vec<Bran
     let mut known = HashSet::new();
     roots.retain(|root| known.insert(*root.digest()));
     let mut task = Task { source, attached: attached(source, &all), seen: HashSet::new() };
+    if matches!(source.location(), Location::Registry(_)) {
+        let reach = graph::reach(source, &roots, &mut |_, _| ());
+        let documents = reach.nodes.iter().filter(|node| node.media_type.is_document());
+        let documents: Vec<Digest> = documents.map(|node| node.content.digest).collect();
+        let mut asked = unlisted(source, documents.clone(), &Referrers::All, true)?;
+        // a registry may list what stands in the index as well
+        asked.retain(|one| !documents.contains(one.root.digest()));
+        task.attached.extend(asked);
+    }
     // what is shown below its subject does not stand beside it
     let attached: HashSet<Digest> = task.attached.iter().map(|one| *one.root.digest()).collect();
     let (images, others): (Vec<_>, Vec<_>) =
