@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::Session;
 use super::report::Report;
-use super::signed::{Trust, VerifyKeyArgs};
+use super::signed::{RequireArgs, Required, Trust, VerifyKeyArgs};
 use super::take_in::{self, Parts};
 use super::write::{CarryArgs, WriteArgs, carry_out, refuse_mixed_output};
 
@@ -42,6 +42,8 @@ pub(crate) struct LoadArgs {
     #[command(flatten)]
     pub(crate) signed: VerifyKeyArgs,
     #[command(flatten)]
+    pub(crate) required: RequireArgs,
+    #[command(flatten)]
     pub(crate) carry: CarryArgs,
     #[command(flatten)]
     pub(crate) write: WriteArgs,
@@ -49,12 +51,21 @@ pub(crate) struct LoadArgs {
 
 pub(crate) fn run(args: &LoadArgs, session: &Session<'_>) -> Result<Report, Error> {
     let trust = args.signed.read()?;
+    let required = args.required.read()?;
     let standard_input = ["-".to_owned()];
     let words = if args.input.is_empty() { &standard_input[..] } else { &args.input };
     let parts = Parts::among(words, session)?;
     match parts.to_take_in(session) {
+        Some(_) if required.is_asked_for() => Err(Error::Unsupported {
+            message: "cannot tell whether images are signed that come in parts one after the other".to_owned(),
+            cause: Some("what signs an image may be in a part that is not here yet".to_owned()),
+            hint: Some(
+                "name the directories of all parts with --part-dir, or check the whole bundle with --verify-key"
+                    .to_owned(),
+            ),
+        }),
         Some(only) => take_in::run(args, only, &parts.directories, &trust, session),
-        None => match whole(args, &parts, &trust, session) {
+        None => match whole(args, &parts, &trust, &required, session) {
             // of what nobody trusts nothing is kept, nor of what cannot be used here
             Err(error @ (Error::Untrusted { .. } | Error::Missing { .. })) => Err(error),
             Err(error) if error.class() == Class::Content => take_in::instead(args, &parts, &trust, error, session),
@@ -64,7 +75,13 @@ pub(crate) fn run(args: &LoadArgs, session: &Session<'_>) -> Result<Report, Erro
 }
 
 /// Loads archives that are there as a whole.
-fn whole(args: &LoadArgs, parts: &Parts, trust: &Trust, session: &Session<'_>) -> Result<Report, Error> {
+fn whole(
+    args: &LoadArgs,
+    parts: &Parts,
+    trust: &Trust,
+    required: &Required,
+    session: &Session<'_>,
+) -> Result<Report, Error> {
     let context = Context { part_dirs: &parts.directories, ..session.context() };
     let options = args.carry.options()?;
     let opened = parts.words.iter().map(|word| open(word, &context)).collect::<Result<Vec<_>, _>>()?;
@@ -79,7 +96,9 @@ fn whole(args: &LoadArgs, parts: &Parts, trust: &Trust, session: &Session<'_>) -
     let mut sources = Vec::new();
     for (opened, delta) in opened.iter().zip(&deltas) {
         let source = delta.as_ref().map_or(&opened.store as &dyn Source, |delta| delta);
-        sources.push(CopySource::select(opened.label.clone(), source, opened.selector.as_ref())?);
+        let source = CopySource::select(opened.label.clone(), source, opened.selector.as_ref())?;
+        required.check(source.source, &source.roots, session)?;
+        sources.push(source);
     }
     let copying = copy(&sources, &Naming::Keep, &options)?;
     for delta in deltas.iter().flatten() {

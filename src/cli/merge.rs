@@ -15,6 +15,7 @@ use super::Session;
 use super::changes::pairs;
 use super::network::NetworkArgs;
 use super::report::{Report, table};
+use super::signed::RequireArgs;
 use super::write::{
     ReferrersArgs, WriteArgs, as_left_behind, checked, count, names, platforms, refuse_mixed_output, say_left_behind,
     say_summary, stats,
@@ -44,6 +45,8 @@ pub(crate) struct MergeArgs {
     /// What to do when two sources are for one platform: refuse, or take the later, or keep the earlier
     #[arg(long, value_enum, value_name = "WHAT")]
     on_duplicate: Option<DuplicateArg>,
+    #[command(flatten)]
+    required: RequireArgs,
     /// What becomes of attestations
     #[arg(long, value_enum, default_value = "keep", value_name = "WHAT")]
     attestations: AttestationsArg,
@@ -91,12 +94,14 @@ enum TypeArg {
 
 pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Error> {
     let options = options(args)?;
+    let required = args.required.read()?;
     let context = session.context();
     let opened = args.sources.iter().map(|word| open(word, &context)).collect::<Result<Vec<_>, _>>()?;
     let write = args.write.options_from(opened.iter().map(|opened| &opened.store), session);
     let mut sources = Vec::new();
     for opened in &opened {
         let roots = select_for_merge(&opened.store, opened.selector.as_ref())?;
+        required.check(&opened.store, &roots, session)?;
         sources.push(MergeSource { label: opened.label.clone(), source: &opened.store, roots });
     }
     let target = Target::open(args.output.as_deref(), &context, write)?;

@@ -37,6 +37,7 @@ mod reworked;
 mod rm;
 mod save;
 mod serve;
+mod sign;
 mod signed;
 mod split;
 mod tag;
@@ -144,6 +145,8 @@ enum Command {
     /// Unpack the file system of an image into a directory
     Unpack(unpack::UnpackArgs),
     Serve(serve::ServeArgs),
+    /// Sign images with a private key, where they lie
+    Sign(sign::SignImageArgs),
     /// Make keys to sign with, and print public keys
     Key(key::KeyArgs),
     /// Log in to a registry
@@ -170,6 +173,7 @@ impl Command {
             Self::Copy(_) => "copy",
             Self::Push(_) => "push",
             Self::Pull(_) => "pull",
+            Self::Sign(_) => "sign",
             Self::Key(_) => "key",
             Self::Login(_) => "login",
             Self::Logout(_) => "logout",
@@ -216,6 +220,7 @@ impl Command {
             Self::Attach(_)
             | Self::Referrers(_)
             | Self::Load(_)
+            | Self::Sign(_)
             | Self::Gc(_)
             | Self::Check(_)
             | Self::Serve(_)
@@ -372,6 +377,7 @@ fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
         Command::Copy(args) => copy::run(args, session),
         Command::Push(args) => push::run(args, session),
         Command::Pull(args) => pull::run(args, session),
+        Command::Sign(args) => sign::run(args, session),
         Command::Key(args) => key::run(args, session),
         Command::Login(args) => login::run(args, session),
         Command::Logout(args) => login::logout(args, session),

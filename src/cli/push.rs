@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use super::Session;
 use super::network::NetworkArgs;
 use super::report::{Failure, Report, table};
-use super::signed::VerifyKeyArgs;
+use super::signed::{RequireArgs, VerifyKeyArgs};
 use super::ui::per_second;
 use super::write::{CarryArgs, count, line, say_carried};
 
@@ -37,6 +37,8 @@ Examples:
 pub(crate) struct PushArgs {
     #[command(flatten)]
     signed: VerifyKeyArgs,
+    #[command(flatten)]
+    required: RequireArgs,
     #[command(flatten)]
     carry: CarryArgs,
     /// Do the rest when something fails; exit code 7 then
@@ -69,6 +71,7 @@ pub(crate) fn run(args: &PushArgs, session: &Session<'_>) -> Result<Report, Erro
     let map = NameMap::parse(&args.map)?;
     let destinations = destinations(&args.destinations, session)?;
     let trust = args.signed.read()?;
+    let required = args.required.read()?;
     let opened = open(&args.source, &context)?;
     trust.check([&opened.store], session)?;
     let mut options = options;
@@ -79,6 +82,7 @@ pub(crate) fn run(args: &PushArgs, session: &Session<'_>) -> Result<Report, Erro
         options.origins = lent.repositories().map(|(host, path)| (host.to_owned(), path.to_owned())).collect();
         source.source = &lent;
     }
+    required.check(source.source, &source.roots, session)?;
     let delta = deltas(&[&opened.store], None)?.pop().flatten();
     if let Some(delta) = &delta {
         source.source = delta;

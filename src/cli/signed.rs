@@ -1,13 +1,16 @@
-//! Bundles and receipts that have to be signed: `--verify-key`, `--base-key` and `--sign-key`.
+//! Bundles, receipts and images that have to be signed: `--verify-key`, `--base-key`, `--sign-key` and `--require-signature`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use barge::content::Descriptor;
 use barge::ops::Error;
+use barge::ops::attached::called;
 use barge::ops::bundle::{BaseContents, trusted, trusted_archive, trusted_base};
 use barge::ops::open::Store;
+use barge::ops::sign::require;
 use barge::signing::{PrivateKey, PublicKey};
-use barge::store::Source as _;
+use barge::store::Source;
 use barge::store::archive::Archive;
 use barge::text::{escaped, shell_word};
 use clap::Args;
@@ -21,6 +24,49 @@ pub(crate) struct VerifyKeyArgs {
     /// Refuse a bundle that this public key, or another one given so, has not signed (can be repeated)
     #[arg(long, value_name = "KEY")]
     verify_key: Vec<PathBuf>,
+}
+
+/// What only signed images are taken with.
+#[derive(Args, Debug)]
+pub(crate) struct RequireArgs {
+    /// Refuse images that this public key, or another one given so, has not signed, as `barge sign` and cosign do (can be repeated)
+    #[arg(long, value_name = "KEY")]
+    require_signature: Vec<PathBuf>,
+}
+
+impl RequireArgs {
+    /// Reads the keys: before anything else, so that a wrong name is told at once.
+    pub(crate) fn read(&self) -> Result<Required, Error> {
+        Required::by(&self.require_signature)
+    }
+}
+
+/// Keys, one of which has to have signed every image that is taken; none when nobody asked for that.
+pub(crate) struct Required(Vec<PublicKey>);
+
+impl Required {
+    /// Reads keys.
+    pub(crate) fn by(paths: &[PathBuf]) -> Result<Self, Error> {
+        Ok(Self(public_keys(paths)?))
+    }
+
+    /// Returns whether anything is asked of what is taken.
+    pub(crate) const fn is_asked_for(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// Checks images that are to be taken.
+    pub(crate) fn check(&self, source: &dyn Source, roots: &[Descriptor], session: &Session<'_>) -> Result<(), Error> {
+        if !self.is_asked_for() {
+            return Ok(());
+        }
+        for (root, checked) in require(source, roots, &self.0)? {
+            for one in checked {
+                session.ui.say(&format!("{} is signed with key {}", called(&root), one.key.fingerprint()));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What bases and bundles are signed with.

@@ -1,11 +1,12 @@
 //! `barge verify`
 
+use std::path::PathBuf;
+
 use barge::content::total;
 use barge::error::Class;
 use barge::ops::Error;
 use barge::ops::lookup::{name_of, select};
 use barge::ops::manifest::elsewhere;
-
 use barge::ops::verify::{Depth, Problem, Status, Verified, verify};
 use barge::store::Source as _;
 use barge::text::{escaped, human_size};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use super::Session;
 use super::network::NetworkArgs;
 use super::report::{Failure, Report};
-use super::signed::VerifyKeyArgs;
+use super::signed::{Required, VerifyKeyArgs};
 use super::write::count;
 
 /// Check every reachable byte of a place or an image, and list everything wrong.
@@ -27,12 +28,16 @@ use super::write::count;
 Examples:
   barge verify bundle.tar
   barge verify --deep dist:ghcr.io/org/app:v1
-  barge verify --verify-key release.pub bundle.tar")]
+  barge verify --verify-key release.pub bundle.tar     the bundle is signed
+  barge verify --key release.pub dist:app:v1           the image is signed, by barge or cosign")]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     signed: VerifyKeyArgs,
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
+    /// Refuse images that this public key, or another one given so, has not signed (can be repeated)
+    #[arg(long, value_name = "KEY")]
+    key: Vec<PathBuf>,
     /// Unpack layers too, and check the diff_ids of the configs
     #[arg(long)]
     deep: bool,
@@ -46,6 +51,14 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session<'_>) -> Result<Report, Er
     let trust = args.signed.read()?;
     let places = super::ls::places(&args.references, session)?;
     let signers = trust.check(places.iter().map(|(store, ..)| store), session)?;
+    let required = Required::by(&args.key)?;
+    for (store, selector, _) in places.iter().filter(|_| required.is_asked_for()) {
+        let images = match selector {
+            Some(_) => select(store, selector.as_ref())?,
+            None => store.roots()?,
+        };
+        required.check(store, &images, session)?;
+    }
     let mut report = Report::default();
     let mut problems = 0;
     let mut damaged: Vec<String> = Vec::new();

@@ -36,6 +36,7 @@ pub mod rm;
 pub mod rootfs;
 pub mod save;
 pub mod serve;
+pub mod sign;
 pub mod target;
 mod unlisted;
 pub mod unpack;

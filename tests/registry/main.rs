@@ -29,6 +29,7 @@ mod pushes;
 mod reach;
 mod referrers;
 mod self_signed;
+mod signatures;
 #[path = "../support/mod.rs"]
 mod support;
 mod tokens;

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use super::super::Error;
 use super::super::open::Store;
+use super::super::sign::Unsigned;
 use super::base::BaseContents;
 use super::packed::Packed;
 use crate::blob::BlobReader;
@@ -53,6 +54,14 @@ pub enum Untrusted {
         /// The file.
         name: String,
     },
+    /// None of the keys has signed an image.
+    #[error("none of the keys has signed {image}")]
+    Image {
+        /// The image.
+        image: Digest,
+        /// What is wrong with each of its signatures.
+        wrong: Vec<Unsigned>,
+    },
     /// Something was not signed.
     #[error("its packing list does not cover {what}")]
     NotCovered {
@@ -67,6 +76,8 @@ impl Untrusted {
     pub fn causes(&self) -> Vec<String> {
         match self {
             Self::Signature { errors } if !errors.is_empty() => errors.iter().map(ToString::to_string).collect(),
+            Self::Image { image, wrong } if wrong.is_empty() => vec![format!("{image} has no signature")],
+            Self::Image { wrong, .. } => wrong.iter().map(ToString::to_string).collect(),
             other => vec![other.to_string()],
         }
     }
@@ -82,6 +93,10 @@ impl Untrusted {
                 Some(error) => return error.hint(),
                 None => "give the public key of whoever has signed it",
             },
+            Self::Image { wrong, .. } if wrong.is_empty() => {
+                "whoever has the private key signs it with `barge sign --key KEY REF`, or `cosign sign --key KEY REF` in a registry"
+            }
+            Self::Image { .. } => "give the public key of whoever has signed it",
             Self::Changed { .. } | Self::Gone { .. } | Self::NotCovered { .. } => {
                 "somebody changed it after it was signed: get it again from where it was made"
             }
