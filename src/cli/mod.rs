@@ -217,8 +217,8 @@ impl Command {
             Self::Rm(args) => Some(&args.network),
             Self::Diff(args) => Some(&args.network),
             Self::Unpack(args) => Some(&args.network),
+            Self::Referrers(args) => Some(&args.network),
             Self::Attach(_)
-            | Self::Referrers(_)
             | Self::Load(_)
             | Self::Sign(_)
             | Self::Gc(_)

@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Session;
+use super::network::NetworkArgs;
 use super::report::{Report, table};
 use super::write::platforms;
 
@@ -24,6 +25,8 @@ Examples:
   barge cat layer dist@sha256:4a83...5560                   the file of one of them
   barge cat manifest dist@sha256:4a83...5560                its manifest")]
 pub(crate) struct ReferrersArgs {
+    #[command(flatten)]
+    pub(crate) network: NetworkArgs,
     /// Only those of these types, and cosign for what its tags name (can be repeated, takes commas)
     #[arg(long = "type", value_delimiter = ',', value_name = "TYPE")]
     types: Vec<String>,

@@ -1,5 +1,7 @@
 //! What belongs to an image goes where it goes, whether the registry knows what belongs to what or not.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::bench::{Bench, noise};
@@ -560,5 +562,41 @@ fn a_tree_shows_what_belongs_to_an_image() {
         for root in &signed.belonging {
             assert!(tree.stdout().contains(&digest(root)[7..19]), "{root} is not in\n{}", tree.stdout());
         }
+    }
+}
+
+/// Everything that barge and buildx make, on the longest way that it may go.
+#[test]
+fn the_same_set_comes_out_after_parts_and_registries_of_both_kinds() {
+    let bench = Bench::new();
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/buildx-amd64-arm64.tar");
+    let image = "dist:ghcr.io/org/app:v1";
+    // large enough for several parts
+    std::fs::write(bench.path("sbom.json"), noise(9, 2_500_000)).unwrap();
+    let ok = |line: &str| bench.run(line).exits(0).stdout().to_owned();
+    ok(&format!("copy {fixture} {image}"));
+    let sbom = ok(&format!("attach {image} sbom.json --type {SBOM}"));
+    ok(&format!("attach {image} sbom.json --type {SBOM} --platform linux/arm64"));
+    ok(&format!("attach dist@{} sbom.json --type {SIGNATURE}", sbom.trim()));
+    ok("key generate --no-password -o release");
+    ok(&format!("sign --key release.key {image}"));
+    ok(&format!("sign --key release.key --as referrer --recursive {image}"));
+    let whole = |place: &str| (belongs(&bench.path(place)), blobs(&bench.path(place)));
+    let expected = whole("dist");
+    assert_eq!(expected.0.len(), 3 + 1 + 5, "{:?}", expected.0);
+    let lines = |text: String| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+    let listed = lines(ok(&format!("referrers {image}")));
+
+    ok("save -q -o app.tar --split 1M dist");
+    ok("load -i app.tar.001 -o loaded --require-signature release.pub");
+    assert!(whole("loaded") == expected);
+    for (registry, kind) in both_kinds().iter().zip(["api", "tags"]) {
+        ok(&format!("push --require-signature release.pub loaded:ghcr.io/org/app:v1 {}/org/app:v1", registry.host()));
+        let there = format!("docker://{}/org/app:v1", registry.host());
+        ok(&format!("verify --key release.pub {there}"));
+        ok(&format!("copy {there} oci:{kind}:ghcr.io/org/app:v1"));
+        assert!(whole(kind) == expected, "{kind}");
+        assert_eq!(lines(ok(&format!("referrers {kind}:ghcr.io/org/app:v1"))), listed, "{kind}");
+        ok(&format!("verify --key release.pub {kind}"));
     }
 }

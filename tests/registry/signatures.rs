@@ -67,6 +67,11 @@ fn what_barge_signs_skopeo_finds_for_the_index_and_each_platform() {
         work.run("barge diff dist oci:taken:v1");
     }
     work.run("barge verify --key release.pub dist");
+    let there = format!("docker://{host}/team/app:v1");
+    work.run(&format!("barge verify --plain-http --key release.pub {there}"));
+    let listed = work.run(&format!("barge referrers --plain-http {there}"));
+    assert!(listed.contains("cosign tag") && listed.contains("linux/arm64"), "{listed}");
+    assert_eq!(listed.matches("cosign tag").count(), work.run("barge referrers dist").matches("cosign tag").count());
     policy(&work, &host, "third.pub");
     keys(&work, "third");
     assert!(!take(&work, &host, "by-none").status.success(), "by none of these keys");

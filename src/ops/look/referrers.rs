@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::super::Error;
-use super::super::attached::{Attached, Convention, claims, types_of};
+use super::super::attached::{Attached, Convention, Referrers as Kinds, claims, types_of};
 use super::super::lookup::{name_of, select};
+use super::super::unlisted::unlisted;
 use super::platform_of;
 use crate::content::Descriptor;
 use crate::digest::Digest;
@@ -51,7 +52,7 @@ pub fn referrers(
     selector: Option<&Selector>,
     platforms: &PlatformFilter,
 ) -> Result<Vec<Referrer>, Error> {
-    let all = source.roots()?;
+    let mut all = source.roots()?;
     let images = select(source, selector)?;
     let mut subjects = Subjects::default();
     graph::reach(source, &images, &mut |descriptor, document| match document.body() {
@@ -62,6 +63,10 @@ pub fn referrers(
         }
         Body::Manifest(manifest) => subjects.enter(descriptor, platform_of(source, descriptor, manifest)),
     });
+    // a registry is asked: it does not list them
+    let documents = images.iter().map(Descriptor::digest).chain(&subjects.order).chain(&subjects.attesting);
+    let documents = documents.copied().collect();
+    all.extend(unlisted(source, documents, &Kinds::All, true)?.into_iter().map(|one| one.root));
     let mut pending: Vec<(Digest, Option<Platform>, usize)> = Vec::new();
     if platforms.is_all() {
         pending.extend(images.iter().map(|image| (*image.digest(), subjects.platform_of(image.digest()), 0)));

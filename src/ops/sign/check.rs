@@ -9,9 +9,10 @@ use crate::digest::Digest;
 use crate::document::Body;
 use crate::media::OCI_MANIFEST;
 use crate::ops::Error;
-use crate::ops::attached::{Attached, attached, called};
+use crate::ops::attached::{Attached, Referrers, attached, called};
 use crate::ops::bundle::Untrusted;
 use crate::ops::lookup::is_attached;
+use crate::ops::unlisted::unlisted;
 use crate::signing::{PublicKey, Signature, SignatureError};
 use crate::simple_signing::{LARGEST_PAYLOAD, PAYLOAD, Payload, SIGNATURE};
 use crate::store::{Source, StoreError, read_document, read_small};
@@ -82,7 +83,9 @@ pub struct Found {
 /// # Errors
 /// When the descriptors cannot be read. A manifest with signatures that cannot be read holds none.
 pub fn signatures_of(source: &dyn Source, image: &Digest) -> Result<Vec<Found>, Error> {
-    let roots = source.roots()?;
+    let mut roots = source.roots()?;
+    // a registry is asked: it does not list them
+    roots.extend(unlisted(source, vec![*image], &Referrers::All, true)?.into_iter().map(|one| one.root));
     let mut found = Vec::new();
     for Attached { root, .. } in attached(source, &roots).into_iter().filter(|one| one.subject == *image) {
         let Ok(document) = read_document(source, &root) else { continue };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
 
-use crate::content::{Content, Descriptor, Kind, REF_NAME};
+use crate::content::{CONTAINERD_SUBJECT, Content, Descriptor, Kind, REF_NAME};
 use crate::digest::Digest;
 use crate::document::{Body, Document};
 use crate::graph;
@@ -97,8 +97,10 @@ pub fn sign<'a>(
         }
         Form::Referrer => {
             let manifest = manifest_of(&[layer], Some(image), &mut plan, payload)?;
-            let root =
-                manifest.descriptor().with_annotation(crate::content::CONTAINERD_SUBJECT, &image.digest().to_string());
+            let root = manifest
+                .descriptor()
+                .with_artifact_type(SIGNATURES)
+                .with_annotation(CONTAINERD_SUBJECT, &image.digest().to_string());
             let is_there = roots.iter().any(|other| other.digest() == root.digest());
             (root, is_there)
         }
@@ -189,7 +191,7 @@ fn manifest_of(
     let document = Document::make(&OCI_MANIFEST.into(), &value)
         .map_err(|error| StoreError::malformed("the manifest", &place, error))?;
     plan.add_bytes(payload, Kind::Blob, "what is signed".to_owned());
-    let kind = Content::clone(&config_descriptor.content()).kind;
+    let Content { kind, .. } = config_descriptor.content();
     plan.add_bytes(config, kind, "config of the signatures".to_owned());
     plan.add_made(&document, "manifest of the signatures");
     Ok(document)
