@@ -120,11 +120,17 @@ impl Digest {
         self.algorithm
     }
 
+    /// Returns the value itself.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.algorithm.length()]
+    }
+
     /// Returns the value in lower-case hex, without the algorithm.
     #[must_use]
     pub fn hex(&self) -> String {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let bytes = &self.bytes[..self.algorithm.length()];
+        let bytes = self.as_bytes();
         let mut hex = String::with_capacity(bytes.len() * 2);
         for byte in bytes {
             hex.push(char::from(DIGITS[usize::from(byte >> 4)]));

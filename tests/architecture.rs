@@ -16,7 +16,7 @@ const LAYERS: [&[&str]; 10] = [
     &["digest", "media", "platform", "reference", "error", "json", "signing", "tar"],
     // content and documents
     &["content"],
-    &["blob", "document", "image_list", "pack", "recipe", "simple_signing"],
+    &["blob", "document", "image_list", "pack", "recipe", "sigstore_bundle", "simple_signing"],
     &["bundle"],
     // the contract
     &["store"],

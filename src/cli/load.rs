@@ -56,15 +56,7 @@ pub(crate) fn run(args: &LoadArgs, session: &Session<'_>) -> Result<Report, Erro
     let words = if args.input.is_empty() { &standard_input[..] } else { &args.input };
     let parts = Parts::among(words, session)?;
     match parts.to_take_in(session) {
-        Some(_) if required.is_asked_for() => Err(Error::Unsupported {
-            message: "cannot tell whether images are signed that come in parts one after the other".to_owned(),
-            cause: Some("what signs an image may be in a part that is not here yet".to_owned()),
-            hint: Some(
-                "name the directories of all parts with --part-dir, or check the whole bundle with --verify-key"
-                    .to_owned(),
-            ),
-        }),
-        Some(only) => take_in::run(args, only, &parts.directories, &trust, session),
+        Some(only) => take_in::run(args, only, &parts.directories, &trust, &required, session),
         None => match whole(args, &parts, &trust, &required, session) {
             // of what nobody trusts nothing is kept, nor of what cannot be used here
             Err(error @ (Error::Untrusted { .. } | Error::Missing { .. })) => Err(error),
@@ -97,7 +89,7 @@ fn whole(
     for (opened, delta) in opened.iter().zip(&deltas) {
         let source = delta.as_ref().map_or(&opened.store as &dyn Source, |delta| delta);
         let source = CopySource::select(opened.label.clone(), source, opened.selector.as_ref())?;
-        required.check(source.source, &source.roots, session)?;
+        required.check(source.source, &source.roots, source.extent, session)?;
         sources.push(source);
     }
     let copying = copy(&sources, &Naming::Keep, &options)?;

@@ -2,6 +2,7 @@
 
 use barge::content::total;
 use barge::ops::Error;
+use barge::ops::copy::Extent;
 use barge::ops::lookup::select_for_merge;
 use barge::ops::merge::{Attestations, IndexType, Member, MergeOptions, MergeSource, OnDuplicate, merge};
 use barge::ops::open::open;
@@ -101,7 +102,7 @@ pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Err
     let mut sources = Vec::new();
     for opened in &opened {
         let roots = select_for_merge(&opened.store, opened.selector.as_ref())?;
-        required.check(&opened.store, &roots, session)?;
+        required.check(&opened.store, &roots, Extent::Chosen, session)?;
         sources.push(MergeSource { label: opened.label.clone(), source: &opened.store, roots });
     }
     let target = Target::open(args.output.as_deref(), &context, write)?;

@@ -82,7 +82,7 @@ pub(crate) fn run(args: &PushArgs, session: &Session<'_>) -> Result<Report, Erro
         options.origins = lent.repositories().map(|(host, path)| (host.to_owned(), path.to_owned())).collect();
         source.source = &lent;
     }
-    required.check(source.source, &source.roots, session)?;
+    required.check(source.source, &source.roots, source.extent, session)?;
     let delta = deltas(&[&opened.store], None)?.pop().flatten();
     if let Some(delta) = &delta {
         source.source = delta;

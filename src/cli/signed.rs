@@ -7,13 +7,15 @@ use barge::content::Descriptor;
 use barge::ops::Error;
 use barge::ops::attached::called;
 use barge::ops::bundle::{BaseContents, trusted, trusted_archive, trusted_base};
+use barge::ops::copy::Extent;
 use barge::ops::open::Store;
-use barge::ops::sign::require;
+use barge::ops::sign::{Checked, SignedImage, require};
 use barge::signing::{PrivateKey, PublicKey};
 use barge::store::Source;
 use barge::store::archive::Archive;
 use barge::text::{escaped, shell_word};
 use clap::Args;
+use serde_json::Value;
 
 use super::Session;
 use super::keys::{private_key, public_key};
@@ -35,6 +37,12 @@ pub(crate) struct RequireArgs {
 }
 
 impl RequireArgs {
+    /// Returns the options as words of a command, each with a blank before it: a command that is told must ask for no less.
+    pub(crate) fn words(&self) -> String {
+        let word = |key: &PathBuf| format!(" --require-signature {}", shell_word(&key.to_string_lossy()));
+        self.require_signature.iter().map(word).collect()
+    }
+
     /// Reads the keys: before anything else, so that a wrong name is told at once.
     pub(crate) fn read(&self) -> Result<Required, Error> {
         Required::by(&self.require_signature)
@@ -55,18 +63,44 @@ impl Required {
         !self.0.is_empty()
     }
 
-    /// Checks images that are to be taken.
-    pub(crate) fn check(&self, source: &dyn Source, roots: &[Descriptor], session: &Session<'_>) -> Result<(), Error> {
+    /// Checks images that are to be taken, and says who signed them.
+    pub(crate) fn check(
+        &self,
+        source: &dyn Source,
+        roots: &[Descriptor],
+        extent: Extent,
+        session: &Session<'_>,
+    ) -> Result<(), Error> {
         if !self.is_asked_for() {
             return Ok(());
         }
-        for (root, checked) in require(source, roots, &self.0)? {
-            for one in checked {
-                session.ui.say(&format!("{} is signed with key {}", called(&root), one.key.fingerprint()));
-            }
-        }
+        say_signed(&require(source, roots, extent, &self.0)?, session);
         Ok(())
     }
+
+    /// Returns the keys.
+    pub(crate) fn keys(&self) -> &[PublicKey] {
+        &self.0
+    }
+}
+
+/// Says who signed images.
+pub(super) fn say_signed(images: &[SignedImage<'_>], session: &Session<'_>) {
+    for (image, checked) in images {
+        for one in checked {
+            session.ui.say(&format!("{} is signed with key {}{}", called(image), one.key.fingerprint(), said(one)));
+        }
+    }
+}
+
+/// Returns what else was signed of an image.
+fn said(checked: &Checked<'_>) -> String {
+    let name = checked.reference.iter().map(|name| format!(" as {}", escaped(name)));
+    let annotation = |(name, value): (&String, &Value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!(", {}={}", escaped(name), escaped(&value))
+    };
+    name.chain(checked.annotations.iter().map(annotation)).collect()
 }
 
 /// What bases and bundles are signed with.

@@ -19,7 +19,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::Session;
 use super::load::LoadArgs;
 use super::report::Report;
-use super::signed::Trust;
+use super::signed::{Required, Trust, say_signed};
 use super::write::carry_out;
 
 /// How often a directory is looked into.
@@ -106,6 +106,7 @@ pub(crate) fn run(
     only: &Only,
     directories: &[PathBuf],
     trust: &Trust,
+    required: &Required,
     session: &Session<'_>,
 ) -> Result<Report, Error> {
     let options = args.carry.options()?;
@@ -166,10 +167,18 @@ pub(crate) fn run(
         }
         let arrived = taking.arrived()?;
         trust.check_fronts(arrived.fronts())?;
-        let copying = arrived.plan(&options)?;
+        let copying = match arrived.plan(&options, required.keys()) {
+            Err(error @ Error::Untrusted { .. }) => {
+                let archive = escaped(only.set.archive());
+                session.ui.say(&format!("what has come of {archive} is kept in {location}, and has no name there"));
+                return Err(error);
+            }
+            other => other?,
+        };
         let needed = taking.needed();
         let is_done = copying.is_some() && (needed.is_empty() || only.set.mode() == Mode::Stream);
-        if let Some(copying) = copying.filter(|copying| is_done || copying.images.len() > named) {
+        if let Some((copying, signed)) = copying.filter(|(copying, _)| is_done || copying.images.len() > named) {
+            say_signed(&signed, session);
             named = copying.images.len();
             report.text.clear();
             report.results.clear();
@@ -296,7 +305,8 @@ fn look(only: &Only, directories: &[PathBuf]) -> Result<Option<PartSet>, StoreEr
 fn unfinished(taking: &TakeIn<'_>, args: &LoadArgs) -> Error {
     taking.unfinished(&|part| {
         let to = args.output.as_ref().map_or_else(String::new, |output| format!(" -o {}", shell_word(output)));
-        format!("barge load{} -i {}{to}", args.signed.words(), shell_word(part))
+        let keys = args.signed.words() + &args.required.words();
+        format!("barge load{keys} -i {}{to}", shell_word(part))
     })
 }
 

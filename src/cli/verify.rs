@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use barge::content::total;
 use barge::error::Class;
 use barge::ops::Error;
+use barge::ops::copy::Extent;
 use barge::ops::lookup::{name_of, select};
 use barge::ops::manifest::elsewhere;
 use barge::ops::verify::{Depth, Problem, Status, Verified, verify};
@@ -53,11 +54,11 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session<'_>) -> Result<Report, Er
     let signers = trust.check(places.iter().map(|(store, ..)| store), session)?;
     let required = Required::by(&args.key)?;
     for (store, selector, _) in places.iter().filter(|_| required.is_asked_for()) {
-        let images = match selector {
-            Some(_) => select(store, selector.as_ref())?,
-            None => store.roots()?,
+        let (images, extent) = match selector {
+            Some(_) => (select(store, selector.as_ref())?, Extent::Chosen),
+            None => (store.roots()?, Extent::Whole),
         };
-        required.check(store, &images, session)?;
+        required.check(store, &images, extent, session)?;
     }
     let mut report = Report::default();
     let mut problems = 0;

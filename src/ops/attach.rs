@@ -6,30 +6,26 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
-use base64::Engine as _;
-use serde_json::{Value, json};
-
 use super::Error;
+use super::artifact::{EMPTY, artifact, as_root};
 use super::attached::{Attached, claims};
 use super::choose::{choose_root, follow};
 use super::draft::moment;
 use super::lookup::select_one;
 use super::target::{Made, Workbench};
 use crate::blob::{CHUNK, Cancel, Making};
-use crate::content::{CONTAINERD_SUBJECT, CREATED, Content, Descriptor, Kind};
+use crate::content::{CREATED, Content, Descriptor, Kind};
 use crate::digest::Digest;
 use crate::document::Document;
-use crate::media::{MediaType, OCI_EMPTY, OCI_MANIFEST};
+use crate::media::{MediaType, OCI_EMPTY};
 use crate::plan::Plan;
 use crate::platform::PlatformFilter;
 use crate::reference::Selector;
-use crate::store::{Location, Source, StoreError, read_document};
+use crate::store::{Source, StoreError, read_document};
 use crate::text::quoted;
 
 /// The annotation that says what a file is called (image-spec v1.1.1, annotations.md).
 pub const TITLE: &str = "org.opencontainers.image.title";
-/// The empty object, which stands for a config that says nothing.
-const EMPTY: &[u8] = b"{}";
 
 /// What is to be attached.
 #[derive(Clone, Debug)]
@@ -162,14 +158,18 @@ pub fn attach<'a>(
         layers.push(layer.to_value());
     }
     plan.add_bytes(EMPTY.to_vec(), Kind::Blob, "an empty config".to_owned());
-    let document = manifest(subject, &layers, options)?;
+    let mut annotations = options.annotations.clone();
+    if let Some(seconds) = options.created {
+        annotations.entry(CREATED.to_owned()).or_insert(moment::written(seconds)?);
+    }
+    let document = artifact(&options.artifact_type, subject, &layers, &annotations)?;
     let digest = *document.descriptor().digest();
     plan.add_made(&document, &format!("manifest of what is attached to {}", subject.digest().short()));
     let roots = source.roots()?;
     let is_same = |claim: &Attached| claim.subject == *subject.digest() && *claim.root.digest() == digest;
     let is_named = claims(source, &roots).iter().any(is_same);
     if !is_named {
-        plan.add_root(root(&document, subject.digest(), &options.artifact_type));
+        plan.add_root(as_root(&document, subject.digest(), &options.artifact_type));
     }
     // what is damaged is mended by attaching it again
     let is_whole = |content: &Content| source.open(content).is_ok_and(|reader| reader.check().is_ok());
@@ -209,30 +209,6 @@ fn refuse_a_title_twice(pieces: &[Piece]) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-fn manifest(subject: &Descriptor, layers: &[Value], options: &AttachOptions) -> Result<Document, Error> {
-    let mut annotations = options.annotations.clone();
-    if let Some(seconds) = options.created {
-        annotations.entry(CREATED.to_owned()).or_insert(moment::written(seconds)?);
-    }
-    let mut config = Descriptor::of(&OCI_EMPTY.into(), EMPTY).to_value();
-    config["data"] = base64::engine::general_purpose::STANDARD.encode(EMPTY).into();
-    let media_type = MediaType::from(OCI_MANIFEST);
-    let mut value = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": options.artifact_type,
-        "config": config, "layers": layers,
-        "subject": Descriptor::new(subject.media_type(), *subject.digest(), subject.size()).to_value()});
-    if !annotations.is_empty() {
-        value["annotations"] = json!(annotations);
-    }
-    let place = Location::Memory("the new manifest".to_owned());
-    Ok(Document::make(&media_type, &value).map_err(|error| StoreError::malformed("the new manifest", &place, error))?)
-}
-
-/// Returns how an artifact stands at the top of a place: without a name, with its type, and with what it belongs to, so that
-/// containerd, docker, buildx and oras find it alike.
-fn root(document: &Document, subject: &Digest, artifact_type: &str) -> Descriptor {
-    document.descriptor().with_artifact_type(artifact_type).with_annotation(CONTAINERD_SUBJECT, &subject.to_string())
 }
 
 #[cfg(test)]

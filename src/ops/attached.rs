@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::lookup::name_of;
-use crate::content::{CONTAINERD_SUBJECT, Descriptor, REF_NAME};
+use crate::content::{CONTAINERD_NAME, CONTAINERD_SUBJECT, Descriptor, REF_NAME};
 use crate::digest::Digest;
 use crate::document::{Body, Document};
 use crate::media::Role;
@@ -230,13 +230,14 @@ pub fn belonging(attached: &[Attached], contents: &HashSet<Digest>) -> Vec<Descr
 #[must_use]
 pub fn standing_alone(attached: &[Attached], roots: &[Descriptor]) -> Vec<Descriptor> {
     let belonging: HashSet<&Digest> = attached.iter().map(|one| one.root.digest()).collect();
-    let has_own_name =
-        |root: &Descriptor| name_of(root).is_some_and(|name| subject_of_tag(name).is_none()) && !has_digest_tag(root);
     roots.iter().filter(|root| !belonging.contains(root.digest()) || has_own_name(root)).cloned().collect()
 }
 
-fn has_digest_tag(root: &Descriptor) -> bool {
-    root.annotation(REF_NAME).and_then(subject_of_tag).is_some()
+/// Returns whether something has a name by which it can be taken for an image: one that is no tag made of a digest. Of two names
+/// either counts, as some programs go by the one and some by the other.
+pub(super) fn has_own_name(root: &Descriptor) -> bool {
+    let names = [CONTAINERD_NAME, REF_NAME].into_iter().filter_map(|key| root.annotation(key));
+    names.filter(|name| !name.is_empty()).any(|name| subject_of_tag(name).is_none())
 }
 
 /// What belongs to an index that is not there any more, or does not arrive.

@@ -3,6 +3,7 @@
 //! An operation reads until it can decide, makes a plan, and lets the engine carry it out. It prints nothing and knows no
 //! terminal: results are values, and what happens on the way goes to an [`Observer`](crate::transfer::Observer).
 
+mod artifact;
 pub mod attach;
 pub mod attached;
 pub mod build;

@@ -45,6 +45,18 @@ impl Signature {
         }
     }
 
+    /// Takes a signature as it is.
+    ///
+    /// # Errors
+    /// [`SignatureError::Malformed`] when it is neither ASN.1 DER of a signature nor 64 bytes.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, SignatureError> {
+        if has_a_known_form(&bytes) {
+            return Ok(Self { bytes });
+        }
+        let reason = format!("it has {} bytes that are none of P-256 or Ed25519", bytes.len());
+        Err(SignatureError::Malformed { reason })
+    }
+
     /// Returns the signature as it is: ASN.1 DER by a P-256 key, 64 bytes by an Ed25519 key.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

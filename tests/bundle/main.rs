@@ -18,6 +18,7 @@ mod plan;
 mod prepared;
 mod resume;
 mod road;
+mod signed;
 mod split;
 #[path = "../support/mod.rs"]
 mod support;

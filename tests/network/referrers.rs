@@ -581,9 +581,11 @@ fn the_same_set_comes_out_after_parts_and_registries_of_both_kinds() {
     ok("key generate --no-password -o release");
     ok(&format!("sign --key release.key {image}"));
     ok(&format!("sign --key release.key --as referrer --recursive {image}"));
+    ok("key generate --no-password -o second");
+    ok(&format!("sign --key second.key --as bundle {image}"));
     let whole = |place: &str| (belongs(&bench.path(place)), blobs(&bench.path(place)));
     let expected = whole("dist");
-    assert_eq!(expected.0.len(), 3 + 1 + 5, "{:?}", expected.0);
+    assert_eq!(expected.0.len(), 3 + 1 + 5 + 1, "{:?}", expected.0);
     let lines = |text: String| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
     let listed = lines(ok(&format!("referrers {image}")));
 
@@ -594,6 +596,7 @@ fn the_same_set_comes_out_after_parts_and_registries_of_both_kinds() {
         ok(&format!("push --require-signature release.pub loaded:ghcr.io/org/app:v1 {}/org/app:v1", registry.host()));
         let there = format!("docker://{}/org/app:v1", registry.host());
         ok(&format!("verify --key release.pub {there}"));
+        ok(&format!("verify --key second.pub {there}"));
         ok(&format!("copy {there} oci:{kind}:ghcr.io/org/app:v1"));
         assert!(whole(kind) == expected, "{kind}");
         assert_eq!(lines(ok(&format!("referrers {kind}:ghcr.io/org/app:v1"))), listed, "{kind}");

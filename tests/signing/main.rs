@@ -9,6 +9,7 @@ mod command;
 #[path = "../cli/environment.rs"]
 #[allow(dead_code)] // the tests of the program use more of it
 mod environment;
+mod images;
 mod openssl;
 mod receipts;
 #[path = "../support/mod.rs"]

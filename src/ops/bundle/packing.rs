@@ -7,6 +7,7 @@ use super::super::Error;
 use super::super::attached::{attached, belonging};
 use super::super::look::{Listed, look_at};
 use super::super::lookup::name_of;
+use super::super::sign::signature;
 use crate::bundle::{Base, CoveredFile, PackedContent, PackedImage, PackedReferrer, PackingList, Split};
 use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
@@ -36,12 +37,7 @@ pub struct Packing {
 /// When the key cannot sign: that is known of none.
 pub(in crate::ops) fn signature_of(list: &[u8], packing: &Packing) -> Result<Option<Vec<u8>>, Error> {
     let Some(key) = &packing.sign else { return Ok(None) };
-    let signature = key.sign(list).map_err(|error| Error::Unsupported {
-        message: format!("cannot sign with the key {}", key.public_key().fingerprint()),
-        cause: Some(error.to_string()),
-        hint: error.hint(),
-    })?;
-    Ok(Some(signature.to_text().into_bytes()))
+    Ok(Some(signature(key, list)?.to_text().into_bytes()))
 }
 
 /// Returns why a docker-archive is not signed.

@@ -4,9 +4,13 @@ use crate::blob::BlobReader;
 use crate::bundle::Mode;
 use crate::content::{Content, Descriptor};
 use crate::error::Class;
+use crate::graph;
 use crate::ops::Error;
+use crate::ops::attached::{attached, belonging, has_own_name, standing_alone};
 use crate::ops::carry::CarryOptions;
 use crate::ops::copy::{CopySource, Copying, Extent, Naming, copy};
+use crate::ops::sign::{SignedImage, check_image, require};
+use crate::signing::PublicKey;
 use crate::store::archive::{Archive, PartSet};
 use crate::store::layout::Layout;
 use crate::store::{Location, Source, StoreError};
@@ -46,6 +50,32 @@ impl Source for Joined {
     }
 }
 
+/// All fronts that have come, as one: what signs an image may be named by another one than the image.
+struct Together<'a>(&'a [Joined]);
+
+impl Source for Together<'_> {
+    fn location(&self) -> &Location {
+        const NOWHERE: &Location = &Location::Memory(String::new());
+        self.0.first().map_or(NOWHERE, Source::location)
+    }
+
+    fn roots(&self) -> Result<Vec<Descriptor>, StoreError> {
+        let mut roots = Vec::new();
+        for archive in self.0 {
+            roots.extend(archive.roots()?);
+        }
+        Ok(roots)
+    }
+
+    fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {
+        match self.0.first() {
+            // the content of all of them is in one layout
+            Some(archive) => archive.open(content),
+            None => Err(StoreError::Missing { digest: content.digest, place: self.location().clone() }),
+        }
+    }
+}
+
 impl Arrived {
     pub(super) fn new(archives: Vec<Archive>, layout: impl Fn() -> Layout, set: &PartSet, is_all: bool) -> Self {
         let archives = archives.into_iter().map(|front| Joined { front, layout: layout() }).collect();
@@ -55,21 +85,31 @@ impl Arrived {
     /// Plans to name all images that have come: `None` when there is none yet. Of a set whose parts are pieces of one archive
     /// that is all of them or none; where each part is an archive by itself, an image is named when all of it is there.
     ///
+    /// With keys nothing gets a name before it is known that one of them has signed it. What signs an image may come after it:
+    /// until everything has come an image without a signature only waits.
+    ///
     /// # Errors
-    /// As [`copy`]; what is missing is an error only when no part is still to come.
-    pub fn plan(&self, options: &CarryOptions) -> Result<Option<Copying<'_>>, Error> {
+    /// As [`copy`]; what is missing is an error only when no part is still to come. [`Error::Untrusted`] when none of the keys
+    /// has signed an image, and nothing that could sign it is still to come.
+    pub fn plan<'k>(
+        &self,
+        options: &CarryOptions,
+        keys: &'k [PublicKey],
+    ) -> Result<Option<(Copying<'_>, Vec<SignedImage<'k>>)>, Error> {
+        let comes_at_once = self.mode == Mode::Stream || self.is_all;
         let mut sources = Vec::new();
         for archive in &self.archives {
-            let all = archive.roots()?;
-            let roots = if self.mode == Mode::Stream || self.is_all {
-                all
-            } else {
-                let is_there = |root: &&Descriptor| {
-                    let one = self.source(archive, vec![(*root).clone()]);
+            let mut roots = archive.roots()?;
+            if !comes_at_once {
+                let is_there = |root: &Descriptor| {
+                    let one = self.source(archive, vec![root.clone()]);
                     copy(&[one], &Naming::Keep, options).is_ok()
                 };
-                all.iter().filter(is_there).cloned().collect()
-            };
+                roots.retain(is_there);
+                if !keys.is_empty() {
+                    roots = self.trusted(&roots, keys)?;
+                }
+            }
             if !roots.is_empty() {
                 sources.push(self.source(archive, roots));
             }
@@ -84,11 +124,41 @@ impl Arrived {
                 hint: None,
             });
         }
-        match copy(&sources, &Naming::Keep, options) {
-            Ok(copying) => Ok(Some(copying)),
-            Err(error) if error.class() == Class::Content && !self.is_all => Ok(None),
-            Err(error) => Err(error),
+        let copying = match copy(&sources, &Naming::Keep, options) {
+            Ok(copying) => copying,
+            Err(error) if error.class() == Class::Content && !self.is_all => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut signed = Vec::new();
+        if !keys.is_empty() {
+            let roots: Vec<Descriptor> = sources.iter().flat_map(|source| source.roots.iter().cloned()).collect();
+            signed = match require(&Together(&self.archives), &roots, Extent::Whole, keys) {
+                Err(Error::Untrusted { .. }) if !self.is_all => return Ok(None),
+                other => other?,
+            };
         }
+        Ok(Some((copying, signed)))
+    }
+
+    /// Returns which of the images that are there one of some keys has signed, and what belongs to them.
+    fn trusted(&self, roots: &[Descriptor], keys: &[PublicKey]) -> Result<Vec<Descriptor>, Error> {
+        let together = Together(&self.archives);
+        let belongs = attached(&together, roots);
+        let mut images = Vec::new();
+        for image in standing_alone(&belongs, roots) {
+            match check_image(&together, &image, keys) {
+                Ok(_) => images.push(image),
+                // what signs it may be in a part that has not come
+                Err(Error::Untrusted { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let nodes = graph::reach(&together, &images, &mut |_, _| ()).nodes;
+        let contents = nodes.iter().map(|node| node.content.digest).collect();
+        let mut referrers = belonging(&belongs, &contents);
+        referrers.retain(|referrer| !has_own_name(referrer));
+        let is_taken = |root: &&Descriptor| images.contains(root) || referrers.contains(root);
+        Ok(roots.iter().filter(is_taken).cloned().collect())
     }
 
     /// Returns the fronts that have come: what says which images there are.

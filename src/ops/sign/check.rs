@@ -1,22 +1,22 @@
-//! Finding and checking the signatures of an image.
+//! Finding and checking the signatures of images.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 
-use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
+use super::read::{Form, Read};
+use crate::content::Descriptor;
 use crate::digest::Digest;
 use crate::document::Body;
-use crate::media::OCI_MANIFEST;
+use crate::graph;
 use crate::ops::Error;
-use crate::ops::attached::{Attached, Referrers, attached, called};
+use crate::ops::attached::{Attached, Referrers, attached, belonging, called, claims, has_own_name};
 use crate::ops::bundle::Untrusted;
-use crate::ops::lookup::is_attached;
+use crate::ops::copy::Extent;
 use crate::ops::unlisted::unlisted;
-use crate::signing::{PublicKey, Signature, SignatureError};
-use crate::simple_signing::{LARGEST_PAYLOAD, PAYLOAD, Payload, SIGNATURE};
-use crate::store::{Source, StoreError, read_document, read_small};
-use crate::text::quoted;
+use crate::signing::{PublicKey, SignatureError};
+use crate::sigstore_bundle::{IMAGE_SIGNATURE, PREDICATE_TYPE};
+use crate::store::{Source, StoreError, read_document};
 
 /// How many signatures of one image are looked at: more are there only to cost time.
 const MOST: usize = 1000;
@@ -26,19 +26,16 @@ const MOST: usize = 1000;
 pub struct Checked<'k> {
     /// Whose it is.
     pub key: &'k PublicKey,
-    /// What was signed.
-    pub payload: Payload,
+    /// What the image was called by whoever signed it, if anything.
+    pub reference: Option<String>,
+    /// What else was signed.
+    pub annotations: BTreeMap<String, Value>,
     /// The manifest that it is in.
     pub manifest: Digest,
 }
 
-impl Checked<'_> {
-    /// Returns something else that was signed.
-    #[must_use]
-    pub fn annotation(&self, name: &str) -> Option<&Value> {
-        self.payload.optional.get(name)
-    }
-}
+/// An image, and every signature of it that holds.
+pub type SignedImage<'k> = (Descriptor, Vec<Checked<'k>>);
 
 /// Why one signature does not show that an image is trusted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,33 +68,80 @@ pub enum Unsigned {
 
 /// A signature as it was found, and not checked.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub(super) struct Found {
     /// The manifest that it is in.
-    pub manifest: Digest,
-    /// The layer with what is signed, and the signature as its annotation.
-    pub layer: Descriptor,
+    pub(super) manifest: Digest,
+    /// The layer with what is signed.
+    pub(super) layer: Descriptor,
+    /// What the layer is.
+    pub(super) form: Form,
 }
 
-/// Finds what claims to be a signature of some content, among the top-level descriptors of a source.
-///
-/// # Errors
-/// When the descriptors cannot be read. A manifest with signatures that cannot be read holds none.
-pub fn signatures_of(source: &dyn Source, image: &Digest) -> Result<Vec<Found>, Error> {
-    let mut roots = source.roots()?;
-    // a registry is asked: it does not list them
-    roots.extend(unlisted(source, vec![*image], &Referrers::All, true)?.into_iter().map(|one| one.root));
-    let mut found = Vec::new();
-    for Attached { root, .. } in attached(source, &roots).into_iter().filter(|one| one.subject == *image) {
-        let Ok(document) = read_document(source, &root) else { continue };
-        let Body::Manifest(manifest) = document.body() else { continue };
-        let layers = manifest.layers.iter().filter(|layer| layer.media_type().as_str() == PAYLOAD);
-        found.extend(layers.map(|layer| Found { manifest: *root.digest(), layer: layer.clone() }));
-        if found.len() > MOST {
-            found.truncate(MOST);
-            break;
+/// What may sign some images of one place.
+struct Signatures {
+    by_image: HashMap<Digest, Vec<Descriptor>>,
+}
+
+impl Signatures {
+    /// Gathers what claims to belong to some images, by every convention.
+    fn gather(source: &dyn Source, images: &[Digest]) -> Result<Self, Error> {
+        let mut roots = source.roots()?;
+        // a registry is asked: it does not list them
+        roots.extend(unlisted(source, images.to_vec(), &Referrers::All, true)?.into_iter().map(|one| one.root));
+        let mut by_image: HashMap<Digest, Vec<Descriptor>> = images.iter().map(|image| (*image, Vec::new())).collect();
+        for Attached { subject, root, .. } in claims(source, &roots) {
+            if let Some(held) = by_image.get_mut(&subject)
+                && held.len() < MOST
+                && !held.iter().any(|other| other.digest() == root.digest())
+            {
+                held.push(root);
+            }
         }
+        Ok(Self { by_image })
     }
-    Ok(found)
+
+    /// Returns what claims to be a signature of an image. A manifest that cannot be read holds none.
+    fn of(&self, source: &dyn Source, image: &Digest) -> Vec<Found> {
+        let mut found = Vec::new();
+        for root in self.by_image.get(image).into_iter().flatten() {
+            let Ok(document) = read_document(source, root) else { continue };
+            let Body::Manifest(manifest) = document.body() else { continue };
+            // an SBOM or another attestation, as it says itself
+            let is_other = manifest.annotations.get(PREDICATE_TYPE).is_some_and(|said| said != IMAGE_SIGNATURE);
+            for layer in &manifest.layers {
+                match Form::of(layer) {
+                    Some(Form::Bundle) if is_other => {}
+                    Some(form) => found.push(Found { manifest: *root.digest(), layer: layer.clone(), form }),
+                    None => {}
+                }
+            }
+            if found.len() > MOST {
+                found.truncate(MOST);
+                break;
+            }
+        }
+        found
+    }
+
+    fn check<'k>(
+        &self,
+        source: &dyn Source,
+        image: &Descriptor,
+        keys: &'k [PublicKey],
+    ) -> Result<Vec<Checked<'k>>, Error> {
+        let (mut right, mut wrong) = (Vec::new(), Vec::new());
+        for found in self.of(source, image.digest()) {
+            match check(source, image.digest(), &found, keys)? {
+                Ok(checked) => right.push(checked),
+                Err(unsigned) => wrong.push(unsigned),
+            }
+        }
+        if right.is_empty() {
+            let what = format!("{} in {}", called(image), source.location());
+            return Err(Error::Untrusted { what, reason: Untrusted::Image { image: *image.digest(), wrong } });
+        }
+        Ok(right)
+    }
 }
 
 /// Checks that one of some keys has signed an image, and returns every signature that holds.
@@ -109,47 +153,58 @@ pub fn check_image<'k>(
     image: &Descriptor,
     keys: &'k [PublicKey],
 ) -> Result<Vec<Checked<'k>>, Error> {
-    let (mut right, mut wrong) = (Vec::new(), Vec::new());
-    for found in signatures_of(source, image.digest())? {
-        match check(source, image.digest(), &found, keys)? {
-            Ok(checked) => right.push(checked),
-            Err(unsigned) => wrong.push(unsigned),
-        }
-    }
-    if right.is_empty() {
-        let what = format!("{} in {}", called(image), source.location());
-        return Err(Error::Untrusted { what, reason: Untrusted::Image { image: *image.digest(), wrong } });
-    }
-    Ok(right)
+    Signatures::gather(source, &[*image.digest()])?.check(source, image, keys)
 }
 
-/// Checks that one of some keys has signed every image among some top-level descriptors. What only belongs to an image, and has
-/// no name by which it could be taken for one, need not be signed.
+/// Checks that one of some keys has signed every image that is to be taken: `roots`, and what comes along with them under a name
+/// of its own. Of a whole place, what only belongs to an image and has no name by which it could be taken for one need not be
+/// signed; what was chosen has to be, whatever it says that it is.
 ///
 /// # Errors
 /// As [`check_image`], of the first image that nobody has signed.
 pub fn require<'k>(
     source: &dyn Source,
     roots: &[Descriptor],
+    extent: Extent,
     keys: &'k [PublicKey],
-) -> Result<Vec<(Descriptor, Vec<Checked<'k>>)>, Error> {
-    let belongs = attached(source, roots);
-    let mut seen = HashSet::new();
-    let mut checked = Vec::new();
-    for root in roots {
-        let names = [CONTAINERD_NAME, REF_NAME].into_iter().filter_map(|key| root.annotation(key));
-        let is_no_image = names.into_iter().all(|name| is_attached(&bare(name)));
-        if (is_no_image && belongs.iter().any(|one| one.root == *root)) || !seen.insert(*root.digest()) {
-            continue;
+) -> Result<Vec<SignedImage<'k>>, Error> {
+    let mut images = match extent {
+        Extent::Whole => alone(source, roots),
+        Extent::Chosen => {
+            let companions = companions(source, roots)?;
+            roots.iter().cloned().chain(companions).collect()
         }
-        checked.push((root.clone(), check_image(source, root, keys)?));
-    }
-    Ok(checked)
+    };
+    let mut seen = HashSet::new();
+    images.retain(|image| seen.insert(*image.digest()));
+    let digests: Vec<Digest> = images.iter().map(|image| *image.digest()).collect();
+    let signatures = Signatures::gather(source, &digests)?;
+    let check = |image: Descriptor| signatures.check(source, &image, keys).map(|checked| (image, checked));
+    images.into_iter().map(check).collect()
 }
 
-/// Returns a descriptor of nothing with this name, to ask what such a name alone says.
-fn bare(name: &str) -> Descriptor {
-    Descriptor::of(&OCI_MANIFEST.into(), b"").with_annotation(REF_NAME, name)
+/// Returns what of a whole place is, or could be taken for, an image.
+fn alone(source: &dyn Source, roots: &[Descriptor]) -> Vec<Descriptor> {
+    // at most one for each, in the same order
+    let mut belongs = attached(source, roots).into_iter().peekable();
+    let is_alone = |root: &&Descriptor| belongs.next_if(|one| one.root == **root).is_none() || has_own_name(root);
+    let alone: Vec<Descriptor> = roots.iter().filter(is_alone).cloned().collect();
+    // what belongs to nothing that is here may be the only thing here, and be used
+    if alone.is_empty() { roots.to_vec() } else { alone }
+}
+
+/// Returns what belongs to some images and would arrive with them under a name.
+fn companions(source: &dyn Source, images: &[Descriptor]) -> Result<Vec<Descriptor>, Error> {
+    let belongs = attached(source, &source.roots()?);
+    if !belongs.iter().any(|one| has_own_name(&one.root)) {
+        return Ok(Vec::new());
+    }
+    // what cannot be read does not arrive, nor does what belongs to it
+    let nodes = graph::reach(source, images, &mut |_, _| ()).nodes;
+    let contents: HashSet<Digest> = nodes.iter().map(|node| node.content.digest).collect();
+    let mut companions = belonging(&belongs, &contents);
+    companions.retain(has_own_name);
+    Ok(companions)
 }
 
 fn check<'k>(
@@ -161,23 +216,21 @@ fn check<'k>(
     let manifest = found.manifest;
     let malformed = |reason: String| Ok(Err(Unsigned::Malformed { manifest, reason }));
     let content = found.layer.content();
-    if content.size > LARGEST_PAYLOAD {
-        return malformed(format!("what is signed has {} bytes, expected at most {LARGEST_PAYLOAD}", content.size));
+    let largest = found.form.largest();
+    if content.size > largest {
+        return malformed(format!("{} has {} bytes, expected at most {largest}", found.form.name(), content.size));
     }
-    let payload = match read_small(source, &content) {
-        Ok(payload) => payload,
+    let bytes = match crate::store::read_small(source, &content) {
+        Ok(bytes) => bytes,
         Err(error @ (StoreError::Missing { .. } | StoreError::Wrong { .. })) => return malformed(error.to_string()),
         Err(error) => return Err(error),
     };
-    let Some(text) = found.layer.annotation(SIGNATURE) else {
-        return malformed("it has no signature".to_owned());
-    };
-    let signature = match Signature::parse(text.as_bytes()) {
-        Ok(signature) => signature,
-        Err(error) => return malformed(error.to_string()),
+    let read = match Read::of(found, bytes) {
+        Ok(read) => read,
+        Err(reason) => return malformed(reason),
     };
     let mut errors = Vec::new();
-    let key = keys.iter().find(|key| match key.verify(&payload, &signature) {
+    let key = keys.iter().find(|key| match key.verify(read.signed_bytes(), read.signature()) {
         Ok(()) => true,
         Err(error) => {
             errors.push(error);
@@ -186,12 +239,16 @@ fn check<'k>(
     });
     let Some(key) = key else { return Ok(Err(Unsigned::Signature { manifest, errors })) };
     // only what somebody has signed is taken apart
-    let payload = match Payload::parse(&payload) {
-        Ok(payload) => payload,
-        Err(error) => return malformed(format!("what is signed cannot be used: {}", quoted(&error.to_string()))),
+    let claims = match read.claims() {
+        Ok(claims) => claims,
+        Err(error) => return malformed(format!("what is signed is no signature of an image: {error}")),
     };
-    if payload.image != *image {
-        return Ok(Err(Unsigned::OtherImage { manifest, image: payload.image }));
+    let images: Vec<Digest> = claims.iter().flat_map(|claim| &claim.images).copied().collect();
+    match claims.into_iter().find(|claim| claim.images.contains(image)) {
+        Some(claim) => Ok(Ok(Checked { key, reference: claim.reference, annotations: claim.annotations, manifest })),
+        None => match images.first() {
+            Some(image) => Ok(Err(Unsigned::OtherImage { manifest, image: *image })),
+            None => malformed("what is signed names no image".to_owned()),
+        },
     }
-    Ok(Ok(Checked { key, payload, manifest }))
 }

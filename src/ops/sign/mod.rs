@@ -2,16 +2,19 @@
 //!
 //! | file | what it does |
 //! |---|---|
-//! | `make.rs` | signs an image where it lies |
-//! | `check.rs` | finds the signatures of an image, by its tag and by its subject, and checks them |
+//! | `make.rs` | signs images where they lie |
+//! | `read.rs` | what a signature holds, in either form |
+//! | `check.rs` | finds the signatures of images, by tags and by subjects, and checks them |
 //!
-//! The form is that of cosign: [`simple_signing`](crate::simple_signing). What is signed is the digest of the image, and so
-//! every byte of it.
+//! The forms are those of cosign: [`simple_signing`](crate::simple_signing), and since its version 3
+//! [`sigstore_bundle`](crate::sigstore_bundle). What is signed is the digest of the image, and so every byte of it.
 
 mod check;
 mod make;
+mod read;
 #[cfg(test)]
 mod tests;
 
-pub use self::check::{Checked, Found, Unsigned, check_image, require, signatures_of};
-pub use self::make::{Form, SignOptions, Signing, identity, images, sign};
+pub use self::check::{Checked, SignedImage, Unsigned, check_image, require};
+pub(in crate::ops) use self::make::signature;
+pub use self::make::{Form, SignOptions, Signed, Signing, ToSign, sign, to_sign};
