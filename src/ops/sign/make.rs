@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use crate::content::{Descriptor, Kind, REF_NAME};
+use crate::content::{Content, Descriptor, Kind, REF_NAME};
 use crate::digest::Digest;
 use crate::document::{Body, Document};
 use crate::graph;
@@ -82,6 +82,12 @@ struct New {
 }
 
 impl New {
+    fn contents(&self) -> impl Iterator<Item = Content> {
+        let document = self.document.descriptor().content();
+        let pieces = self.pieces.iter().map(|(bytes, kind, _)| Content::of(bytes, kind.clone()));
+        pieces.chain([document])
+    }
+
     fn add_to(self, plan: &mut Plan<'_>) {
         for (bytes, kind, about) in self.pieces {
             plan.add_bytes(bytes, kind, about.to_owned());
@@ -164,7 +170,7 @@ pub fn sign<'a>(
             Form::Tag => sign_under_tag(source, &roots, same, key, options, &mut signing)?,
             Form::Referrer | Form::Bundle => {
                 for one in same {
-                    sign_beside(&roots, one, key, options, &mut signing)?;
+                    sign_beside(source, &roots, one, key, options, &mut signing)?;
                 }
             }
         }
@@ -187,19 +193,25 @@ fn sign_under_tag<'a>(
     let mut layers = held.map_or(Ok(Vec::new()), |held| layers_of(source, held))?;
     let others = layers.len();
     let (mut payloads, mut there) = (Vec::new(), Vec::new());
+    let mut mended = HashSet::new();
     for one in same {
         let (layer, payload) = payload_layer(one, key, options)?;
-        there.push(layers.iter().any(|other| is_same(other, &layer)));
-        if there.last() == Some(&false) {
-            layers.push(layer);
+        let is_held = layers.iter().any(|other| is_same(other, &layer));
+        let is_there = is_held && is_whole(source, &layer.content());
+        if !is_there {
+            mended.insert(*layer.digest());
             payloads.push(payload);
         }
+        if !is_held {
+            layers.push(layer);
+        }
+        there.push(is_there);
     }
     let root = match held {
         Some(held) if payloads.is_empty() => held.clone(),
         _ => {
             let plan = &mut signing.plan;
-            for other in &layers[..others] {
+            for other in layers[..others].iter().filter(|other| !mended.contains(other.digest())) {
                 plan.add(source, &other.content(), "another signature".to_owned());
             }
             let new = with_config(&layers, None, payloads)?;
@@ -218,6 +230,7 @@ fn sign_under_tag<'a>(
 
 /// Signs an image in a manifest that has the image as its subject.
 fn sign_beside(
+    source: &dyn Source,
     roots: &[Descriptor],
     one: &ToSign,
     key: &PrivateKey,
@@ -232,7 +245,8 @@ fn sign_beside(
         }
     };
     let root = as_root(&new.document, one.image.digest(), artifact_type);
-    let is_there = roots.iter().any(|other| other.digest() == root.digest());
+    let is_there = roots.iter().any(|other| other.digest() == root.digest())
+        && new.contents().all(|content| is_whole(source, &content));
     if !is_there {
         new.add_to(&mut signing.plan);
         signing.plan.add_root(root.clone());
@@ -278,6 +292,11 @@ pub(in crate::ops) fn signature(key: &PrivateKey, bytes: &[u8]) -> Result<Signat
         cause: Some(error.to_string()),
         hint: error.hint(),
     })
+}
+
+/// Returns whether a place has content as it should be: what is damaged is mended by signing again.
+fn is_whole(source: &dyn Source, content: &Content) -> bool {
+    source.open(content).is_ok_and(|reader| reader.check().is_ok())
 }
 
 fn is_same(one: &Descriptor, other: &Descriptor) -> bool {

@@ -150,6 +150,27 @@ fn signing_again_changes_nothing_and_another_key_joins_in() {
 }
 
 #[test]
+fn a_signature_that_was_damaged_is_made_again() {
+    for form in [Form::Tag, Form::Referrer, Form::Bundle] {
+        let (mut store, image) = store();
+        let (key, public) = key();
+        let root = signed(&mut store, &image, &key, form);
+        let document = read_document(&store, &root).unwrap();
+        let crate::document::Body::Manifest(manifest) = document.body() else { panic!() };
+        let payload = store.open(&manifest.layers[0].content()).unwrap().into_bytes().unwrap();
+        // the same place without what is signed
+        let (mut damaged, _) = self::store();
+        damaged.add(document.raw(), Kind::Manifest(OCI_MANIFEST.into()));
+        name(&mut damaged, root.clone());
+        assert!(check_image(&damaged, &image, std::slice::from_ref(&public)).is_err());
+        assert!(!is_there(&damaged, &image, &key, form), "{form:?}");
+        assert_eq!(signed(&mut damaged, &image, &key, form).digest(), root.digest(), "{form:?}");
+        assert_eq!(damaged.open(&manifest.layers[0].content()).unwrap().into_bytes().unwrap(), payload);
+        assert!(check_image(&damaged, &image, std::slice::from_ref(&public)).is_ok());
+    }
+}
+
+#[test]
 fn a_signature_of_another_image_or_of_other_bytes_is_no_signature() {
     let (mut store, image) = store();
     let (key, public) = key();
