@@ -15,7 +15,7 @@ use barge::store::Source;
 use barge::store::archive::Archive;
 use barge::text::{escaped, shell_word};
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Session;
 use super::keys::{private_key, public_key};
@@ -63,19 +63,20 @@ impl Required {
         !self.0.is_empty()
     }
 
-    /// Checks images that are to be taken, and says who signed them.
+    /// Checks images that are to be taken, says who signed them, and returns that for JSON.
     pub(crate) fn check(
         &self,
         source: &dyn Source,
         roots: &[Descriptor],
         extent: Extent,
         session: &Session<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Value>, Error> {
         if !self.is_asked_for() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        say_signed(&require(source, roots, extent, &self.0)?, session);
-        Ok(())
+        let images = require(source, roots, extent, &self.0)?;
+        say_signed(&images, session);
+        Ok(images.iter().flat_map(|(image, checked)| checked.iter().map(|one| as_json(image, one))).collect())
     }
 
     /// Returns the keys.
@@ -91,6 +92,11 @@ pub(super) fn say_signed(images: &[SignedImage<'_>], session: &Session<'_>) {
             session.ui.say(&format!("{} is signed with key {}{}", called(image), one.key.fingerprint(), said(one)));
         }
     }
+}
+
+fn as_json(image: &Descriptor, checked: &Checked<'_>) -> Value {
+    json!({"image": image.digest().to_string(), "signedBy": checked.key.fingerprint().to_string(),
+        "identity": checked.reference, "annotations": checked.annotations, "manifest": checked.manifest.to_string()})
 }
 
 /// Returns what else was signed of an image.

@@ -53,12 +53,13 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session<'_>) -> Result<Report, Er
     let places = super::ls::places(&args.references, session)?;
     let signers = trust.check(places.iter().map(|(store, ..)| store), session)?;
     let required = Required::by(&args.key)?;
+    let mut signatures = Vec::new();
     for (store, selector, _) in places.iter().filter(|_| required.is_asked_for()) {
         let (images, extent) = match selector {
             Some(_) => (select(store, selector.as_ref())?, Extent::Chosen),
             None => (store.roots()?, Extent::Whole),
         };
-        required.check(store, &images, extent, session)?;
+        signatures.push(required.check(store, &images, extent, session)?);
     }
     let mut report = Report::default();
     let mut problems = 0;
@@ -83,7 +84,8 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session<'_>) -> Result<Report, Er
                 }
             }
         }
-        report.results.push(as_json(&store.location().to_string(), &verified, signers.get(at)));
+        let signed = (signers.get(at), signatures.get(at).map(Vec::as_slice).unwrap_or_default());
+        report.results.push(as_json(&store.location().to_string(), &verified, signed));
     }
     report.stats.insert("bytes".to_owned(), json!(bytes));
     report.stats.insert("problems".to_owned(), json!(problems));
@@ -141,7 +143,7 @@ fn problem_as_text(problem: &Problem) -> String {
     format!("{}: {} ({}): {}", problem.status.name(), problem.subject, problem.about, problem.detail)
 }
 
-fn as_json(place: &str, verified: &Verified, signer: Option<&String>) -> Value {
+fn as_json(place: &str, verified: &Verified, (signer, signatures): (Option<&String>, &[Value])) -> Value {
     let problem = |problem: &Problem| {
         json!({"digest": problem.subject, "status": problem.status.name(), "about": problem.about,
             "referencedBy": problem.referenced_by.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -149,6 +151,7 @@ fn as_json(place: &str, verified: &Verified, signer: Option<&String>) -> Value {
     };
     json!({"place": place, "ok": verified.problems.is_empty(), "images": verified.images, "blobs": verified.pieces,
         "bytes": verified.bytes, "unpacked": verified.unpacked, "parts": verified.parts, "signedBy": signer,
+        "signatures": signatures,
         "inBase": verified.left_out.0, "inBaseBytes": verified.left_out.1,
         "problems": verified.problems.iter().map(problem).collect::<Vec<_>>(),
         "unreferenced": verified.unreferenced.iter().map(|(digest, _)| digest.to_string()).collect::<Vec<_>>()})

@@ -99,6 +99,13 @@ fn what_barge_signs_as_a_bundle_openssl_checks() {
         work.fails(check);
         let said = ends(&work, &format!("barge verify --key {key}.pub {IMAGE}"), 0);
         assert!(said.contains(", build=7\n"), "{said}");
+        let json: Value =
+            serde_json::from_slice(&work.bytes(&format!("barge verify --json --key {key}.pub dist"))).unwrap();
+        let fingerprint = Digest::of(&der).to_string();
+        assert_eq!(
+            json["results"][0]["signatures"],
+            json!([{"image": image, "signedBy": fingerprint, "identity": null, "annotations": {"build": "7"}, "manifest": made.trim()}])
+        );
     }
     work.run("barge save -q -o app.tar dist");
     for key in ["p256", "ed25519"] {
