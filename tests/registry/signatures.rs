@@ -137,3 +137,27 @@ fn what_openssl_signs_in_cosigns_form_barge_checks() {
     std::fs::write(blob, payload.replace("\"7\"", "\"8\"")).unwrap();
     assert_eq!(work.output("barge verify --key release.pub loaded").status.code(), Some(4));
 }
+
+/// The registry lists no referrers itself: the list under the fallback tag has the bundles.
+#[test]
+fn a_bundle_is_found_in_a_registry_and_taken_along() {
+    let Some(work) = work(&["docker-registry"]) else { return };
+    let registry = Distribution::start(Mode::Plain);
+    let host = registry.host();
+    for key in ["release", "other"] {
+        work.run(&format!("barge key generate -q --no-password -o {key}"));
+    }
+    let image = format!("dist:{host}/team/app:v1");
+    work.run(&format!("barge copy -q fixtures/buildx-amd64-arm64.tar {image}"));
+    work.run(&format!("barge sign -q --as bundle --recursive --key release.key {image}"));
+    work.run(&format!("barge push -q --plain-http --require-signature release.pub dist {host}"));
+    let there = format!("docker://{host}/team/app:v1");
+    work.run(&format!("barge verify --plain-http --key release.pub {there}"));
+    let output = work.output(&format!("barge verify --plain-http --key other.pub {there}"));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("did not sign these bytes"), "{said}");
+    work.run(&format!("barge copy -q --plain-http {there} oci:back:{host}/team/app:v1"));
+    work.run("barge verify --key release.pub back");
+    assert_eq!(work.run("barge referrers back"), work.run("barge referrers dist"));
+}
