@@ -96,7 +96,12 @@ impl Untrusted {
             Self::Image { wrong, .. } if wrong.is_empty() => {
                 "whoever has the private key signs it with `barge sign --key KEY REF`, or `cosign sign --key KEY REF` in a registry"
             }
-            Self::Image { .. } => "give the public key of whoever has signed it",
+            Self::Image { wrong, .. } if wrong.iter().any(|one| matches!(one, Unsigned::Signature { .. })) => {
+                "give the public key of whoever has signed it"
+            }
+            Self::Image { .. } => {
+                "get the image and its signatures again from where they were made, or have it signed with `barge sign --key KEY REF`"
+            }
             Self::Changed { .. } | Self::Gone { .. } | Self::NotCovered { .. } => {
                 "somebody changed it after it was signed: get it again from where it was made"
             }

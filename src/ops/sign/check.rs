@@ -16,7 +16,7 @@ use crate::ops::copy::Extent;
 use crate::ops::unlisted::unlisted;
 use crate::signing::{PublicKey, SignatureError};
 use crate::sigstore_bundle::{IMAGE_SIGNATURE, PREDICATE_TYPE};
-use crate::store::{Source, StoreError, read_document};
+use crate::store::{Source, StoreError, causes, read_document, read_small};
 
 /// How many signatures of one image are looked at: more are there only to cost time.
 const MOST: usize = 1000;
@@ -220,9 +220,12 @@ fn check<'k>(
     if content.size > largest {
         return malformed(format!("{} has {} bytes, expected at most {largest}", found.form.name(), content.size));
     }
-    let bytes = match crate::store::read_small(source, &content) {
+    let bytes = match read_small(source, &content) {
         Ok(bytes) => bytes,
-        Err(error @ (StoreError::Missing { .. } | StoreError::Wrong { .. })) => return malformed(error.to_string()),
+        Err(error @ (StoreError::Missing { .. } | StoreError::Wrong { .. })) => {
+            let said = std::iter::once(error.to_string()).chain(causes(&error));
+            return malformed(said.collect::<Vec<_>>().join(": "));
+        }
         Err(error) => return Err(error),
     };
     let read = match Read::of(found, bytes) {

@@ -303,6 +303,8 @@ fn a_bundle_that_does_not_sign_the_image_is_told_of() {
         let causes = error.causes();
         assert!(matches!(causes.as_slice(), [one] if one.contains(complaint)), "{case}: {causes:?}");
         assert!(causes[0].starts_with(&root.digest().to_string()), "{case}: {causes:?}");
+        let is_by_another = complaint == "did not sign";
+        assert_eq!(error.hint().unwrap().starts_with("give the public key"), is_by_another, "{case}");
         // what says itself that it is something else is no signature, right or wrong
         let (mut store, _) = self::store();
         put_bundle(&mut store, &image, &bundle, "https://spdx.dev/Document");
