@@ -3,7 +3,7 @@
 CARGO ?= cargo
 BARGE := target/release/barge
 
-.PHONY: help build demo test check fixtures tools clean
+.PHONY: help build demo test check fuzz fixtures tools clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -21,11 +21,16 @@ tools: ## install what the tests need (Debian packages, when root)
 test: tools ## run every test
 	scripts/test.sh
 
-check: ## format, lints, documentation, then every test
+check: ## format, lints, documentation, a short run of every fuzz target, then every test
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	$(MAKE) --no-print-directory fuzz TIME=4
 	$(MAKE) --no-print-directory test
+
+fuzz: tools ## try every fuzz target for TIME seconds each (default 60; needs a C++ compiler), or TARGETS alone
+	scripts/fuzz.sh $(or $(TIME),60) $(TARGETS)
 
 fixtures: ## make the fixtures again (root, Debian 12; fixtures/README.md)
 	scripts/test-tools.sh fixtures/packages.txt

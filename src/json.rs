@@ -442,6 +442,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_number_is_written_as_the_one_that_was_read() {
+        for text in ["9.925474099399257e+21", "0.1", "123456789.12345679", "1e-7", "18446744073709551615", "-0.0"] {
+            let value = parse(text.as_bytes()).unwrap();
+            assert_eq!(parse(&encode(&value)).unwrap(), value, "{text}");
+        }
+    }
+
+    #[test]
     fn what_parsers_disagree_on_is_refused() {
         for (text, complaint) in [
             (&b""[..], "empty"),

@@ -1,0 +1,1 @@
+{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.docker.distribution.manifest.v2+json","digest":"sha256:0bd7956a5990d21fd5a4972ae589f5bfa9c819b687a6ce74c572947d0dbdac40","size":583,"annotations":{"io.containerd.image.name":"example.com/hello:v1-s390x","org.opencontainers.image.ref.name":"v1-s390x"}}]}
