@@ -21,6 +21,8 @@ pub struct Plan<'a> {
     location: Location,
     inventory: Inventory,
     origins: HashMap<Digest, Origin<'a>>,
+    /// What nobody has called a document so far, and where it stands in the inventory.
+    blobs: HashMap<Digest, usize>,
 }
 
 impl<'a> Plan<'a> {
@@ -28,7 +30,7 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn new() -> Self {
         let location = Location::Memory("made by this command".to_owned());
-        Self { location, inventory: Inventory::default(), origins: HashMap::new() }
+        Self { location, inventory: Inventory::default(), origins: HashMap::new(), blobs: HashMap::new() }
     }
 
     /// Adds everything that was reached in a source.
@@ -56,7 +58,16 @@ impl<'a> Plan<'a> {
 
     fn insert(&mut self, content: Content, about: String, origin: Origin<'a>) {
         if self.origins.contains_key(&content.digest) {
+            // what one descriptor gives a type that nobody knows, another may know for a document
+            let is_document = matches!(content.kind, Kind::Manifest(_));
+            if let Some(at) = self.blobs.get(&content.digest).copied().filter(|_| is_document) {
+                self.blobs.remove(&content.digest);
+                self.inventory.contents[at] = content;
+            }
             return;
+        }
+        if content.kind == Kind::Blob {
+            self.blobs.insert(content.digest, self.inventory.contents.len());
         }
         self.origins.insert(content.digest, origin);
         self.inventory.about.insert(content.digest, about);
@@ -73,6 +84,12 @@ impl<'a> Plan<'a> {
             }
             keeps
         });
+        self.find_blobs();
+    }
+
+    fn find_blobs(&mut self) {
+        let standing = self.inventory.contents.iter().enumerate();
+        self.blobs = standing.filter(|(_, it)| it.kind == Kind::Blob).map(|(at, it)| (it.digest, at)).collect();
     }
 
     /// Returns a plan for some of the content of this one, under other names.
@@ -86,6 +103,7 @@ impl<'a> Plan<'a> {
             let about = self.inventory.about.get(&content.digest);
             part.inventory.about.extend(about.map(|about| (content.digest, about.clone())));
         }
+        part.find_blobs();
         part
     }
 

@@ -12,6 +12,7 @@ use crate::digest::Digest;
 use crate::document::{Body, Document};
 use crate::graph::{self, Reach};
 use crate::json::Object;
+use crate::media::MediaType;
 use crate::plan::Plan;
 use crate::platform::{Platform, PlatformFilter};
 use crate::store::{Source, StoreError, read_config, read_document};
@@ -92,16 +93,17 @@ pub fn carry<'a>(
     let named: HashSet<&Digest> = roots.iter().map(Descriptor::digest).collect();
     belongs.retain(|one| !named.contains(one.root.digest()));
     let mut carried: Vec<Carried> = Vec::new();
-    let mut walked: HashMap<Digest, usize> = HashMap::new();
+    let mut walked: HashMap<(Digest, MediaType), usize> = HashMap::new();
     for root in roots {
-        // one image under several names is walked once
-        if let Some(&at) = walked.get(root.digest()) {
+        // one image under several names is walked once; under a type that is not known it was only listed
+        let key = (*root.digest(), root.media_type().clone());
+        if let Some(&at) = walked.get(&key) {
             let same: Carried = carried[at].clone();
             let to = root.clone().with_content(&same.to);
             carried.push(Carried { from: root.clone(), to, ..same });
             continue;
         }
-        walked.insert(*root.digest(), carried.len());
+        walked.insert(key, carried.len());
         let mut task = Task {
             source,
             options,

@@ -220,3 +220,34 @@ fn images_without_a_name_and_flat_indexes_arrive_as_they_are() {
     }
     bench.exits(3, "copy layout:v1 one").says("cannot choose among 2 images");
 }
+
+#[test]
+fn an_image_that_has_another_type_elsewhere_arrives_whole() {
+    let bench = Bench::new();
+    let mut made = Made::new();
+    let image = made.image("linux/amd64", &["a"]);
+    // nobody knows what that is: it is a file like any other
+    let mut unknown = image.clone();
+    unknown["mediaType"] = "application/vnd.example.thing".into();
+    let index = made.index(&[unknown.clone(), image.clone()]);
+    for (case, roots) in [("first", [unknown.clone(), tagged(&image, "v1")]), ("last", [tagged(&image, "v1"), unknown])]
+    {
+        made.roots = roots.to_vec();
+        made.root(tagged(&index, "v2"));
+        let source = format!("{case}-in");
+        made.layout(&bench.path(&source));
+        for line in
+            ["copy {in} {to}", "copy {in} {to}.tar", "save -L {in} -o {to}-saved.tar", "load -i {in} -o {to}-loaded"]
+        {
+            let line = line.replace("{in}", &source).replace("{to}", case);
+            bench.ok(&line);
+            let target = line.split(' ').next_back().unwrap();
+            bench.verify(target);
+            for root in bench.roots(target) {
+                assert!(made.roots.contains(&root), "{line}: {root}");
+            }
+            // what has no name is not listed beside its own name
+            assert!(bench.roots(target).len() >= 2, "{line}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Making the packing list of an archive that is about to be written.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use super::super::sign::signature;
 use crate::bundle::{Base, CoveredFile, PackedContent, PackedImage, PackedReferrer, PackingList, Split};
 use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
+use crate::media::MediaType;
 use crate::plan::Plan;
 use crate::signing::PrivateKey;
 use crate::store::{Source, read_document};
@@ -61,6 +63,9 @@ pub(in crate::ops) fn refuse_to_sign(packing: Option<&Packing>) -> Result<(), Er
     }
 }
 
+/// An image as it is listed, and all that it refers to.
+type LookedAt = (Listed, HashSet<Digest>);
+
 /// Makes the packing list for some top-level descriptors of a plan.
 ///
 /// # Errors
@@ -72,13 +77,13 @@ pub(in crate::ops) fn packing_list(
     files: Vec<CoveredFile>,
 ) -> Result<PackingList, Error> {
     let belongs = attached(plan, roots);
-    let mut looked_at: HashMap<Digest, (Listed, HashMap<Digest, u64>)> = HashMap::new();
+    let mut looked_at: HashMap<(Digest, &MediaType), LookedAt> = HashMap::new();
     let mut reached: BTreeMap<Digest, u64> = BTreeMap::new();
     for root in roots {
-        if !looked_at.contains_key(root.digest()) {
+        if let Entry::Vacant(unknown) = looked_at.entry((*root.digest(), root.media_type())) {
             let (listed, contents) = look_at(plan, root);
             reached.extend(contents.iter().copied());
-            looked_at.insert(*root.digest(), (listed, contents.into_iter().collect()));
+            unknown.insert((listed, contents.into_iter().map(|(digest, _)| digest).collect()));
         }
     }
     // what belongs to an image that is elsewhere stands for itself
@@ -86,9 +91,8 @@ pub(in crate::ops) fn packing_list(
         |root: &Descriptor| belongs.iter().any(|one| one.root == *root && reached.contains_key(&one.subject));
     let mut images = Vec::new();
     for root in roots.iter().filter(|root| !stands_below(root)) {
-        let Some((listed, contents)) = looked_at.get(root.digest()) else { continue };
-        let contents: HashSet<Digest> = contents.keys().copied().collect();
-        let referrers = belonging(&belongs, &contents);
+        let Some((listed, contents)) = looked_at.get(&(*root.digest(), root.media_type())) else { continue };
+        let referrers = belonging(&belongs, contents);
         images.push(PackedImage {
             name: name_of(root).map(str::to_owned),
             digest: *root.digest(),
