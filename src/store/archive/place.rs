@@ -66,11 +66,14 @@ impl Unnamed {
     }
 
     /// Gives the whole file its name.
-    pub(super) fn name(&self, durability: Durability) -> Result<(), StoreError> {
+    pub(super) fn name(&mut self, durability: Durability) -> Result<(), StoreError> {
         if durability == Durability::Synced {
             self.temporary.as_file().sync_all().map_err(StoreError::io("write", &self.path))?;
         }
-        rename(&self.temporary, &self.place, &self.path)?;
+        if rename(&self.temporary, &self.place, &self.path)? == Left::Nothing {
+            // what stands under the temporary name from now on is another process's, which writes the same
+            self.temporary.disable_cleanup(true);
+        }
         if durability == Durability::Synced {
             sync_directory(directory_of(&self.path))?;
         }
@@ -92,20 +95,31 @@ fn create(directory: &Path, name: &str) -> Result<tempfile::NamedTempFile, Store
     Ok(temporary)
 }
 
-fn rename(temporary: &tempfile::NamedTempFile, place: &Place, path: &Path) -> Result<(), StoreError> {
+/// What of a file stands under its temporary name once it has another one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    /// A second name of it.
+    Link,
+}
+
+fn rename(temporary: &tempfile::NamedTempFile, place: &Place, path: &Path) -> Result<Left, StoreError> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     match place {
         Place::Instead(lock) => {
             if !lock.is_current()? {
                 return Err(StoreError::Busy { place: Location::Archive(path.to_owned()) });
             }
-            std::fs::rename(temporary.path(), path).map_err(StoreError::io("rename a file to", path))
+            std::fs::rename(temporary.path(), path).map_err(StoreError::io("rename a file to", path))?;
+            Ok(Left::Nothing)
         }
         Place::New(_) | Place::Stream => {
             let named = match renameat_with(CWD, temporary.path(), CWD, path, RenameFlags::NOREPLACE) {
                 // a file system without it: a link is the other way never to overwrite
-                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => std::fs::hard_link(temporary.path(), path),
-                other => other.map_err(io::Error::from),
+                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+                    std::fs::hard_link(temporary.path(), path).map(|()| Left::Link)
+                }
+                other => other.map(|()| Left::Nothing).map_err(io::Error::from),
             };
             named.map_err(|error| match error.kind() {
                 // somebody else made it in the meantime: the same command again adds to that
@@ -120,4 +134,26 @@ fn rename(temporary: &tempfile::NamedTempFile, place: &Place, path: &Path) -> Re
 pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
     let directory = File::open(path).map_err(StoreError::io("open", path))?;
     directory.sync_all().map_err(StoreError::io("sync", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_temporary_name_is_free_for_another_process_once_the_file_has_its_own() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.tar");
+        let identity = Some("0123456789abcdef");
+        let mut first = Unnamed::beside(Place::New(path.clone()), identity).unwrap();
+        first.name(Durability::Unsynced).unwrap();
+        // one that looked before the first had finished, and takes the name between its rename and its end
+        let mut second = Unnamed::beside(Place::New(path.clone()), identity).unwrap();
+        drop(first);
+        assert!(second.temporary.path().exists(), "the first has removed what is the second's");
+        assert!(matches!(second.name(Durability::Unsynced), Err(StoreError::Busy { .. })));
+        drop(second);
+        let left = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path());
+        assert_eq!(left.collect::<Vec<_>>(), [path]);
+    }
 }

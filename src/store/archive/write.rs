@@ -221,7 +221,7 @@ impl Sink for ArchiveSink {
             Output::Stream(stream) => {
                 let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
                 stream.to.write_all(&END).and_then(|()| stream.to.finish()).map_err(error)?;
-                if let Some(unnamed) = &stream.file {
+                if let Some(unnamed) = &mut stream.file {
                     unnamed.name(durability)?;
                 }
             }
