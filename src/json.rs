@@ -351,6 +351,17 @@ impl Object {
         self.set(name, list(items));
     }
 
+    /// Takes over the fields of another object that this one does not have, at the end. Returns whether there were any.
+    pub fn add_absent(&mut self, other: &Self) -> bool {
+        let before = self.fields.len();
+        for (name, value) in &other.fields {
+            if self.find(name).is_none() {
+                self.fields.push((name.clone(), value.clone()));
+            }
+        }
+        self.fields.len() > before
+    }
+
     /// Removes a field.
     pub fn remove(&mut self, name: &str) {
         self.fields.retain(|(field, _)| field != name);

@@ -20,7 +20,7 @@
 //! | words: no I/O | [`text`], [`digest`], [`media`], [`platform`], [`mod@reference`], [`error`], [`json`], [`signing`] with keys, and `tar`, the format |
 //! | content and documents | [`content`], [`blob`], [`document`], [`recipe`], [`image_list`], [`simple_signing`], [`sigstore_bundle`], [`bundle`] |
 //! | the contract | [`store`]: [`Source`](store::Source), [`Sink`](store::Sink), [`StoreError`](store::StoreError) |
-//! | what backends share | [`store::names`]: how a commit edits `index.json` |
+//! | what backends share | [`store::names`]: how a commit edits `index.json`; [`store::referrer_list`]: how two lists of referrers become one |
 //! | backends | [`store::memory`], [`store::layout`], [`store::archive`], [`store::registry`]: the only one that opens a connection; [`ops::serve`] is the only thing that takes any |
 //! | what layers are made of, beside the backends | [`layer`] |
 //! | the engine: knows the contract, no backend | [`graph`], [`plan`], [`transfer`] |

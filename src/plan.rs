@@ -112,6 +112,18 @@ impl<'a> Plan<'a> {
         self.inventory.roots.push(root);
     }
 
+    /// Puts one descriptor in the place of some that were to be named.
+    pub fn rename(&mut self, from: &[Descriptor], to: &Descriptor) {
+        let roots = &mut self.inventory.roots;
+        let Some(at) = roots.iter().position(|root| from.contains(root)) else { return };
+        roots[at] = to.clone();
+        let mut number = 0;
+        roots.retain(|root| {
+            number += 1;
+            number == at + 1 || !from.contains(root)
+        });
+    }
+
     /// Adds a descriptor that is to be named no longer, exactly as it stands at the target.
     pub fn add_gone(&mut self, root: Descriptor) {
         self.inventory.gone.push(root);

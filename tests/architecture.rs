@@ -10,7 +10,7 @@ use syn::visit::{self, Visit};
 
 /// The layers from the bottom up: a module may know what stands in a row above its own (that is: earlier), and itself.
 /// A name ending in `::` stands for that module and all below it.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 11] = [
     // words: no I/O
     &["text"],
     &["digest", "media", "platform", "reference", "error", "json", "signing", "tar"],
@@ -22,6 +22,7 @@ const LAYERS: [&[&str]; 10] = [
     &["store"],
     // backends, and layers from files: know the above, never each other
     &["store::names", "store::flock", "store::lanes", "store::room"],
+    &["store::referrer_list"],
     &["store::memory", "store::layout", "store::archive", "store::registry", "layer"],
     // the engine, which knows the contract and no backend
     &["graph", "plan", "transfer"],
@@ -45,7 +46,8 @@ const ALLOWED: [(&str, &str); 4] = [
 
 /// Modules of the engine must not know a backend, although backends stand below them.
 const ENGINE: [&str; 3] = ["graph", "plan", "transfer"];
-const BACKENDS: [&str; 5] = ["store::memory", "store::layout", "store::archive", "store::registry", "store::names"];
+const BACKENDS: [&str; 6] =
+    ["store::memory", "store::layout", "store::archive", "store::registry", "store::names", "store::referrer_list"];
 
 struct Uses {
     paths: BTreeSet<String>,

@@ -118,7 +118,7 @@ pub(crate) fn run(args: &GcArgs, session: &Session<'_>) -> Result<Report, Error>
     }
     if !collected.dangling.is_empty() {
         const MOST: usize = 10;
-        let referrers = count(collected.dangling.len() as u64, "referrer");
+        let referrers = count(collected.dangling_referrers as u64, "referrer");
         session.ui.say(&format!("{referrers} of what has no name here stay; `barge rm` removes them:"));
         for (root, subject) in collected.dangling.iter().take(MOST) {
             session.ui.say(&format!("  {} of {subject}", called(root)));

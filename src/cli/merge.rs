@@ -1,6 +1,6 @@
 //! `barge merge`
 
-use barge::content::total;
+use barge::content::{Descriptor, total};
 use barge::ops::Error;
 use barge::ops::copy::Extent;
 use barge::ops::lookup::select_for_merge;
@@ -112,8 +112,11 @@ pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Err
         session.ui.hear(Event::Warning(warning));
     }
     let place = target.location().to_string();
-    let names = names_of(&merged.plan.inventory().roots);
     let digest = merged.index.descriptor().digest().to_string();
+    // what belongs to it may have names too
+    let is_made = |root: &&Descriptor| *root.digest() == *merged.index.descriptor().digest();
+    let made: Vec<Descriptor> = merged.plan.inventory().roots.iter().filter(is_made).cloned().collect();
+    let names = names_of(&made);
     let contents = &merged.plan.inventory().contents;
     let (pieces, size) = (contents.len(), total(contents.iter().map(|content| content.size)));
     let summary = if session.global.dry_run {

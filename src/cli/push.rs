@@ -1,5 +1,6 @@
 //! `barge push`
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use barge::digest::Digest;
@@ -9,10 +10,11 @@ use barge::ops::bundle::deltas;
 use barge::ops::copy::CopySource;
 use barge::ops::manifest::Lent;
 use barge::ops::open::open;
-use barge::ops::push::{Broken, Destinations, NameMap, PushOptions, PushReport, Pushed, Pushing, push};
+use barge::ops::push::{Broken, Destinations, NameMap, PushOptions, PushReport, Pushed, Pushing, Unlinked, push};
 use barge::reference::{Destination, ImageName, parse_destination};
 use barge::store::registry::{Survey, Taken, Tally};
-use barge::text::{human_size, human_time};
+use barge::text::{escaped, human_size, human_time};
+use barge::transfer::{Event, Observer as _};
 use clap::Args;
 use serde_json::{Map, Value, json};
 
@@ -128,7 +130,8 @@ pub(super) fn say_expansion(session: &Session<'_>, word: &str, name: &ImageName)
 /// Carries out a push, or says what it would do, and reports.
 pub(super) fn carry_out(pushing: &Pushing<'_>, options: &PushOptions, session: &Session<'_>) -> Result<Report, Error> {
     let mut report = Report::default();
-    say_carried(session, &pushing.images);
+    say_carried(session, &pushing.images, &pushing.behind);
+    warn_of_unlinked(session, &pushing.unlinked);
     if session.global.dry_run {
         dry_run(pushing, options, session, &mut report)?;
         return Ok(report);
@@ -161,6 +164,22 @@ pub(super) fn carry_out(pushing: &Pushing<'_>, options: &PushOptions, session: &
     let failed = done.pushed.iter().filter(|pushed| pushed.result.is_err()).count();
     tell_failures(pushing, session, failed, done.pushed.len(), &mut report);
     Ok(report)
+}
+
+/// Warns of referrers that a registry cannot link to what they belong to, once for each of these.
+fn warn_of_unlinked(session: &Session<'_>, unlinked: &[Unlinked]) {
+    let mut by_subject: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for one in unlinked {
+        by_subject.entry(&one.subject).or_default().push(one.digest.to_string());
+    }
+    for (subject, digests) in by_subject {
+        session.ui.hear(Event::Warning(format!(
+            "no registry knows that {} belongs to {}: an annotation here says so, and it itself does not. It goes along, and is \
+             found there by its digest alone; to have it listed, attach its files anew (`barge cat layer`, `barge attach`)",
+            digests.join(", "),
+            escaped(subject)
+        )));
+    }
 }
 
 /// Says which images could not go, and how many of all names that makes, with those that failed on their way.

@@ -7,7 +7,7 @@ use barge::content::Descriptor;
 use barge::content::total;
 use barge::digest::Digest;
 use barge::ops::Error;
-use barge::ops::attached::{Referrers, called};
+use barge::ops::attached::{Referrers, called, counted};
 use barge::ops::gc::{Effect, GcOptions, gc};
 use barge::ops::lookup::name_of;
 use barge::ops::open::open;
@@ -97,11 +97,13 @@ pub(crate) fn run(args: &RmArgs, session: &Session<'_>) -> Result<Report, Error>
             let gone = removing.plan.inventory().gone.clone();
             collect(&target.location(), removing.candidates.clone(), gone, Effect::DryRun, args, session)?;
         }
-        plans.push((removing, target.with_unreferenced(unreferenced)));
+        // a list under the fallback tag is what it names
+        let number = counted(store, &removing.referrers).len();
+        plans.push((removing, number, target.with_unreferenced(unreferenced)));
     }
     let mut report = Report::default();
     let (mut blobs, mut bytes, mut referrers) = (0, 0, 0);
-    for (removing, target) in plans {
+    for (removing, number, target) in plans {
         for warning in removing.warnings {
             session.ui.hear(Event::Warning(warning));
         }
@@ -115,11 +117,11 @@ pub(crate) fn run(args: &RmArgs, session: &Session<'_>) -> Result<Report, Error>
         }
         if !removing.referrers.is_empty() {
             let would = if session.global.dry_run { "would go" } else { "went" };
-            let referrers = count(removing.referrers.len() as u64, "referrer");
+            let referrers = count(number as u64, "referrer");
             session.ui.say(&format!("{referrers} {would} with it:"));
             removing.referrers.iter().for_each(|referrer| session.ui.say(&format!("  {}", called(referrer))));
         }
-        referrers += removing.referrers.len();
+        referrers += number;
         if args.gc && !session.global.dry_run {
             let removed = collect(&location, removing.candidates, Vec::new(), Effect::Real, args, session)?;
             session.ui.say(&format!("removed {}, {}", count(removed.0, "blob"), human_size(removed.1)));

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use barge::content::Descriptor;
 use barge::digest::Digest;
 use barge::media::Compression;
 use barge::ops::Error;
-use barge::ops::attached::{COSIGN, LeftBehind};
+use barge::ops::attached::COSIGN;
 use barge::ops::carry::{Carried, CarryOptions, IndexPolicy, Referrers};
 use barge::ops::copy::Copying;
+use barge::ops::left_behind::{LeftBehind, StaysBehind, Why};
 use barge::ops::lookup::name_of;
 use barge::ops::open::Store;
 use barge::ops::target::{ArchiveFormat, Target, WriteOptions};
@@ -251,12 +251,13 @@ pub(crate) fn refuse_mixed_output(session: &Session<'_>, places: &[&Location]) -
 pub(crate) fn carry_out(
     session: &Session<'_>,
     target: Target,
-    copying: Copying<'_>,
+    mut copying: Copying<'_>,
     would: &str,
     report: &mut Report,
 ) -> Result<(), Error> {
     let location = target.location();
     let place = location.to_string();
+    copying.unite_lists(&target)?;
     if session.global.dry_run {
         session.ui.say(&format!("would {would} {place}:"));
     } else {
@@ -264,9 +265,15 @@ pub(crate) fn carry_out(
         say_summary(session, &place, &summary);
         add_stats(&mut report.stats, &summary);
     }
-    say_carried(session, &copying.images);
+    for list in &copying.united {
+        list.describe(&location).into_iter().for_each(|text| session.ui.say(&text));
+    }
+    say_carried(session, &copying.images, &copying.behind);
     let (images, referrers) = numbers(&copying.images);
-    for (key, number) in [("images", images), ("referrers", referrers)] {
+    let left = copying.images.iter().flat_map(|image| &image.behind).flat_map(|one| &one.referrers);
+    let left: HashSet<&Digest> = left.chain(copying.behind.iter().flat_map(|one| &one.referrers)).collect();
+    let left = left.len() as u64;
+    for (key, number) in [("images", images), ("referrers", referrers), ("referrersLeft", left)] {
         let before = report.stats.get(key).and_then(Value::as_u64).unwrap_or(0);
         report.stats.insert(key.to_owned(), json!(before + number));
     }
@@ -288,7 +295,7 @@ fn add_stats(total: &mut Map<String, Value>, summary: &Summary) {
 }
 
 /// Says what changed about the images that were carried: a new digest, platforms left out, signatures that came along or stay.
-pub(crate) fn say_carried(session: &Session<'_>, images: &[Carried]) {
+pub(crate) fn say_carried(session: &Session<'_>, images: &[Carried], left: &[StaysBehind]) {
     for image in images {
         let name = name_of(&image.to).map_or_else(|| "an image without a name".to_owned(), escaped);
         let left: Vec<String> = image.left_out.iter().map(ToString::to_string).collect();
@@ -296,17 +303,30 @@ pub(crate) fn say_carried(session: &Session<'_>, images: &[Carried]) {
             session.ui.say(&format!("{name} stays sparse: what is in registries alone stays there"));
         } else if image.sparse {
             session.ui.say(&format!("{name} keeps its index and is sparse: without {}", left.join(", ")));
-        } else if image.from.digest() != image.to.digest() {
+        } else if image.from.digest() != image.to.digest() && !left.is_empty() {
             session.ui.say(&format!("{name} is a smaller index now, without {}", left.join(", ")));
             session.ui.say(&format!("  was {}", image.from.digest()));
             session.ui.say(&format!("  is  {}", image.to.digest()));
         }
         if !image.referrers.is_empty() {
-            session.ui.say(&format!("{name} brings {}", count(image.referrers.len() as u64, "referrer")));
+            session.ui.say(&format!("{name} brings {}", count(image.counted.len() as u64, "referrer")));
         }
     }
     let behind: Vec<LeftBehind> = images.iter().flat_map(|image| image.behind.iter().cloned()).collect();
     say_left_behind(session, &behind);
+    for why in [Why::Unchosen, Why::Subject, Why::Stranger] {
+        let number = left.iter().filter(|one| one.why == why).map(|one| one.referrers.len() as u64).sum();
+        if number == 0 {
+            continue;
+        }
+        let reason = match (why, number) {
+            (Why::Unchosen, 1) => "that was not asked for",
+            (Why::Unchosen, _) => "that were not asked for",
+            (Why::Subject, _) => "of platforms or referrers that stay behind",
+            (Why::Stranger, _) => "of what is not there itself",
+        };
+        session.ui.say(&format!("left behind: {} {reason}", count(number, "referrer")));
+    }
     if let (number, referrers @ 1..) = numbers(images) {
         session.ui.say(&format!("{}, {}", count(number, "image"), count(referrers, "referrer")));
     }
@@ -322,25 +342,24 @@ pub(crate) fn say_left_behind(session: &Session<'_>, behind: &[LeftBehind]) {
 
 /// Returns what stays behind, for scripts.
 pub(crate) fn as_left_behind(behind: &[LeftBehind]) -> Vec<Value> {
-    let digests = |one: &LeftBehind| one.referrers.iter().map(|it| it.digest().to_string()).collect::<Vec<_>>();
+    let digests = |one: &LeftBehind| one.referrers.iter().map(ToString::to_string).collect::<Vec<_>>();
     behind.iter().map(|one| json!({"subject": one.subject.to_string(), "referrers": digests(one)})).collect()
 }
 
 /// Returns how many images there are, and how many referrers of them, each counted once.
 fn numbers(images: &[Carried]) -> (u64, u64) {
-    let (referring, alone): (Vec<&Carried>, Vec<&Carried>) = images.iter().partition(|image| image.is_referrer);
-    let referrers = referring.iter().map(|image| &image.to).chain(images.iter().flat_map(|image| &image.referrers));
+    let alone = images.iter().filter(|image| !image.is_referrer);
     let distinct = |digests: HashSet<&Digest>| digests.len() as u64;
     (
-        distinct(alone.iter().map(|image| image.to.digest()).collect()),
-        distinct(referrers.map(Descriptor::digest).collect()),
+        distinct(alone.map(|image| image.to.digest()).collect()),
+        distinct(images.iter().flat_map(|image| image.counted.iter().chain(&image.own)).collect()),
     )
 }
 
 /// Returns an image that was carried, for scripts.
 fn as_json(place: &str, image: &Carried, dry_run: bool) -> Value {
     json!({"place": place, "name": name_of(&image.to), "digest": image.to.digest().to_string(),
-        "from": image.from.digest().to_string(), "sparse": image.sparse, "referrers": image.referrers.len(),
+        "from": image.from.digest().to_string(), "sparse": image.sparse, "referrers": image.counted.len(),
         "referrersLeft": as_left_behind(&image.behind),
         "leftOut": image.left_out.iter().map(ToString::to_string).collect::<Vec<_>>(), "dryRun": dry_run})
 }

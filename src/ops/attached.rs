@@ -1,5 +1,6 @@
 //! What belongs to an image without being part of it: signatures, attestations and other referrers at the top of a place.
 
+use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
 use super::lookup::name_of;
@@ -7,7 +8,7 @@ use crate::content::{CONTAINERD_NAME, CONTAINERD_SUBJECT, Descriptor, REF_NAME};
 use crate::digest::Digest;
 use crate::document::{Body, Document};
 use crate::media::Role;
-use crate::reference::tag_of;
+use crate::store::referrer_list::digest_in;
 use crate::store::{Source, StoreError, read_document};
 
 /// The word that stands for what cosign's tags name, whatever its type.
@@ -51,23 +52,86 @@ pub struct Attached {
     pub by: Convention,
 }
 
+/// A descriptor of a place. Its document is read when somebody wants to know, and once.
+struct Entry<'a> {
+    source: &'a dyn Source,
+    root: &'a Descriptor,
+    read: OnceCell<Option<Document>>,
+}
+
+impl<'a> Entry<'a> {
+    const fn new(source: &'a dyn Source, root: &'a Descriptor) -> Self {
+        Self { source, root, read: OnceCell::new() }
+    }
+
+    /// Returns its document; `None` when it is none, or cannot be read.
+    fn document(&self) -> Option<&Document> {
+        let read = || match self.root.media_type().is_document() {
+            true => read_document(self.source, self.root).ok(),
+            false => None,
+        };
+        self.read.get_or_init(read).as_ref()
+    }
+
+    fn annotated(&self) -> Option<Claim> {
+        let subject = self.root.annotation(CONTAINERD_SUBJECT).and_then(|text| text.parse().ok())?;
+        Some((subject, Convention::Annotation))
+    }
+
+    fn tagged(&self) -> Option<Claim> {
+        self.root.annotation(REF_NAME).and_then(subject_of_tag)
+    }
+
+    /// What the document itself says: one that cannot be read is nobody's referrer as far as can be told.
+    fn own(&self) -> Option<Claim> {
+        Some((*self.document()?.subject()?.digest(), Convention::Subject))
+    }
+
+    /// Returns what it belongs to by the first convention that says so.
+    fn attached(&self) -> Option<Attached> {
+        let claim = self.annotated().or_else(|| self.tagged()).or_else(|| self.own());
+        claim.map(|(subject, by)| Attached { subject, root: self.root.clone(), by })
+    }
+
+    /// Returns what a list under the fallback tag names; `None` when it is none.
+    fn list(&self) -> Option<(Digest, &[Descriptor])> {
+        match (self.tagged()?, self.document()?.body()) {
+            ((subject, Convention::FallbackTag), Body::Index(index)) => Some((subject, &index.manifests)),
+            _ => None,
+        }
+    }
+
+    fn types(&self) -> Option<Vec<String>> {
+        let said = self.root.artifact_type().map(str::to_owned);
+        if !self.root.media_type().is_document() {
+            return Some(said.into_iter().chain([self.root.media_type().as_str().to_owned()]).collect());
+        }
+        let Some(document) = self.document() else { return said.map(|said| vec![said]) };
+        let mut types: Vec<String> = document.artifact_type().map(str::to_owned).or(said).into_iter().collect();
+        if let Body::Manifest(manifest) = document.body()
+            && manifest.artifact_type.as_deref().unwrap_or_default().is_empty()
+            && manifest.config.as_ref().is_none_or(|config| {
+                config.media_type().role() == Role::Config || config.media_type().as_str() == crate::media::OCI_EMPTY
+            })
+        {
+            for layer in &manifest.layers {
+                let text = layer.media_type().as_str();
+                if !types.iter().any(|held| held == text) {
+                    types.push(text.to_owned());
+                }
+            }
+        }
+        Some(types)
+    }
+}
+
+/// What something belongs to, and how it says so.
+type Claim = (Digest, Convention);
+
 /// Finds what belongs to what at the top of a place, by every convention in use: containerd's annotation, the tags of
 /// cosign and of distribution-spec v1.1.1 ("Referrers Tag Schema"), and the `subject` of the document itself.
 pub fn attached(source: &dyn Source, roots: &[Descriptor]) -> Vec<Attached> {
-    let mut found = Vec::new();
-    for root in roots {
-        let annotated =
-            || Some((root.annotation(CONTAINERD_SUBJECT).and_then(|text| text.parse().ok())?, Convention::Annotation));
-        let tagged = || root.annotation(REF_NAME).and_then(subject_of_tag);
-        // a document that cannot be read is nobody's referrer as far as can be told
-        let own = || match root.media_type().is_document() {
-            true => read_document(source, root).ok().and_then(|document| document.subject().map(|s| *s.digest())),
-            false => None,
-        };
-        let subject = annotated().or_else(tagged).or_else(|| Some((own()?, Convention::Subject)));
-        found.extend(subject.map(|(subject, by)| Attached { subject, root: root.clone(), by }));
-    }
-    found
+    roots.iter().filter_map(|root| Entry::new(source, root).attached()).collect()
 }
 
 /// Finds everything by which something at the top of a place says what it belongs to, once for each convention; of an index under
@@ -75,22 +139,13 @@ pub fn attached(source: &dyn Source, roots: &[Descriptor]) -> Vec<Attached> {
 pub fn claims(source: &dyn Source, roots: &[Descriptor]) -> Vec<Attached> {
     let mut found = Vec::new();
     for root in roots {
-        let document = match root.media_type().is_document() {
-            true => read_document(source, root).ok(),
-            false => None,
-        };
-        let tagged = root.annotation(REF_NAME).and_then(subject_of_tag);
-        if let (Some((subject, Convention::FallbackTag)), Some(Body::Index(index))) =
-            (tagged, document.as_ref().map(Document::body))
-        {
+        let entry = Entry::new(source, root);
+        if let Some((subject, listed)) = entry.list() {
             let by = Convention::FallbackTag;
-            found.extend(index.manifests.iter().map(|entry| Attached { subject, root: entry.clone(), by }));
+            found.extend(listed.iter().map(|entry| Attached { subject, root: entry.clone(), by }));
             continue;
         }
-        let annotated = root.annotation(CONTAINERD_SUBJECT).and_then(|text| text.parse().ok());
-        let own = document.as_ref().and_then(|document| document.subject().map(|subject| *subject.digest()));
-        let own = own.map(|subject| (subject, Convention::Subject));
-        let said = own.into_iter().chain(annotated.map(|subject| (subject, Convention::Annotation))).chain(tagged);
+        let said = entry.own().into_iter().chain(entry.annotated()).chain(entry.tagged());
         found.extend(said.map(|(subject, by)| Attached { subject, root: root.clone(), by }));
     }
     found
@@ -115,39 +170,54 @@ pub(super) fn wanted_among(
     referrers: &Referrers,
     digest_tags: bool,
 ) -> Vec<Attached> {
-    let Referrers::Only(types) = referrers else {
-        let mut all = match referrers {
-            Referrers::None => Vec::new(),
-            _ => attached(source, roots),
-        };
-        all.retain(|one| digest_tags || !one.by.is_tag());
-        return all;
-    };
+    if *referrers == Referrers::None {
+        return Vec::new();
+    }
     let mut found = Vec::new();
-    for one in attached(source, roots).into_iter().filter(|one| digest_tags || !one.by.is_tag()) {
-        let document = match one.root.media_type().is_document() {
-            true => read_document(source, &one.root).ok(),
-            false => None,
+    for root in roots {
+        let entry = Entry::new(source, root);
+        let Some(one) = entry.attached().filter(|one| digest_tags || !one.by.is_tag()) else { continue };
+        let Referrers::Only(types) = referrers else {
+            found.push(one);
+            continue;
         };
-        match (one.by, document.as_ref().map(Document::body)) {
-            (Convention::FallbackTag, Some(Body::Index(index))) => {
-                let (entries, others): (Vec<&Descriptor>, Vec<&Descriptor>) =
-                    index.manifests.iter().partition(|entry| is_one_of(types, &types_of(source, entry)));
-                if others.is_empty() && !entries.is_empty() {
-                    found.push(one);
-                    continue;
-                }
-                found.extend(entries.into_iter().map(|entry| Attached {
-                    subject: one.subject,
-                    root: entry.clone().with_annotation(CONTAINERD_SUBJECT, &one.subject.to_string()),
-                    by: Convention::Annotation,
-                }));
+        let listed = if one.by == Convention::FallbackTag { entry.list() } else { None };
+        if let Some((subject, listed)) = listed {
+            let is_wanted = |entry: &&Descriptor| is_one_of(types, &types_of(source, entry));
+            let (entries, others): (Vec<&Descriptor>, Vec<&Descriptor>) = listed.iter().partition(is_wanted);
+            if others.is_empty() && !entries.is_empty() {
+                found.push(one);
+                continue;
             }
-            (Convention::CosignTag, _) if types.iter().any(|word| word == COSIGN) => found.push(one),
-            _ if is_one_of(types, &types_of(source, &one.root)) => found.push(one),
-            _ => {}
+            found.extend(entries.into_iter().map(|entry| Attached {
+                subject,
+                root: entry.clone().with_annotation(CONTAINERD_SUBJECT, &subject.to_string()),
+                by: Convention::Annotation,
+            }));
+            continue;
+        }
+        let is_cosign = one.by == Convention::CosignTag && types.iter().any(|word| word == COSIGN);
+        if is_cosign || is_one_of(types, &entry.types()) {
+            found.push(one);
         }
     }
+    found
+}
+
+/// Returns what some top-level descriptors are as referrers: of a list under the fallback tag what it names, as far as it can be
+/// read, else themselves. Each once.
+pub fn counted(source: &dyn Source, roots: &[Descriptor]) -> Vec<Digest> {
+    let mut found = Vec::new();
+    for root in roots {
+        let entry = Entry::new(source, root);
+        // an empty one is still something that goes along
+        match entry.list().filter(|(_, listed)| !listed.is_empty()) {
+            Some((_, listed)) => found.extend(listed.iter().map(|entry| *entry.digest())),
+            None => found.push(*root.digest()),
+        }
+    }
+    let mut seen = HashSet::new();
+    found.retain(|digest| seen.insert(*digest));
     found
 }
 
@@ -175,27 +245,7 @@ impl Convention {
 /// says, and where that is an image's config or nothing, those of its layers too, as of what cosign writes. `None` when it cannot
 /// be read and does not say: it may be any.
 pub fn types_of(source: &dyn Source, root: &Descriptor) -> Option<Vec<String>> {
-    let said = root.artifact_type().map(str::to_owned);
-    let document = match root.media_type().is_document() {
-        true => read_document(source, root).ok(),
-        false => return Some(said.into_iter().chain([root.media_type().as_str().to_owned()]).collect()),
-    };
-    let Some(document) = document else { return said.map(|said| vec![said]) };
-    let mut types: Vec<String> = document.artifact_type().map(str::to_owned).or(said).into_iter().collect();
-    if let Body::Manifest(manifest) = document.body()
-        && manifest.artifact_type.as_deref().unwrap_or_default().is_empty()
-        && manifest.config.as_ref().is_none_or(|config| {
-            config.media_type().role() == Role::Config || config.media_type().as_str() == crate::media::OCI_EMPTY
-        })
-    {
-        for layer in &manifest.layers {
-            let text = layer.media_type().as_str();
-            if !types.iter().any(|held| held == text) {
-                types.push(text.to_owned());
-            }
-        }
-    }
-    Some(types)
+    Entry::new(source, root).types()
 }
 
 /// Returns whether something is of one of the types that were asked for; what cannot be read may be.
@@ -240,38 +290,10 @@ pub(super) fn has_own_name(root: &Descriptor) -> bool {
     names.filter(|name| !name.is_empty()).any(|name| subject_of_tag(name).is_none())
 }
 
-/// What belongs to an index that is not there any more, or does not arrive.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LeftBehind {
-    /// The index.
-    pub subject: Digest,
-    /// What belongs to it, and to that again, as it stands at the top of its place.
-    pub referrers: Vec<Descriptor>,
-}
-
-/// Returns what belongs to indexes of which none arrives, without those referrers that arrive all the same.
-#[must_use]
-pub fn left_behind(attached: &[Attached], indexes: &[Digest], arrives: &dyn Fn(&Digest) -> bool) -> Vec<LeftBehind> {
-    let mut behind = Vec::new();
-    for subject in indexes {
-        let mut referrers = belonging(attached, &HashSet::from([*subject]));
-        referrers.retain(|referrer| !arrives(referrer.digest()));
-        if !referrers.is_empty() {
-            behind.push(LeftBehind { subject: *subject, referrers });
-        }
-    }
-    behind
-}
-
-/// Returns the digest in `sha256-HEX` and `sha256-HEX.sig`.
-fn subject_of_tag(name: &str) -> Option<(Digest, Convention)> {
-    let tag = tag_of(name).unwrap_or(name);
-    let (algorithm, rest) = tag.split_once('-')?;
-    let (hex, by) = match rest.split_once('.') {
-        Some((hex, _)) => (hex, Convention::CosignTag),
-        None => (rest, Convention::FallbackTag),
-    };
-    Some((format!("{algorithm}:{hex}").parse().ok()?, by))
+/// Returns what a name made of a digest says: `sha256-HEX`, `sha256-HEX.sig`.
+fn subject_of_tag(name: &str) -> Option<Claim> {
+    let (digest, suffix) = digest_in(name)?;
+    Some((digest, if suffix.is_some() { Convention::CosignTag } else { Convention::FallbackTag }))
 }
 
 /// Returns how a descriptor is called in a message: its name, else its digest.

@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::Error;
 pub use super::attached::Referrers;
-use super::attached::{Attached, LeftBehind, belonging, called, left_behind, wanted};
+use super::attached::{Attached, belonging, called, counted, wanted};
+use super::left_behind::{LeftBehind, left_behind};
 use super::manifest::elsewhere;
 use super::unlisted::unlisted;
 use crate::content::Descriptor;
@@ -70,8 +71,12 @@ pub struct Carried {
     pub sparse: bool,
     /// The referrers that go along, as they stand at the top of the source.
     pub referrers: Vec<Descriptor>,
+    /// These, each for itself: of a list under the fallback tag what it names.
+    pub counted: Vec<Digest>,
     /// Whether it is a referrer itself.
     pub is_referrer: bool,
+    /// It itself, if it is one: a list is what it names.
+    pub own: Vec<Digest>,
     /// The referrers that stay behind because the index that they belong to does not arrive.
     pub behind: Vec<LeftBehind>,
 }
@@ -129,7 +134,8 @@ pub fn carry<'a>(
             &all
         };
         let referrers = belonging(belongs, &contents);
-        let behind = left_behind(belongs, &shrunk, &|digest| referrers.iter().any(|one| one.digest() == digest));
+        let behind =
+            left_behind(source, belongs, &shrunk, &|digest| referrers.iter().any(|one| one.digest() == digest));
         for referrer in &referrers {
             let reach = graph::reach(source, std::slice::from_ref(referrer), &mut |_, _| ());
             let reach = reach.whole()?.all_there(source)?;
@@ -137,7 +143,9 @@ pub fn carry<'a>(
         }
         let sparse = lacking || (!left_out.is_empty() && options.index == IndexPolicy::Keep);
         let is_referrer = referring.contains(root.digest());
-        carried.push(Carried { from: root.clone(), to, taken, left_out, sparse, referrers, is_referrer, behind });
+        let own = if is_referrer { counted(source, std::slice::from_ref(root)) } else { Vec::new() };
+        let (from, counted) = (root.clone(), counted(source, &referrers));
+        carried.push(Carried { from, to, taken, left_out, sparse, referrers, counted, is_referrer, own, behind });
     }
     Ok(carried)
 }

@@ -5,12 +5,16 @@ use std::collections::{BTreeMap, HashMap};
 use super::Error;
 use super::attached::attached;
 use super::carry::{Carried, CarryOptions, carry};
+use super::left_behind::{StaysBehind, stays_behind};
 use super::merge::named;
+use super::target::{Target, United, unite};
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::digest::Digest;
+use crate::media::Role;
 use crate::plan::Plan;
 use crate::platform::Platform;
 use crate::reference::{ImageName, Selector};
+use crate::store::referrer_list::is_list_name;
 use crate::store::{Location, Source, names};
 use crate::text::escaped;
 
@@ -104,6 +108,31 @@ pub struct Copying<'a> {
     pub plan: Plan<'a>,
     /// The images, in order.
     pub images: Vec<Carried>,
+    /// What belongs to images of the sources and stays behind, beside what belongs to indexes that do not arrive.
+    pub behind: Vec<StaysBehind>,
+    /// Lists of referrers that became one with others of their name.
+    pub united: Vec<United>,
+}
+
+impl Copying<'_> {
+    /// Makes one list of referrers of those that come and those of the same names that the target has already: to be asked before
+    /// it is told what was done.
+    ///
+    /// # Errors
+    /// When one of them cannot be read, or is none.
+    pub fn unite_lists(&mut self, target: &Target) -> Result<(), Error> {
+        let united = target.unite_lists(&mut self.plan)?;
+        self.replace(united);
+        Ok(())
+    }
+
+    fn replace(&mut self, united: Vec<United>) {
+        for list in united {
+            self.images.iter_mut().for_each(|image| list.replace(&mut image.to));
+            self.united.retain(|held| held.name != list.name);
+            self.united.push(list);
+        }
+    }
 }
 
 /// Plans a copy.
@@ -115,12 +144,20 @@ pub fn copy<'a>(sources: &[CopySource<'a>], naming: &Naming, options: &CarryOpti
     let mut plan = Plan::new();
     let mut images = Vec::new();
     let mut labels: BTreeMap<String, (Digest, String)> = BTreeMap::new();
+    let mut behind = Vec::new();
     for source in sources {
+        let first = images.len();
         for image in carry(&mut plan, source.source, &source.wanted(options)?, options)? {
             if *naming == Naming::Keep || *naming == Naming::Spell {
                 refuse_a_name_twice(&mut labels, &image.to, &source.label)?;
             }
             images.push(image);
+        }
+        let chosen = (source.extent == Extent::Chosen).then_some(&source.roots[..]);
+        // a registry is not asked for what nobody wants
+        let tells_all = !matches!(source.source.location(), Location::Registry(_));
+        if tells_all && !(options.takes_all_referrers() && options.platforms.is_all()) {
+            behind.extend(stays_behind(source.source, chosen, &images[first..], options)?);
         }
     }
     refuse_absent_platforms(&images, options)?;
@@ -153,7 +190,10 @@ pub fn copy<'a>(sources: &[CopySource<'a>], naming: &Naming, options: &CarryOpti
             plan.add_root(referrer.clone());
         }
     }
-    Ok(Copying { plan, images })
+    let mut copying = Copying { plan, images, behind, united: Vec::new() };
+    let united = unite(&mut copying.plan, None)?;
+    copying.replace(united);
+    Ok(copying)
 }
 
 /// Refuses a platform that none of the images is for: what is asked for is either there or said not to be.
@@ -195,7 +235,9 @@ fn refuse_a_name_twice(
     root: &Descriptor,
     label: &str,
 ) -> Result<(), Error> {
-    for name in names::claims(root) {
+    let is_list = |name: &str| root.media_type().role() == Role::Index && is_list_name(name);
+    // two lists of referrers become one
+    for name in names::claims(root).filter(|name| !is_list(name)) {
         let (digest, first) = labels.entry(name.to_owned()).or_insert_with(|| (*root.digest(), label.to_owned()));
         // inside one place several may share a name, as in a flat index
         if digest != root.digest() && first != label {

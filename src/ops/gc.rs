@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Error;
-use super::attached::{attached, belonging, standing_alone};
+use super::attached::{attached, belonging, counted, standing_alone};
 use super::referred::{Searched, referred_to};
 use crate::blob::Cancel;
 use crate::content::Descriptor;
@@ -70,6 +70,8 @@ pub struct Collected {
     pub foreign: Vec<String>,
     /// What belongs to no image that has a name here, and what it belongs to: it stays.
     pub dangling: Vec<(Descriptor, Digest)>,
+    /// How many referrers that is: a list under the fallback tag is what it names.
+    pub dangling_referrers: usize,
 }
 
 /// Removes from a layout what nothing refers to.
@@ -151,7 +153,9 @@ fn decide(sweeper: &Sweeper, options: &GcOptions) -> Result<Collected, Error> {
         .filter_map(|(_, lying)| if let Lying::Link(file) = lying { Some(*file) } else { None })
         .collect();
     let dangling = if options.candidates.is_none() { dangling(layout, &roots) } else { Vec::new() };
-    let mut collected = Collected { foreign: listing.foreign, dangling, ..Collected::default() };
+    let dangling_roots: Vec<Descriptor> = dangling.iter().map(|(root, _)| root.clone()).collect();
+    let dangling_referrers = counted(layout, &dangling_roots).len();
+    let mut collected = Collected { foreign: listing.foreign, dangling, dangling_referrers, ..Collected::default() };
     let mut coming: HashSet<Digest> = HashSet::new();
     for left in sweeper.loads()? {
         if left.is_old {

@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::{Value, json};
 
 use super::Error;
-use super::attached::{LeftBehind, Referrers, belonging, left_behind, wanted};
+use super::attached::{Referrers, belonging, counted, wanted};
 pub use super::gather::Attestations;
 use super::gather::{Gathered, Image, ImageKey, gather};
+use super::left_behind::{LeftBehind, left_behind};
+use super::target::unite;
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME, total};
 use crate::digest::Digest;
 use crate::document::Document;
@@ -174,6 +176,7 @@ fn add_referrers<'a>(
     let contents: HashSet<Digest> = plan.inventory().contents.iter().map(|content| content.digest).collect();
     let mut along: HashMap<Digest, Vec<Descriptor>> = HashMap::new();
     let mut behind: Vec<LeftBehind> = Vec::new();
+    let mut number: HashSet<Digest> = HashSet::new();
     for MergeSource { source, roots, .. } in sources {
         let belongs = wanted(*source, &options.referrers, options.digest_tags)?;
         for referrer in belonging(&belongs, &contents) {
@@ -182,17 +185,19 @@ fn add_referrers<'a>(
                 let reach = graph::reach(*source, std::slice::from_ref(&referrer), &mut |_, _| ());
                 plan.add_reach(*source, &reach.whole()?.all_there(*source)?);
                 same.push(referrer.clone());
+                number.extend(counted(*source, std::slice::from_ref(&referrer)));
                 plan.add_root(referrer);
             }
         }
         let arrives = |digest: &Digest| contents.contains(digest) || along.contains_key(digest);
-        for left in left_behind(&belongs, &indexes(*source, roots)?, &arrives) {
+        for left in left_behind(*source, &belongs, &indexes(*source, roots)?, &arrives) {
             if !behind.contains(&left) {
                 behind.push(left);
             }
         }
     }
-    Ok((along.len(), behind))
+    unite(plan, None)?;
+    Ok((number.len(), behind))
 }
 
 /// Returns the indexes among some descriptors, and those inside them.

@@ -19,6 +19,7 @@ pub mod edit;
 pub mod gather;
 pub mod gc;
 mod layer;
+pub mod left_behind;
 pub mod listed;
 pub mod load;
 pub mod loadable;

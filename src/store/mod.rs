@@ -10,6 +10,7 @@ pub mod layout;
 pub mod memory;
 pub mod names;
 mod outcome;
+pub mod referrer_list;
 pub mod registry;
 mod room;
 

@@ -23,3 +23,4 @@ mod save;
 #[path = "../support/tar.rs"]
 mod tar;
 mod together;
+mod united;

@@ -113,7 +113,7 @@ fn what_belongs_to_platforms_that_stay_behind_stays_behind() {
             let told =
                 format!("left behind: 1 referrer of {}, which is not the index that arrives", digest(&made.roots[0]));
             if of_index {
-                ran.says("2 referrers").says_not("left behind");
+                ran.says("2 referrers").says_not(&told).says("left behind: 1 referrer of platforms");
             } else {
                 ran.says(&told).says(", 1 referrer\n");
             }

@@ -17,15 +17,18 @@ use super::attached::{attached, called};
 use super::bundle::{Delta, refuse_incomplete};
 use super::carry::{Carried, CarryOptions, carry};
 use super::copy::{CopySource, Copying, Extent, Naming, copy};
+use super::left_behind::{StaysBehind, stays_behind};
 use super::lookup::is_attached;
 use crate::blob::Cancel;
+use crate::content::{CONTAINERD_SUBJECT, REF_NAME};
 use crate::digest::Digest;
 use crate::error::Class;
 use crate::plan::Plan;
 use crate::reference::ImageName;
 use crate::store::lanes::in_lanes;
+use crate::store::referrer_list::digest_in;
 use crate::store::registry::{Confirmed, Delivery, Registries, RegistrySink, Survey, Taken, Tally};
-use crate::store::{Location, Sink as _, StoreError};
+use crate::store::{Location, Sink as _, StoreError, read_document};
 use crate::transfer::{self, Observer};
 
 /// What a push does.
@@ -48,12 +51,25 @@ pub struct Pushing<'a> {
     pub plan: Plan<'a>,
     /// The images, in order.
     pub images: Vec<Carried>,
+    /// What belongs to images of the source, and stays behind.
+    pub behind: Vec<StaysBehind>,
+    /// Referrers that a registry cannot link to what they belong to: an annotation in the place alone says so.
+    pub unlinked: Vec<Unlinked>,
     /// Every image, and where it goes.
     pub routed: Vec<Routed>,
     /// The images that cannot go, when the others are to go all the same.
     pub broken: Vec<Broken>,
     /// The repositories that the content comes from, as far as it comes from some.
     origins: Vec<(String, String)>,
+}
+
+/// A referrer that does not say itself what it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unlinked {
+    /// Its digest.
+    pub digest: Digest,
+    /// What it belongs to.
+    pub subject: String,
 }
 
 /// An image that is wrong where it lies.
@@ -111,13 +127,34 @@ pub fn push<'a>(
         Extent::Whole => images_of(source)?,
     };
     let broken = if options.keep_going { put_aside(&mut images, options)? } else { Vec::new() };
-    let Copying { plan, images } = copy(std::slice::from_ref(&images), &Naming::Keep, &options.carry)?;
+    let whole = source;
+    let Copying { plan, images, mut behind, .. } = copy(std::slice::from_ref(&images), &Naming::Keep, &options.carry)?;
+    if whole.extent == Extent::Whole {
+        // also what belongs to nothing that goes
+        behind = stays_behind(whole.source, None, &images, &options.carry)?;
+    }
+    let unlinked = unlinked(&plan, &images)?;
     let routed = route(&images, destinations, map, source.source.location())?;
     let mut origins = options.origins.clone();
     if let Location::Registry(name) = source.source.location() {
         origins.extend(repository_of(name));
     }
-    Ok(Pushing { plan, images, routed, broken, origins })
+    Ok(Pushing { plan, images, behind, unlinked, routed, broken, origins })
+}
+
+/// Finds the referrers that say by containerd's annotation alone what they belong to, as they stand at the top of the source.
+fn unlinked(plan: &Plan<'_>, images: &[Carried]) -> Result<Vec<Unlinked>, Error> {
+    let mut found: Vec<Unlinked> = Vec::new();
+    for root in images.iter().flat_map(|image| &image.referrers) {
+        let Some(subject) = root.annotation(CONTAINERD_SUBJECT) else { continue };
+        let has_tag = root.annotation(REF_NAME).and_then(digest_in).is_some();
+        let has_subject = root.media_type().is_document() && read_document(plan, root)?.subject().is_some();
+        let one = Unlinked { digest: *root.digest(), subject: subject.to_owned() };
+        if !has_tag && !has_subject && !found.contains(&one) {
+            found.push(one);
+        }
+    }
+    Ok(found)
 }
 
 /// Takes out the images that cannot be planned for.

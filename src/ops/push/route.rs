@@ -211,6 +211,8 @@ mod tests {
             sparse: false,
             referrers: Vec::new(),
             is_referrer: false,
+            counted: Vec::new(),
+            own: Vec::new(),
             behind: Vec::new(),
         }
     }

@@ -2,6 +2,7 @@
 
 mod add;
 mod form;
+mod lists;
 mod refusals;
 mod split;
 mod spread;
@@ -17,6 +18,8 @@ use std::time::Duration;
 
 use self::add::add_to;
 use self::form::archive_options;
+pub use self::lists::United;
+pub(super) use self::lists::unite;
 use self::refusals::{no_archive, no_current_layout, no_registry, only_hybrid};
 use self::split::archive_parts;
 pub use self::split::{Arranged, Split};
@@ -287,6 +290,9 @@ impl Target {
     /// # Errors
     /// When something cannot be read or written; the place is then as it was.
     pub fn deliver(self, mut plan: Plan<'_>, cancel: &Cancel, observer: &dyn Observer) -> Result<Summary, Error> {
+        for united in self.unite_lists(&mut plan)? {
+            united.describe(&self.location()).into_iter().for_each(|text| observer.hear(Event::Told(text)));
+        }
         let asked_to_go = |digest| plan.inventory().gone.iter().any(|gone| *gone.digest() == digest);
         for (name, digest) in names::displaced(&self.roots()?, &plan.inventory().roots) {
             if !asked_to_go(digest) {

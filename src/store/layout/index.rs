@@ -9,17 +9,16 @@ use super::standing::refuse_linked_index;
 use super::temporary::{TOP, Temporary};
 use super::write::{ATTEMPTS, LayoutOptions};
 use crate::blob::Cancel;
-use crate::content::Descriptor;
 use crate::document::LARGEST_INDEX_JSON;
 use crate::json::JsonError;
-use crate::store::{Committed, Durability, StoreError, names};
+use crate::store::referrer_list::overtaken;
+use crate::store::{Committed, Durability, Inventory, StoreError, names};
 use crate::text::human_size;
 
-/// Changes `index.json` under its lock; `gone` has to stand in it still.
+/// Changes `index.json` under its lock: gives what comes its names, and takes out what is to go, which has to stand in it still.
 pub(super) fn change(
     root: &Directory,
-    edit: impl Fn(Option<&[u8]>) -> Result<Option<Vec<u8>>, JsonError>,
-    gone: &[Descriptor],
+    coming: &Inventory,
     options: &LayoutOptions,
     cancel: &Cancel,
 ) -> Result<Committed, StoreError> {
@@ -27,11 +26,14 @@ pub(super) fn change(
         let lock = IndexLock::wait_for(root, options.lock_timeout, cancel)?;
         refuse_linked_index(root)?;
         let current = files::read_index(root)?;
-        let lost = names::lost(current.as_deref(), gone).map_err(|error| files::unusable_index(root, error))?;
+        let unusable = |error: JsonError| files::unusable_index(root, error);
+        let lost = names::lost(current.as_deref(), &coming.gone).map_err(unusable)?;
+        let lost =
+            lost.map_or_else(|| overtaken(current.as_deref(), coming).map_err(unusable), |lost| Ok(Some(lost)))?;
         if let Some(lost) = lost {
             return Err(StoreError::changed(&lost, root.location()));
         }
-        let edited = edit(current.as_deref()).map_err(|error| files::unusable_index(root, error))?;
+        let edited = names::edit(current.as_deref(), &coming.roots, &coming.gone).map_err(unusable)?;
         let Some(bytes) = edited else { return Ok(Committed::Unchanged) };
         if bytes.len() as u64 > LARGEST_INDEX_JSON {
             let (size, limit) = (human_size(bytes.len() as u64), human_size(LARGEST_INDEX_JSON));

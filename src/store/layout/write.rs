@@ -43,10 +43,10 @@ use super::standing::{Standing, examine};
 use super::temporary::{self, BLOB, TOP, Temporary};
 use super::{Layout, index, lock, partial, put, room};
 use crate::blob::{BlobReader, Cancel, Making};
-use crate::content::{Content, Descriptor, Kind};
+use crate::content::{Content, Kind};
 use crate::digest::{Algorithm, Digest};
 use crate::store::{
-    Committed, Durability, Inventory, Kept, Location, Outcome, PutError, Sink, StoreError, directory_of, names,
+    Committed, Durability, Inventory, Kept, Location, Outcome, PutError, Sink, StoreError, directory_of,
 };
 use crate::text::quoted;
 
@@ -411,9 +411,7 @@ impl Sink for LayoutSink {
     fn commit(&mut self, coming: &Inventory) -> Result<Committed, StoreError> {
         let root = self.begun()?;
         self.sync_blobs(root)?;
-        let (roots, gone): (&[Descriptor], &[Descriptor]) = (&coming.roots, &coming.gone);
-        let committed =
-            index::change(root, |current| names::edit(current, roots, gone), gone, &self.options, &self.cancel)?;
+        let committed = index::change(root, coming, &self.options, &self.cancel)?;
         for content in coming.contents.iter().filter(|content| content.size >= partial::LEAST) {
             for held in self.blobs.iter().filter(|held| held.algorithm == content.digest.algorithm()) {
                 let _ = partial::remove(&held.directory, &content.digest); // a later run or `gc` will

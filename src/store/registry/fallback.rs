@@ -4,7 +4,6 @@
 //! Others write the same tag, and there is no lock: it is read, what is ours is added, it is written, and it is read again.
 //! Where the registry says a version of it (`ETag`), it is written only over that version.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::json;
@@ -14,10 +13,11 @@ use super::documents::Read;
 use super::repository::Repository;
 use crate::content::Descriptor;
 use crate::digest::Digest;
-use crate::document::{Body, Document};
+use crate::document::Document;
 use crate::error::Class;
 use crate::json::{self, JsonError, Object};
 use crate::media::{MediaType, OCI_INDEX};
+use crate::store::referrer_list::{NoList, with_entries};
 use crate::store::{Location, StoreError};
 
 /// How long to wait before each look at the list. A registry of several machines may need a moment to agree, and who writes
@@ -66,7 +66,7 @@ impl Repository {
 
 /// Returns a list of referrers with ours in it; `None` when they all stand there. What others wrote keeps its bytes and its
 /// order, but for what stands there twice.
-fn merged(there: Option<&Read>, ours: &[Descriptor]) -> Result<Option<Vec<u8>>, Merging> {
+fn merged(there: Option<&Read>, ours: &[Descriptor]) -> Result<Option<Vec<u8>>, NoList> {
     let Some(read) = there else {
         let manifests: Vec<_> = ours.iter().map(Descriptor::to_value).collect();
         let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests});
@@ -74,30 +74,8 @@ fn merged(there: Option<&Read>, ours: &[Descriptor]) -> Result<Option<Vec<u8>>, 
     };
     // what cannot be read is not replaced
     let document = Document::parse(&read.media_type, read.bytes.to_vec())?;
-    let Body::Index(index) = document.body() else { return Err(Merging::NoIndex) };
-    let mut held: HashSet<Digest> = index.manifests.iter().map(|entry| *entry.digest()).collect();
-    let new: Vec<&Descriptor> = ours.iter().filter(|one| held.insert(*one.digest())).collect();
-    if new.is_empty() {
-        return Ok(None);
-    }
-    let mut object = Object::parse(document.raw())?;
-    let mut seen = HashSet::new();
-    let entries = index.manifests.iter().zip(object.items("manifests"));
-    let mut items: Vec<_> = entries.filter(|(entry, _)| seen.insert(*entry.digest())).map(|(_, raw)| raw).collect();
-    for one in new {
-        items.push(Object::from_value(&one.to_value())?.to_raw());
-    }
-    object.set_items("manifests", &items);
-    Ok(Some(object.to_raw().get().as_bytes().to_vec()))
-}
-
-/// Why nothing can be added to what stands under a tag.
-#[derive(Debug, thiserror::Error)]
-enum Merging {
-    #[error("it is no index, and something else would be lost")]
-    NoIndex,
-    #[error(transparent)]
-    Malformed(#[from] JsonError),
+    let entry = |one: &Descriptor| Ok((*one.digest(), Object::from_value(&one.to_value())?.to_raw()));
+    with_entries(&document, ours.iter().map(entry).collect::<Result<_, JsonError>>()?)
 }
 
 #[cfg(test)]
