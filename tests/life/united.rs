@@ -145,7 +145,8 @@ fn a_list_that_is_written_meanwhile_is_never_lost() {
     let mut there = entries(&list_in(&bench, "target").1);
     let mut expected: Vec<String> =
         names.iter().zip(&codes).filter(|(_, code)| **code == 0).flat_map(|(name, _)| artifacts(&[name])).collect();
-    (there.sort(), expected.sort());
+    there.sort();
+    expected.sort();
     assert!(codes.iter().all(|code| [0, 8].contains(code)) && !expected.is_empty(), "{codes:?}");
     assert_eq!(there, expected, "{codes:?}");
     bench.verify("target");
