@@ -393,7 +393,7 @@ pub enum Committed {
 /// What is wanted of all that belongs to some content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted<'a> {
-    /// The one type of artifact that is wanted, where it is one. A place may give more.
+    /// The one type of artifact that is wanted, where it is one. A place may give more, and gives all that may be of it.
     pub artifact_type: Option<&'a str>,
     /// Whether what a tag made of a digest names is wanted, such as cosign's signatures.
     pub digest_tags: bool,

@@ -307,11 +307,11 @@ fn one_type_is_asked_for_and_only_that_is_taken() {
     let signed = signed(&["linux/amd64"]);
     signed.images.layout(&bench.path("dist"));
     let [api, tags] = both_kinds();
-    for (registry, kind) in [(&api, "api"), (&tags, "tags"), (&api, "unfiltered")] {
+    for (registry, kind) in [(&api, "api"), (&tags, "tags"), (&api, "bare")] {
         let _ = bench.run(&format!("push dist {}/app:v1", registry.host())).exits(0);
         registry.clear_log();
-        if kind == "unfiltered" {
-            // it knows no filter, and says so by not saying that it has filtered
+        if kind == "bare" {
+            // it shows no annotations
             let path = format!("/v2/app/referrers/{}", digest(&signed.image));
             let all: Vec<Value> = [0, 3]
                 .iter()
@@ -328,12 +328,68 @@ fn one_type_is_asked_for_and_only_that_is_taken() {
         let _ = bench.run(&format!("pull --referrers {SBOM} -o {kind} {}/app:v1", registry.host())).exits(0);
         let expected = vec![signed.belonging[0].clone(), signed.belonging[2].clone()];
         assert_eq!(belongs(&bench.path(kind)), sorted(expected), "{kind}");
-        for asked in registry.requests("GET", "/v2/app/referrers/*") {
-            assert_eq!(asked.parameter("artifactType").as_deref(), Some(SBOM));
-        }
         let list = format!("/v2/app/manifests/{}", digest(&signed.belonging[3]));
         assert_eq!(registry.count("GET", &list), 0, "{kind}: what is of another type was read");
     }
+}
+
+#[test]
+fn what_is_known_by_its_config_or_its_layers_is_found_by_either() {
+    let bench = Bench::new();
+    let mut images = Images::new();
+    let image = images.image("linux/amd64", &[Layer::plain(b"app")]);
+    let bare = json!({"mediaType": image["mediaType"], "digest": image["digest"], "size": image["size"]});
+    let of = |images: &mut Images, config: &str, layer: &str| {
+        let (config, layer) = (images.put(config, b"{}"), images.put(layer, layer.as_bytes()));
+        let manifest =
+            json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer], "subject": bare});
+        digest(&images.document(MANIFEST, &manifest)).to_owned()
+    };
+    let by_config = of(&mut images, "application/vnd.example.chart.v1+json", "x/files");
+    let by_layer = of(&mut images, barge::media::OCI_CONFIG, "application/vnd.example.signing+json");
+    for digest_of in [&by_config, &by_layer] {
+        let size = images.blobs[digest_of].len();
+        images.root(json!({"mediaType": MANIFEST, "digest": digest_of, "size": size}));
+    }
+    images.root(crate::support::image::named(image, "v1"));
+    images.layout(&bench.path("dist"));
+    for registry in both_kinds() {
+        let host = registry.host();
+        let _ = bench.run(&format!("push dist:v1 {host}/app:v1")).exits(0);
+        for (wanted, expected) in [
+            ("application/vnd.example.chart.v1+json", Some(&by_config)),
+            ("application/vnd.example.signing+json", Some(&by_layer)),
+            ("x/files", None),
+        ] {
+            let place = format!("{}-{}", host.replace(':', "-"), wanted.replace('/', "-"));
+            let _ = bench.run(&format!("pull --referrers {wanted} -o {place} {host}/app:v1")).exits(0);
+            let found: Vec<String> = belongs(&bench.path(&place)).iter().map(|root| digest(root).to_owned()).collect();
+            assert_eq!(found, expected.into_iter().cloned().collect::<Vec<_>>(), "{wanted}");
+        }
+    }
+}
+
+#[test]
+fn a_registry_cannot_link_what_an_annotation_alone_says() {
+    let bench = Bench::new();
+    let registry = FakeRegistry::with(Options::default());
+    let mut images = Images::new();
+    let image = images.image("linux/amd64", &[Layer::plain(b"app")]);
+    let note = images.image("linux/amd64", &[Layer::plain(b"note")]);
+    images.root(crate::support::image::named(image.clone(), "v1"));
+    images.root(crate::support::image::annotated(note.clone(), barge::content::CONTAINERD_SUBJECT, digest(&image)));
+    images.layout(&bench.path("dist"));
+    let host = registry.host();
+    for line in [format!("push dist:v1 {host}/app:v1"), format!("copy dist:v1 docker://{host}/copied:v1")] {
+        let _ = bench.run(&line).exits(0).says(&[
+            "warning: no registry knows that ",
+            digest(&note),
+            "found there by its digest alone",
+            "barge attach",
+        ]);
+    }
+    let found = format!("inspect docker://{host}/app@{}", digest(&note));
+    let _ = bench.run(&found).exits(0);
 }
 
 #[test]

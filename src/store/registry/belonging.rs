@@ -21,7 +21,7 @@ use crate::content::{CONTAINERD_SUBJECT, Descriptor, REF_NAME};
 use crate::digest::Digest;
 use crate::document::{Body, Document};
 use crate::error::Class;
-use crate::media::{MediaType, OCI_INDEX};
+use crate::media::{MediaType, OCI_EMPTY, OCI_INDEX, Role};
 use crate::reference::is_tag;
 use crate::store::lanes::in_lanes;
 use crate::store::{StoreError, Wanted, read_document};
@@ -61,8 +61,6 @@ enum Tags {
 /// What the referrers API says.
 pub(super) struct Listed {
     pub(super) entries: Vec<Descriptor>,
-    /// Whether the registry says that it left out other types.
-    filtered: bool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -114,15 +112,15 @@ impl Repository {
 
     fn belonging_to(&self, subject: &Digest, wanted: &Wanted<'_>) -> Result<Vec<Descriptor>, StoreError> {
         let mut found = Vec::new();
-        let listed = match self.listed_by_api(subject, wanted.artifact_type)? {
+        let listed = match self.listed_by_api(subject)? {
             Some(listed) => Some(listed),
             None => self.listed_by_tag(subject)?,
         };
-        if let Some(Listed { entries, filtered }) = listed {
+        if let Some(Listed { entries }) = listed {
             let mut seen = HashSet::new();
             for entry in entries.iter().filter(|entry| seen.insert(*entry.digest())) {
-                let unwanted = |said: &str| !filtered && wanted.artifact_type.is_some_and(|wanted| wanted != said);
-                if !entry.artifact_type().is_some_and(unwanted) {
+                let is_other = |said: &str| says_all(said) && wanted.artifact_type.is_some_and(|wanted| wanted != said);
+                if !entry.artifact_type().is_some_and(is_other) {
                     found.extend(self.referrer(subject, entry)?);
                 }
             }
@@ -163,19 +161,15 @@ impl Repository {
         Ok(Some(root.with_annotation(CONTAINERD_SUBJECT, &subject.to_string())))
     }
 
-    /// Asks the referrers API; `None` when there is none.
-    pub(super) fn listed_by_api(
-        &self,
-        subject: &Digest,
-        artifact_type: Option<&str>,
-    ) -> Result<Option<Listed>, StoreError> {
+    /// Asks the referrers API; `None` when there is none. It is not asked for one type: what is known by the type of its layers, as
+    /// cosign's signatures are, would be left out.
+    pub(super) fn listed_by_api(&self, subject: &Digest) -> Result<Option<Listed>, StoreError> {
         if *locked(&self.known.api) == Some(false) {
             return Ok(None);
         }
-        let filter = artifact_type.map(|it| format!("?artifactType={}", encoded(it))).unwrap_or_default();
-        let path = format!("/v2/{}/referrers/{subject}{filter}", self.path);
+        let path = format!("/v2/{}/referrers/{subject}", self.path);
         let action = "list what belongs to an image in";
-        let mut listed = Listed { entries: Vec::new(), filtered: false };
+        let mut listed = Listed { entries: Vec::new() };
         let mut seen = HashSet::new();
         let mut next = Some(To::Path(&path));
         let mut pages = 0;
@@ -186,13 +180,10 @@ impl Repository {
                 if answer.code() != 200 || !is_index(&answer) {
                     return Ok(Err(answer));
                 }
-                let filtered = answer
-                    .header("oci-filters-applied")
-                    .is_some_and(|text| text.split(',').any(|name| name.trim().eq_ignore_ascii_case("artifactType")));
                 let link = next_page(&answer);
-                Ok(Ok((self.read_document_body(answer)?, filtered, link)))
+                Ok(Ok((self.read_document_body(answer)?, link)))
             })?;
-            let (body, filtered, link) = match answered {
+            let (body, link) = match answered {
                 Ok(page) => page,
                 Err(answer) if pages == 0 => {
                     self.without_api(answer);
@@ -207,7 +198,6 @@ impl Repository {
                 .map_err(|error| malformed(error.to_string()))?;
             let before = seen.len();
             listed.entries.extend(page.children().filter(|entry| seen.insert(*entry.digest())).cloned());
-            listed.filtered = filtered && (pages == 0 || listed.filtered);
             pages += 1;
             // a registry that leads in circles gives nothing new
             next = link.filter(|_| seen.len() > before).map(To::Url);
@@ -252,7 +242,7 @@ impl Repository {
             let reason = format!("it lists more than {MOST_REFERRERS} referrers");
             return Err(StoreError::malformed(format!("the tag {tag}"), &self.location, reason));
         }
-        Ok(Some(Listed { entries: index.manifests.clone(), filtered: false }))
+        Ok(Some(Listed { entries: index.manifests.clone() }))
     }
 
     /// Returns what a tag made of a digest names, where it is there.
@@ -328,26 +318,16 @@ fn is_index(answer: &Answer) -> bool {
     said.trim().eq_ignore_ascii_case(OCI_INDEX)
 }
 
-/// Returns a text as a value in a query (RFC 3986, section 2.3).
-fn encoded(text: &str) -> String {
-    let mut out = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+/// Returns whether a type that a list shows is all that something is known by. What has an image's config, or the empty one, is known
+/// by the types of its layers too, and some registries show no type then.
+fn says_all(artifact_type: &str) -> bool {
+    let is_config = MediaType::new(artifact_type).role() == Role::Config || artifact_type == OCI_EMPTY;
+    !artifact_type.is_empty() && !is_config
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_type_of_artifact_is_one_value_in_a_query() {
-        assert_eq!(encoded("application/spdx+json; a=b&c"), "application%2Fspdx%2Bjson%3B%20a%3Db%26c");
-    }
 
     #[test]
     fn the_fallback_tag_is_never_longer_than_a_tag_may_be() {

@@ -43,7 +43,7 @@ impl RegistrySink {
         if unsaid.is_empty() {
             return Ok(unsaid);
         }
-        let Some(listed) = repository.listed_by_api(subject, None)? else { return Ok(unsaid) };
+        let Some(listed) = repository.listed_by_api(subject)? else { return Ok(unsaid) };
         let listed: HashSet<&Digest> = listed.entries.iter().map(Descriptor::digest).collect();
         let mut unlisted = Vec::new();
         for one in unsaid.into_iter().filter(|one| !listed.contains(one.digest())) {
@@ -73,7 +73,7 @@ impl RegistrySink {
         for delivery in &self.deliveries {
             for (subject, ours) in by_subject(&delivery.referrers) {
                 let repository = &delivery.repository;
-                if repository.listed_by_api(&subject, None)?.is_some() {
+                if repository.listed_by_api(&subject)?.is_some() {
                     continue;
                 }
                 let held = repository.listed_by_tag(&subject)?.map(|listed| listed.entries).unwrap_or_default();
