@@ -11,7 +11,7 @@
 //! | `repository`, `documents`, `listing` | manifests, tags, the catalog |
 //! | `belonging` | what belongs to a manifest: the referrers API, or tags |
 //! | `pull` | a repository as a source: what breaks off goes on where it was |
-//! | `push`, `delivery` | a registry as a sink: nothing is sent that is there |
+//! | `push`, `delivery`, `naming` | a registry as a sink: nothing is sent that is there, and names come last |
 //! | `referrers`, `fallback` | what is pushed belongs to something: the registry knows that, or a tag says so |
 //! | `sending`, `upload`, `journal` | one blob on its way, its requests, and the note of where it is |
 
@@ -30,6 +30,7 @@ mod http;
 mod journal;
 mod limit;
 mod listing;
+mod naming;
 pub mod proxy;
 mod pull;
 mod push;
