@@ -14,6 +14,7 @@ mod kill;
 mod lists;
 mod load;
 mod made;
+mod manifests;
 mod names;
 mod quiet;
 mod referrers;

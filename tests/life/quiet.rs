@@ -62,7 +62,7 @@ fn a_dry_run_writes_nothing() {
 fn every_field_is_there_and_documented() {
     let documentation = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md")).unwrap();
     let carried = "place name digest from sparse referrers referrersLeft leftOut dryRun";
-    let written = "bytes written present presentBytes kept keptBytes replaced images referrers seconds";
+    let written = "bytes written present presentBytes kept keptBytes replaced images referrers referrersLeft seconds";
     let renamed = "place name digest dryRun";
     let removed = "place name from digest otherNames dryRun";
     let collected = "place removed bytes young kept foreign partial partialBytes loads dangling dryRun";

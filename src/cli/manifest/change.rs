@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use barge::ops::Error;
-use barge::ops::attached::Referrers;
+use barge::ops::attached::{Referrers, called, counted};
 use barge::ops::lookup::select_one;
 use barge::ops::manifest::{Changed, describe_entry, find_entry, find_list};
 use barge::ops::open::open;
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::super::Session;
 use super::super::report::Report;
-use super::super::write::WriteArgs;
+use super::super::write::{WriteArgs, as_left_behind, count};
 use super::create::EntryArgs;
 use super::{deliver, layout, list_name, looks_like_digest};
 
@@ -61,6 +61,9 @@ pub(crate) struct RemoveArgs {
 /// Remove lists: their names go, content stays until `barge gc`.
 #[derive(Args, Debug)]
 pub(crate) struct RmArgs {
+    /// Leave signatures, SBOMs and other referrers of what is removed; else they go with it
+    #[arg(long)]
+    keep_referrers: bool,
     #[command(flatten)]
     write: WriteArgs,
     /// The names of the lists
@@ -98,7 +101,7 @@ pub(super) fn remove(args: &RemoveArgs, session: &Session<'_>) -> Result<Report,
 
 /// Writes a changed list, and tells of it.
 fn tell(changed: Changed<'_>, what: &str, write: &WriteArgs, session: &Session<'_>) -> Result<Report, Error> {
-    let Changed { plan, from, to, entries, warnings } = changed;
+    let Changed { plan, from, to, entries, behind, warnings } = changed;
     for warning in warnings {
         session.ui.hear(Event::Warning(warning));
     }
@@ -114,11 +117,15 @@ fn tell(changed: Changed<'_>, what: &str, write: &WriteArgs, session: &Session<'
         session.ui.say(&format!("  was {}", from.digest()));
         session.ui.say(&format!("  is  {}", to.digest()));
     }
+    for one in &behind {
+        let referrers = count(one.referrers.len() as u64, "referrer");
+        session.ui.say(&format!("left behind: {referrers} of {}, which the name does not mean any more", one.subject));
+    }
     let entries: Vec<String> = entries.iter().map(|entry| entry.digest().to_string()).collect();
     Ok(Report {
         text: format!("{}\n", to.digest()).into_bytes(),
         results: vec![json!({"names": names, "digest": to.digest().to_string(), "from": from.digest().to_string(),
-            "entries": entries, "dryRun": summary.is_none()})],
+            "entries": entries, "referrersLeft": as_left_behind(&behind), "dryRun": summary.is_none()})],
         ..Report::default()
     })
 }
@@ -142,7 +149,9 @@ pub(super) fn rm(args: &RmArgs, session: &Session<'_>) -> Result<Report, Error> 
         find_list(&store, &name)?;
         selectors.push(Selector::Name(name.to_string()));
     }
-    let removing = remove_names(&store, &selectors, &PlatformFilter::All, &Referrers::None)?;
+    let referrers = if args.keep_referrers { Referrers::None } else { Referrers::All };
+    let removing = remove_names(&store, &selectors, &PlatformFilter::All, &referrers)?;
+    let number = counted(&store, &removing.referrers).len();
     for warning in removing.warnings {
         session.ui.hear(Event::Warning(warning));
     }
@@ -158,7 +167,13 @@ pub(super) fn rm(args: &RmArgs, session: &Session<'_>) -> Result<Report, Error> 
     session.ui.say(&format!(
         "{} {}",
         if session.global.dry_run { "would remove" } else { "removed" },
-        super::super::write::count(removed.len() as u64, "list")
+        count(removed.len() as u64, "list")
     ));
+    if number > 0 {
+        let would = if session.global.dry_run { "would go" } else { "went" };
+        session.ui.say(&format!("{} {would} with it:", count(number as u64, "referrer")));
+        removing.referrers.iter().for_each(|referrer| session.ui.say(&format!("  {}", called(referrer))));
+    }
+    report.stats.insert("referrers".to_owned(), json!(number));
     Ok(report)
 }

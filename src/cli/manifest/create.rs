@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use barge::ops::Error;
-use barge::ops::attached::Referrers;
 use barge::ops::manifest::{CreateOptions, EntryChanges, Existing, create as make, list_sources};
 use barge::ops::merge::{Member, MergeOptions, OnDuplicate};
 use barge::ops::open::Opened;
@@ -16,7 +15,7 @@ use super::super::changes::pairs;
 use super::super::merge::DuplicateArg;
 use super::super::network::NetworkArgs;
 use super::super::report::Report;
-use super::super::write::{WriteArgs, count, platforms};
+use super::super::write::{ReferrersArgs, WriteArgs, as_left_behind, count, platforms, say_left_behind};
 use super::{deliver, here, list_name, open_image};
 
 /// How images are put together.
@@ -31,6 +30,8 @@ pub(crate) struct PutArgs {
     /// For scripts: of an image for several platforms all are taken in any case
     #[arg(long)]
     all: bool,
+    #[command(flatten)]
+    referrers: ReferrersArgs,
     #[command(flatten)]
     write: WriteArgs,
 }
@@ -147,8 +148,9 @@ fn put(
 ) -> Result<Report, Error> {
     let on_duplicate = args.on_duplicate.map_or(OnDuplicate::Refuse, OnDuplicate::from);
     let platforms = platforms(&args.platform)?;
+    let (referrers, digest_tags) = args.referrers.read()?;
     let merge =
-        MergeOptions { platforms, on_duplicate, annotations, referrers: Referrers::None, ..MergeOptions::default() };
+        MergeOptions { platforms, on_duplicate, annotations, referrers, digest_tags, ..MergeOptions::default() };
     let options = CreateOptions { name: list_name(name)?, existing, merge, entry };
     let here = here(session)?;
     let images = words.iter().map(|word| open_image(word, session)).collect::<Result<Vec<Opened>, _>>()?;
@@ -160,6 +162,7 @@ fn put(
     let digest = listing.index.descriptor().digest().to_string();
     let media_type = listing.index.media_type().as_str().to_owned();
     let (members, sparse) = (listing.members, listing.sparse);
+    let (referrers, behind) = (listing.referrers, listing.behind);
     if !args.all && args.platform.is_empty() {
         say_all_are_taken(&members, &options.name.to_string(), session);
     }
@@ -171,6 +174,11 @@ fn put(
             session.ui.say(&format!("nothing to do: {named} is that list already"));
         }
         _ => session.ui.say(&format!("{would} {} as {named}", count(members.len() as u64, "platform"))),
+    }
+    say_left_behind(session, &behind);
+    if referrers > 0 {
+        let platforms = count(members.len() as u64, "platform");
+        session.ui.say(&format!("{platforms}, {}", count(referrers as u64, "referrer")));
     }
     if sparse {
         session.ui.say("it is sparse: layers that are in registries stay there until something needs them");
@@ -185,7 +193,7 @@ fn put(
     Ok(Report {
         text: format!("{digest}\n").into_bytes(),
         results: vec![json!({"names": names, "digest": digest, "mediaType": media_type, "platforms": platforms,
-            "sparse": sparse, "changed": changed, "dryRun": summary.is_none()})],
+            "referrers": referrers, "referrersLeft": as_left_behind(&behind), "sparse": sparse, "changed": changed, "dryRun": summary.is_none()})],
         stats: super::super::write::stats(&summary.unwrap_or_default()),
         ..Report::default()
     })

@@ -8,6 +8,7 @@ mod push;
 use std::ffi::OsStr;
 
 use barge::ops::Error;
+use barge::ops::lookup::is_attached;
 use barge::ops::open::{Opened, Store, open, open_path};
 use barge::ops::target::{Target, names_of};
 use barge::plan::Plan;
@@ -154,7 +155,9 @@ fn list_name(text: &str) -> Result<ImageName, Error> {
 
 /// Writes a change into the current layout; none with `--dry-run`.
 fn deliver(plan: Plan<'_>, write: &WriteArgs, session: &Session<'_>) -> Result<(Vec<String>, Option<Summary>), Error> {
-    let names = names_of(&plan.inventory().roots);
+    // what belongs to images may have names too
+    let lists: Vec<_> = plan.inventory().roots.iter().filter(|root| !is_attached(root)).cloned().collect();
+    let names = names_of(&lists);
     let context = session.context();
     let target = Target::open(None, &context, write.options(session))?;
     let summary = match session.global.dry_run {

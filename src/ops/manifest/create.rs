@@ -8,8 +8,9 @@ use crate::content::{Content, Descriptor, Kind};
 use crate::document::Document;
 use crate::media::Role;
 use crate::ops::Error;
+use crate::ops::left_behind::LeftBehind;
 use crate::ops::lookup::{name_of, select, select_for_merge};
-use crate::ops::merge::{Member, MergeOptions, MergeSource, merge, named};
+use crate::ops::merge::{Member, MergeOptions, MergeSource, Merged, merge, named};
 use crate::ops::open::{Opened, Store};
 use crate::plan::Plan;
 use crate::reference::{ImageName, Selector};
@@ -114,6 +115,10 @@ pub struct Listing<'a> {
     pub index: Document,
     /// What stands in it.
     pub members: Vec<Member>,
+    /// How many referrers of the images come along, or are there already.
+    pub referrers: usize,
+    /// The referrers that stay behind because the list that they belong to is not the one that is made.
+    pub behind: Vec<LeftBehind>,
     /// What a person should know.
     pub warnings: Vec<String>,
     /// Whether some of its content is in registries alone.
@@ -173,9 +178,9 @@ pub fn create<'a>(
         .iter()
         .map(|one| MergeSource { label: one.label.clone(), source: one.view.source(), roots: one.roots.clone() })
         .collect();
-    let merged =
+    let mut merged =
         merge(&merging, &MergeOptions { names: Vec::new(), annotations, may_be_empty: true, ..options.merge.clone() })?;
-    let mut plan = merged.plan;
+    let mut plan = std::mem::take(&mut merged.plan);
     let at_home = here.map(|store| store.location().clone());
     let is_held = |content: &Content| here.is_some_and(|store| matches!(store.holds(content), Ok(true)));
     let (mut stays, mut sparse) = (HashSet::new(), false);
@@ -198,7 +203,8 @@ pub fn create<'a>(
     for root in held.into_iter().filter(|root| root.digest() != merged.index.descriptor().digest()) {
         plan.add_gone(root);
     }
-    Ok(Listing { plan, index: merged.index, members: merged.members, warnings: merged.warnings, sparse })
+    let Merged { index, members, referrers, behind, warnings, .. } = merged;
+    Ok(Listing { plan, index, members, referrers, behind, warnings, sparse })
 }
 
 /// Returns what a name means in a layout; nothing when it is not there.

@@ -11,8 +11,10 @@ use crate::document::{Body, Document, Index};
 use crate::json;
 use crate::media::{MediaType, OCI_INDEX};
 use crate::ops::Error;
+use crate::ops::attached::attached;
 use crate::ops::choose::platform_of;
 use crate::ops::gather::disagree;
+use crate::ops::left_behind::{LeftBehind, left_behind};
 use crate::ops::lookup::select_one;
 use crate::plan::Plan;
 use crate::platform::Platform;
@@ -97,6 +99,8 @@ pub struct Changed<'a> {
     pub to: Descriptor,
     /// The entries that changed or went.
     pub entries: Vec<Descriptor>,
+    /// What belongs to the list as it was, and to nothing that its name means now.
+    pub behind: Vec<LeftBehind>,
     /// What a person should know.
     pub warnings: Vec<String>,
 }
@@ -306,12 +310,17 @@ fn finish<'a>(
     let to = list.clone().with_content(&index.descriptor());
     let mut plan = Plan::new();
     plan.add_made(&index, "list");
+    let mut behind = Vec::new();
     // the name goes over, which is what was asked for
     if to.digest() != list.digest() {
         plan.add_gone(list.clone());
+        let roots = source.roots()?;
+        let has_other_name = roots.iter().any(|root| root.digest() == list.digest() && root != list);
+        let belongs = if has_other_name { Vec::new() } else { attached(source, &roots) };
+        behind = left_behind(source, &belongs, &[*list.digest()], &|_| false);
     }
     plan.add_root(to.clone());
-    Ok(Changed { plan, from: list.clone(), to, entries, warnings })
+    Ok(Changed { plan, from: list.clone(), to, entries, behind, warnings })
 }
 
 /// Says of an entry what it is called in messages.
