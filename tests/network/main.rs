@@ -8,6 +8,7 @@ mod bench;
 #[path = "../cli/environment.rs"]
 mod environment;
 mod hostile;
+mod properties;
 mod pull;
 mod push;
 mod redirects;
