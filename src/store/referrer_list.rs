@@ -4,12 +4,12 @@
 //! Pure: bytes in, bytes out. What stands in a list keeps its bytes and its order, but for what stands there twice; unknown
 //! fields stay.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::value::RawValue;
 
 use super::names;
-use crate::content::{Descriptor, Kind};
+use crate::content::{Content, Descriptor, Kind};
 use crate::digest::Digest;
 use crate::document::{Body, Document};
 use crate::json::{JsonError, Object};
@@ -84,21 +84,18 @@ pub fn united(first: &Document, second: &Document) -> Result<Option<Vec<u8>>, No
 /// # Errors
 /// When the present `index.json` is not what it must be.
 pub fn overtaken(current: Option<&[u8]>, coming: &Inventory) -> Result<Option<Descriptor>, JsonError> {
-    let brings = |root: &Descriptor| {
-        let is_it = |content: &crate::content::Content| {
-            content.digest == *root.digest() && matches!(&content.kind, Kind::Manifest(it) if it.role() == Role::Index)
-        };
-        coming.contents.iter().any(is_it)
-    };
-    let lists: Vec<&Descriptor> =
-        coming.roots.iter().filter(|root| list_names(root).next().is_some() && brings(root)).collect();
+    let is_index = |content: &&Content| matches!(&content.kind, Kind::Manifest(it) if it.role() == Role::Index);
+    let brought: HashSet<&Digest> = coming.contents.iter().filter(is_index).map(|content| &content.digest).collect();
+    let mut lists: HashMap<&str, HashSet<&Digest>> = HashMap::new();
+    for root in coming.roots.iter().filter(|root| brought.contains(root.digest())) {
+        for name in list_names(root) {
+            lists.entry(name).or_default().insert(root.digest());
+        }
+    }
     let (Some(bytes), false) = (current, lists.is_empty()) else { return Ok(None) };
     let is_lost = |held: &Descriptor| {
-        !coming.gone.contains(held)
-            && lists.iter().any(|list| {
-                list.digest() != held.digest()
-                    && list_names(list).any(|name| names::claims(held).any(|other| other == name))
-            })
+        let of_others = |digests: &HashSet<&Digest>| digests.iter().any(|digest| *digest != held.digest());
+        names::claims(held).any(|name| lists.get(name).is_some_and(of_others)) && !coming.gone.contains(held)
     };
     Ok(names::parse(bytes.to_vec())?.into_iter().find(is_lost))
 }
@@ -134,7 +131,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::content::{CONTAINERD_NAME, Content, REF_NAME};
+    use crate::content::{CONTAINERD_NAME, REF_NAME};
     use crate::media::{OCI_INDEX, OCI_MANIFEST};
 
     fn one(text: &str) -> Descriptor {

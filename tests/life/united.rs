@@ -211,3 +211,35 @@ fn a_list_counts_as_what_it_names() {
     ran.says("3 referrers went with it");
     assert_eq!(ran.json()["stats"]["referrers"], json!(3));
 }
+
+#[test]
+fn very_many_lists_take_no_longer_than_very_many_names() {
+    let bench = Bench::new();
+    let mut made = Made::new();
+    for number in 0..3000 {
+        let list = made.index(&[]);
+        made.root(tagged(&list, &format!("sha256-{number:064}")));
+    }
+    let image = made.image("linux/amd64", &["a"]);
+    made.root(tagged(&image, "v1"));
+    made.layout(&bench.path("in"));
+    bench.ok("copy in to");
+    bench.ok("copy in to").says("nothing to do");
+    assert_eq!(bench.roots("to").len(), 3001);
+}
+
+#[test]
+fn more_lists_of_one_name_than_anybody_has_are_refused() {
+    let bench = Bench::new();
+    let mut made = two_images();
+    let name = dashed(&bare(&made.roots[0]));
+    for number in 0..101 {
+        let fields = json!({"schemaVersion": 2, "mediaType": barge::media::OCI_INDEX, "manifests": [], "x": number});
+        let list = made.document(barge::media::OCI_INDEX, &fields);
+        made.root(tagged(&list, &name));
+    }
+    made.layout(&bench.path("in"));
+    bench.exits(4, "copy in to").says("101 have that name").says("--digest-tags=false");
+    assert!(!bench.path("to/index.json").exists());
+    bench.ok("copy --digest-tags=false in to");
+}

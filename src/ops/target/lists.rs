@@ -1,6 +1,8 @@
 //! Lists of referrers under the fallback tag that meet others of their name: they become one, so that nothing that stood in either
 //! is lost (distribution-spec v1.1.1, spec.md, "Referrers Tag Schema").
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::Value;
 
 use super::{Target, TargetKind};
@@ -14,6 +16,11 @@ use crate::plan::Plan;
 use crate::store::referrer_list::{NoList, list_names, united};
 use crate::store::{Location, Reason, Source, StoreError, names, read_document};
 use crate::text::escaped;
+
+/// How many lists are united in one run: each is looked for among all that there is.
+const MOST: usize = 10_000;
+/// How many lists of one name are united: each time the list is read and written anew.
+const MOST_OF_ONE: usize = 100;
 
 /// A list of referrers that several were made into.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,13 +92,47 @@ pub(in crate::ops) fn unite(plan: &mut Plan<'_>, held: Option<&dyn Source>) -> R
         return Ok(done);
     }
     let there = held.map_or_else(|| Ok(Vec::new()), Source::roots)?;
+    let mut differing = differing(plan.inventory().roots.iter().chain(&there));
     for name in all {
+        if !differing.contains(&name) {
+            continue;
+        }
+        if done.len() == MOST {
+            return Err(too_many(plan.location()));
+        }
         let is_called = |root: &&Descriptor| names::claims(root).any(|claimed| claimed == name);
         let came: Vec<Descriptor> = plan.inventory().roots.iter().filter(is_called).cloned().collect();
         let there: Vec<Descriptor> = there.iter().filter(is_called).cloned().collect();
-        done.extend(unite_one(plan, held, &name, &came, &there)?);
+        if came.len() + there.len() > MOST_OF_ONE {
+            let reason = format!("{} have that name, at most {MOST_OF_ONE} are taken", came.len() + there.len());
+            return Err(refused(&name, plan.location(), reason));
+        }
+        let united = unite_one(plan, held, &name, &came, &there)?;
+        // the new one has all its names, the later ones too
+        differing.extend(united.iter().flat_map(|united| names::claims(&united.to)).map(str::to_owned));
+        done.extend(united);
     }
     Ok(done)
+}
+
+/// Returns the names under which there is more than one thing.
+fn differing<'r>(roots: impl Iterator<Item = &'r Descriptor>) -> HashSet<String> {
+    let mut first: HashMap<&str, &Digest> = HashMap::new();
+    let mut differing = HashSet::new();
+    for (name, digest) in roots.flat_map(|root| names::claims(root).map(|name| (name, root.digest()))) {
+        if *first.entry(name).or_insert(digest) != digest {
+            differing.insert(name.to_owned());
+        }
+    }
+    differing
+}
+
+fn too_many(place: &Location) -> Error {
+    Error::Unsupported {
+        message: format!("cannot unite more than {MOST} lists of referrers in {place}"),
+        cause: None,
+        hint: Some("take fewer images at once, or leave such lists behind with --digest-tags=false".to_owned()),
+    }
 }
 
 /// Makes one list of those that come under a name and those that are there.
