@@ -81,9 +81,10 @@ pub(crate) fn programs(commands: &[Command]) -> Vec<String> {
     programs
 }
 
-/// Returns what a command line starts: the first word of each of its parts. Quotes do not count, so that no page may have these
-/// signs in them.
+/// Returns what a command line starts: the first word of each of its parts. What is in single quotes starts nothing; double quotes
+/// do not count, so that no page may have these signs in them.
 fn started(line: &str) -> Vec<String> {
+    let line: String = line.split('\'').step_by(2).collect();
     let parts = line.split(['|', '&', ';', '(']);
     parts.filter_map(|part| part.split_whitespace().next()).map(str::to_owned).collect()
 }
