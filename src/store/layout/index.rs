@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use super::arrived::Arrived;
 use super::beneath::Directory;
 use super::files::{self, INDEX};
 use super::lock::IndexLock;
@@ -16,9 +17,12 @@ use crate::store::{Committed, Durability, Inventory, StoreError, names};
 use crate::text::human_size;
 
 /// Changes `index.json` under its lock: gives what comes its names, and takes out what is to go, which has to stand in it still.
+/// What arrived in this run is forgotten just before the names show: who dies after that leaves no journal that nobody needs, and
+/// who dies between only has to read again.
 pub(super) fn change(
     root: &Directory,
     coming: &Inventory,
+    arrived: &Arrived,
     options: &LayoutOptions,
     cancel: &Cancel,
 ) -> Result<Committed, StoreError> {
@@ -49,6 +53,7 @@ pub(super) fn change(
         temporary.flush(INDEX, options.durability)?;
         // if the lock was taken from us, what we read may be old by now; asked last, so that little time is left for it
         if lock.counts()? {
+            arrived.forget();
             temporary.name_index()?;
             if options.durability == Durability::Synced {
                 root.sync()?;

@@ -411,7 +411,7 @@ impl Sink for LayoutSink {
     fn commit(&mut self, coming: &Inventory) -> Result<Committed, StoreError> {
         let root = self.begun()?;
         self.sync_blobs(root)?;
-        let committed = index::change(root, coming, &self.options, &self.cancel)?;
+        let committed = index::change(root, coming, &self.arrived, &self.options, &self.cancel)?;
         for content in coming.contents.iter().filter(|content| content.size >= partial::LEAST) {
             for held in self.blobs.iter().filter(|held| held.algorithm == content.digest.algorithm()) {
                 let _ = partial::remove(&held.directory, &content.digest); // a later run or `gc` will
