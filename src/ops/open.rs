@@ -3,6 +3,7 @@
 //! Only here is the disk asked what a word means. Where two readings exist the word is refused with the two clear
 //! spellings; where none does, the message says both places in which it was looked for.
 
+use std::io;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
@@ -254,7 +255,10 @@ fn one_path(
     rejected: Vec<Rejected>,
     context: &Context<'_>,
 ) -> Result<Option<Split>, Error> {
-    let (mut there, elsewhere): (Vec<Split>, Vec<Split>) = splits.into_iter().partition(|split| exists(&split.path));
+    let (mut there, mut elsewhere) = (Vec::new(), Vec::new());
+    for split in splits {
+        if exists(&split.path)? { there.push(split) } else { elsewhere.push(split) }
+    }
     if there.is_empty() {
         there.extend(elsewhere.into_iter().filter(|split| PartSet::is_known(&split.path, context.part_dirs)));
     }
@@ -268,17 +272,29 @@ fn one_path(
             ),
         });
     }
-    if there.is_empty()
-        && let Some(rejected) = rejected.into_iter().find(|rejected| exists(&rejected.path))
-    {
-        return Err(rejected.error.into());
+    if there.is_empty() {
+        for rejected in rejected {
+            if exists(&rejected.path)? {
+                return Err(rejected.error.into());
+            }
+        }
     }
     Ok(there.pop())
 }
 
-fn exists(path: &PathBuf) -> bool {
-    // a path through a file ("bundle.tar/x") is not there either
-    std::fs::symlink_metadata(path).is_ok()
+fn exists(path: &Path) -> Result<bool, Error> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if is_absence(&error) => Ok(false),
+        Err(error) => Err(StoreError::io("look at", path)(error).into()),
+    }
+}
+
+/// Returns whether a path cannot be looked at because nothing is there: every other failure is one of the machine.
+pub(super) fn is_absence(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
+    // a path through a file ("bundle.tar/x") is not there either, nor is a name that no file can have
+    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename | InvalidInput)
 }
 
 fn spelled(split: &Split) -> String {

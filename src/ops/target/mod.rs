@@ -25,7 +25,7 @@ use self::split::archive_parts;
 pub use self::split::{Arranged, Split};
 pub use self::workbench::{Made, Workbench};
 use super::bundle::Packing;
-use super::open::{Context, Store, read_options};
+use super::open::{Context, Store, is_absence, read_options};
 use super::{Error, lookup};
 use crate::blob::Cancel;
 use crate::content::Descriptor;
@@ -407,6 +407,8 @@ fn place_at(path: &Path, compression: Compression) -> Result<Place, Error> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Ok(Place::Layout(path.to_owned())),
         Ok(_) => Ok(Place::Archive(path.to_owned())),
+        // how it is spelled says what is to be made where nothing is
+        Err(error) if !is_absence(&error) => Err(StoreError::io("look at", path)(error).into()),
         Err(_) if spelling.ends_with(".tar") => Ok(Place::Archive(path.to_owned())),
         Err(_) if compression != Compression::None => Ok(Place::Archive(path.to_owned())),
         Err(_) if [".tgz", ".tar.gz", ".tar.zst", ".gz", ".zst"].iter().any(|end| spelling.ends_with(end)) => {
