@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::store::{Location, StoreError};
 
@@ -50,7 +50,7 @@ impl Context {
     /// When it is not there, is no directory, or may not be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
-        let handle = rustix::fs::open(path, READ | OFlags::DIRECTORY, Mode::empty())
+        let handle = retry_on_intr(|| rustix::fs::open(path, READ | OFlags::DIRECTORY, Mode::empty()))
             .map_err(|error| StoreError::io("read", path)(error.into()))?;
         Ok(Self { handle: Arc::new(handle), path: path.into() })
     }
@@ -117,7 +117,9 @@ pub(super) fn open(directory: BorrowedFd<'_>, name: &[u8], what: Opened) -> Resu
     };
     let mut failed = Errno::AGAIN;
     for _ in 0..ATTEMPTS {
-        match rustix::fs::openat2(directory, name, flags, Mode::empty(), resolve | ResolveFlags::NO_MAGICLINKS) {
+        match retry_on_intr(|| {
+            rustix::fs::openat2(directory, name, flags, Mode::empty(), resolve | ResolveFlags::NO_MAGICLINKS)
+        }) {
             // the kernel saw a rename while it resolved the name, or a lease is being given back
             Err(error @ (Errno::AGAIN | Errno::INTR)) => failed = error,
             // Linux before 5.6, and sandboxes that do not know the call (they say "not permitted")
@@ -138,7 +140,7 @@ fn walk(directory: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd
         }
         let flags = if components.peek().is_none() { flags } else { READ | OFlags::DIRECTORY };
         let from = passed.as_ref().map_or(directory, AsFd::as_fd);
-        passed = Some(rustix::fs::openat(from, component, flags | OFlags::NOFOLLOW, Mode::empty())?);
+        passed = Some(retry_on_intr(|| rustix::fs::openat(from, component, flags | OFlags::NOFOLLOW, Mode::empty()))?);
     }
     passed.ok_or(Errno::NOENT)
 }

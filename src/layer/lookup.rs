@@ -10,7 +10,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Dir, FileType};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::context::{Context, Opened, refused};
 use super::path;
@@ -104,7 +104,7 @@ impl Context {
         let failed = |error: Errno| self.failed(path, error);
         let handle = self.try_find(path, Opened::DirectoryItself).map_err(failed)?;
         let mut names = Vec::new();
-        for entry in Dir::read_from(handle.as_fd()).map_err(failed)? {
+        for entry in retry_on_intr(|| Dir::read_from(handle.as_fd())).map_err(failed)? {
             match entry.map_err(failed)?.file_name().to_bytes() {
                 b"." | b".." => {}
                 _ if names.len() == MOST_NAMES => {

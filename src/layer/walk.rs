@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, Dir, FileType, Stat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::context::{Context, Opened, open, refused};
 use super::resolve::{Last, Standing};
@@ -81,7 +81,7 @@ impl Walk<'_> {
                 }
             }
             let mut names = Vec::new();
-            for entry in Dir::read_from(&handle).map_err(failed)? {
+            for entry in retry_on_intr(|| Dir::read_from(&handle)).map_err(failed)? {
                 match entry.map_err(failed)?.file_name().to_bytes() {
                     b"." | b".." => {}
                     name => names.push(name.to_vec()),

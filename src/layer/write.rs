@@ -127,16 +127,17 @@ impl<'a> Writer<'a> {
                 let xattrs = xattrs::of_file(file.as_fd(), asked_for).map_err(failed)?;
                 let attributes = Attributes { xattrs, ..plain.attributes.clone() };
                 header(&Fields { attributes: &attributes, ..fields }, to)?;
-                self.copy(*size, to, &shown, |buffer, _| {
+                let read = |buffer: &mut [u8]| {
                     loop {
                         match (&file).read(buffer) {
                             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                             result => return result,
                         }
                     }
-                })?;
+                };
+                self.copy(*size, to, &shown, |buffer, _| read(buffer))?;
                 // a file that grew has other content than its size says
-                match (&file).read(&mut [0]) {
+                match read(&mut [0]) {
                     Ok(0) => Ok(attributes.xattrs),
                     Ok(_) => Err(changed(&shown(), format!("it has more than the {size} bytes that it had before"))),
                     Err(error) => Err(StoreError::io("read", shown())(error).into()),

@@ -110,11 +110,11 @@ fn read_receipt(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     }
     let failed = |error| StoreError::io("read", path)(error);
     let mut file = File::open(path).map_err(failed)?;
-    let mut start = [0];
-    if file.read(&mut start).map_err(failed)? == 0 || start != *b"{" {
+    let mut raw = Vec::new();
+    (&mut file).take(1).read_to_end(&mut raw).map_err(failed)?;
+    if raw != b"{" {
         return Ok(None);
     }
-    let mut raw = start.to_vec();
     file.take(LARGEST_LIST).read_to_end(&mut raw).map_err(failed)?;
     if raw.len() as u64 > LARGEST_LIST {
         let reason = format!("it is larger than {LARGEST_LIST} bytes");

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use rustix::fs::{Dir, FileType, Mode, OFlags, fstat, openat};
+use rustix::io::retry_on_intr;
 
 use crate::blob::Cancel;
 use crate::image_list::{Expected, ImageList, LARGEST_FILE};
@@ -159,7 +160,7 @@ fn is_manifest(path: &Path) -> bool {
 fn entries(directory: &Rc<OwnedFd>, path: &Path, depth: usize, names: &mut usize) -> Result<Vec<Pending>, Error> {
     let failed = |errno: rustix::io::Errno| StoreError::io("list", path)(errno.into());
     let mut found = Vec::new();
-    for entry in Dir::read_from(&**directory).map_err(failed)? {
+    for entry in retry_on_intr(|| Dir::read_from(&**directory)).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let name = entry.file_name().to_bytes();
         if name == b"." || name == b".." {

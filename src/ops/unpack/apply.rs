@@ -6,7 +6,7 @@ use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::super::rootfs::Limits;
 use super::super::rootfs::chunks::Chunks;
@@ -180,7 +180,7 @@ impl<'a> Applier<'a> {
             self.clear(spot)?;
             rustix::fs::mkdirat(spot.parent.handle(), spot.name, WORKING).map_err(Fault::io("create", &spot.path))?;
         }
-        let made = rustix::fs::openat(spot.parent.handle(), spot.name, DIRECTORY, Mode::empty())
+        let made = retry_on_intr(|| rustix::fs::openat(spot.parent.handle(), spot.name, DIRECTORY, Mode::empty()))
             .map_err(Fault::io("open", &spot.path))?;
         let inode = rustix::fs::fstat(&made).map_err(Fault::io("read", &spot.path))?.st_ino;
         let mode = Mode::from_raw_mode(wanted.mode);
@@ -195,7 +195,7 @@ impl<'a> Applier<'a> {
         stream: &mut Stream<R>,
     ) -> Result<(), Fault> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(spot.parent.handle(), spot.name, flags, OWNER_ONLY)
+        let file = retry_on_intr(|| rustix::fs::openat(spot.parent.handle(), spot.name, flags, OWNER_ONLY))
             .map_err(Fault::io("create", &spot.path))?;
         let mut file = File::from(file);
         stream.copy_content(&mut file).map_err(|error| Fault::tar(error, || spot.path.clone()))?;

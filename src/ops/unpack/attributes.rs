@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::path::PathBuf;
 
 use rustix::fs::{AtFlags, Gid, Mode, Uid, XattrFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::super::rootfs::fault::Fault;
 use super::tree::times;
@@ -43,7 +43,7 @@ impl Keeper {
             mode.remove(Mode::SUID | Mode::SGID);
             self.skipped.set_ids += 1;
         }
-        rustix::fs::fchmod(file, mode).map_err(Fault::io("set the mode of", path))?;
+        retry_on_intr(|| rustix::fs::fchmod(file, mode)).map_err(Fault::io("set the mode of", path))?;
         self.xattrs(wanted, path, |name, value| rustix::fs::fsetxattr(file, name, value, XattrFlags::empty()))?;
         rustix::fs::futimens(file, &times(wanted.mtime)).map_err(Fault::io("set the times of", path))
     }
@@ -59,7 +59,7 @@ impl Keeper {
         if let Some((uid, gid)) = self.owner(wanted) {
             rustix::fs::fchown(directory, Some(uid), Some(gid)).map_err(|error| owner_fault(error, path))?;
         }
-        rustix::fs::fchmod(directory, mode).map_err(Fault::io("set the mode of", path))?;
+        retry_on_intr(|| rustix::fs::fchmod(directory, mode)).map_err(Fault::io("set the mode of", path))?;
         remove_stale_xattrs(directory, wanted);
         self.xattrs(wanted, path, |name, value| rustix::fs::fsetxattr(directory, name, value, XattrFlags::empty()))?;
         rustix::fs::futimens(directory, &times(wanted.mtime)).map_err(Fault::io("set the times of", path))

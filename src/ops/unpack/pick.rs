@@ -8,6 +8,7 @@ use std::io::{self, Seek as _, Write};
 use std::path::Path;
 
 use rustix::fs::Mode;
+use rustix::io::retry_on_intr;
 use tempfile::NamedTempFile;
 
 use super::super::rootfs::outline::{Last, NodeKind};
@@ -102,7 +103,8 @@ impl Taken {
         // without its owner, setuid would lend out somebody else's rights
         let mode = Mode::from_raw_mode(self.attributes.mode & 0o777);
         let file = self.content.as_file();
-        rustix::fs::fchmod(file, mode).map_err(|error| StoreError::io("write", path)(error.into()))?;
+        retry_on_intr(|| rustix::fs::fchmod(file, mode))
+            .map_err(|error| StoreError::io("write", path)(error.into()))?;
         rustix::fs::futimens(file, &times(self.attributes.mtime))
             .map_err(|error| StoreError::io("write", path)(error.into()))?;
         if self.durability == Durability::Synced {

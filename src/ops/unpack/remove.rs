@@ -3,7 +3,7 @@
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, Timestamps};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::tree::{DIRECTORY, Directory, Tree, WORKING, modified};
 
@@ -33,7 +33,7 @@ pub(super) fn lower(tree: &Tree, parent: &Directory, name: &[u8]) -> Result<(), 
 pub(super) fn all_lower(tree: &Tree, parent: &Directory) -> Result<(), Errno> {
     // the names first: what is being listed does not change
     let mut names = Vec::new();
-    for entry in Dir::read_from(parent.handle())? {
+    for entry in retry_on_intr(|| Dir::read_from(parent.handle()))? {
         let entry = entry?;
         if !is_dot(entry.file_name().to_bytes()) {
             names.push(entry.file_name().to_bytes().to_vec());
@@ -55,11 +55,11 @@ struct Frame {
 
 impl Frame {
     fn open(parent: BorrowedFd<'_>, name: &[u8]) -> Result<Self, Errno> {
-        let handle = match rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()) {
+        let handle = match retry_on_intr(|| rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())) {
             Err(Errno::ACCESS) => {
                 // it is a directory, for a caller has looked, and ours
                 rustix::fs::chmodat(parent, name, WORKING, AtFlags::empty())?;
-                rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?
+                retry_on_intr(|| rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()))?
             }
             other => other?,
         };
@@ -75,7 +75,7 @@ impl Frame {
         let at = self.list.fd()?;
         match rustix::fs::unlinkat(at, name, flags) {
             Err(Errno::ACCESS) => {
-                rustix::fs::fchmod(at, WORKING)?;
+                retry_on_intr(|| rustix::fs::fchmod(at, WORKING))?;
                 rustix::fs::unlinkat(at, name, flags)
             }
             other => other,

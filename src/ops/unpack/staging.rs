@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::remove;
 use super::tree::{DIRECTORY, WORKING};
@@ -44,7 +44,7 @@ impl Staging {
         };
         let above_path = if above_path.as_os_str().is_empty() { Path::new(".") } else { above_path };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let above = rustix::fs::open(above_path, flags, Mode::empty())
+        let above = retry_on_intr(|| rustix::fs::open(above_path, flags, Mode::empty()))
             .map_err(|error| StoreError::io("open", above_path)(error.into()))?;
         let prefix = prefix(name.as_bytes());
         remove_stale(&above, &prefix);
@@ -61,7 +61,8 @@ impl Staging {
                 }
                 Err(error) => return Err(failed(error)),
             }
-            let root = rustix::fs::openat(&above, &temporary[..], DIRECTORY, Mode::empty()).map_err(failed)?;
+            let root = retry_on_intr(|| rustix::fs::openat(&above, &temporary[..], DIRECTORY, Mode::empty()))
+                .map_err(failed)?;
             let name = name.as_bytes().to_vec();
             let staging = Self { above, temporary, name, path, root, published: false };
             // a file system without locks loses only the clearing of leftovers
@@ -92,14 +93,14 @@ impl Staging {
         };
         if durability == Durability::Synced {
             // one call for any number of files
-            rustix::fs::syncfs(&self.root).map_err(failed("write"))?;
+            retry_on_intr(|| rustix::fs::syncfs(&self.root)).map_err(failed("write"))?;
         }
         // takes the place of an empty directory, of nothing else
         rustix::fs::renameat(&self.above, &self.temporary[..], &self.above, &self.name[..])
             .map_err(failed("create"))?;
         self.published = true;
         if durability == Durability::Synced {
-            match rustix::fs::fsync(&self.above) {
+            match retry_on_intr(|| rustix::fs::fsync(&self.above)) {
                 // some network and FUSE file systems have no such thing for directories
                 Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF) => {}
                 Err(error) => return Err(failed("write")(error)),
@@ -156,7 +157,7 @@ fn prefix(name: &[u8]) -> Vec<u8> {
 
 /// Removes what dead processes of this user left. A convenience: what cannot be removed stays, and stops nobody.
 fn remove_stale(above: &OwnedFd, prefix: &[u8]) {
-    let Ok(list) = Dir::read_from(above) else { return };
+    let Ok(list) = retry_on_intr(|| Dir::read_from(above)) else { return };
     for entry in list.flatten() {
         let name = entry.file_name().to_bytes();
         let random = name.strip_prefix(prefix).unwrap_or_default();
@@ -177,6 +178,8 @@ fn is_stale(above: &OwnedFd, name: &[u8]) -> bool {
     let changed =
         u64::try_from(stat.st_ctime).ok().map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
     let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
-    let Ok(handle) = rustix::fs::openat(above, name, DIRECTORY, Mode::empty()) else { return false };
+    let Ok(handle) = retry_on_intr(|| rustix::fs::openat(above, name, DIRECTORY, Mode::empty())) else {
+        return false;
+    };
     age.is_some_and(|age| age > YOUNG) && rustix::fs::flock(&handle, FlockOperation::NonBlockingLockExclusive).is_ok()
 }

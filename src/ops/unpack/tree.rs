@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use rustix::fs::{Mode, OFlags, Stat, Timespec, Timestamps, UTIME_OMIT};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::super::rootfs::fault::Fault;
 use super::super::rootfs::names::DEEPEST;
@@ -166,7 +166,7 @@ impl Tree {
                 continue;
             }
             let failed = |error| Fault::io("open", self.path_of(&slices(&real), &part))(error);
-            match rustix::fs::openat(&at, &part[..], DIRECTORY, Mode::empty()) {
+            match retry_on_intr(|| rustix::fs::openat(&at, &part[..], DIRECTORY, Mode::empty())) {
                 Ok(handle) => at = handle,
                 Err(Errno::NOENT) => match missing {
                     Missing::Leave => return Ok(None),
@@ -212,14 +212,15 @@ impl Tree {
     }
 
     fn open_root(&self) -> Result<OwnedFd, Fault> {
-        rustix::fs::openat(&self.root, ".", DIRECTORY, Mode::empty()).map_err(Fault::io("open", &self.path))
+        retry_on_intr(|| rustix::fs::openat(&self.root, ".", DIRECTORY, Mode::empty()))
+            .map_err(Fault::io("open", &self.path))
     }
 
     /// Opens a directory by the parts that it had when it was found, none of them a link.
     fn open_real(&self, real: &[Vec<u8>]) -> Result<OwnedFd, Errno> {
-        let mut at = rustix::fs::openat(&self.root, ".", DIRECTORY, Mode::empty())?;
+        let mut at = retry_on_intr(|| rustix::fs::openat(&self.root, ".", DIRECTORY, Mode::empty()))?;
         for part in real {
-            at = rustix::fs::openat(&at, &part[..], DIRECTORY, Mode::empty())?;
+            at = retry_on_intr(|| rustix::fs::openat(&at, &part[..], DIRECTORY, Mode::empty()))?;
         }
         Ok(at)
     }
@@ -260,7 +261,7 @@ impl Tree {
             };
             // another one may have come in its place
             if rustix::fs::fstat(&directory).map_err(failed)?.st_ino == inode {
-                rustix::fs::fchmod(&directory, mode).map_err(failed)?;
+                retry_on_intr(|| rustix::fs::fchmod(&directory, mode)).map_err(failed)?;
             }
         }
         Ok(())
@@ -271,12 +272,12 @@ impl Tree {
 fn make(parent: &OwnedFd, name: &[u8]) -> Result<OwnedFd, Errno> {
     let kept = modified(&rustix::fs::fstat(parent)?);
     rustix::fs::mkdirat(parent, name, WORKING)?;
-    let made = rustix::fs::openat(parent, name, DIRECTORY, Mode::empty())?;
+    let made = retry_on_intr(|| rustix::fs::openat(parent, name, DIRECTORY, Mode::empty()))?;
     if rustix::process::geteuid().is_root() {
         // not what a setgid directory above hands down
         rustix::fs::fchown(&made, Some(rustix::fs::Uid::ROOT), Some(rustix::fs::Gid::ROOT))?;
     }
-    rustix::fs::fchmod(&made, IMPLIED)?;
+    retry_on_intr(|| rustix::fs::fchmod(&made, IMPLIED))?;
     rustix::fs::futimens(&made, &times((0, 0)))?;
     rustix::fs::futimens(parent, &kept)?;
     Ok(made)

@@ -86,7 +86,12 @@ impl Stored {
 impl ReadAt for Stored {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         match &self.0 {
-            Kept::File { file, start, .. } => file.read_at(buffer, start.saturating_add(offset)),
+            Kept::File { file, start, .. } => loop {
+                match file.read_at(buffer, start.saturating_add(offset)) {
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    result => return result,
+                }
+            },
             Kept::Chain(chain) => chain.read_at(buffer, offset),
         }
     }

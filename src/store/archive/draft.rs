@@ -10,6 +10,8 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use rustix::io::retry_on_intr;
+
 use super::arrange::{Arrangement, Slot};
 use super::place::{Place, Unnamed};
 use crate::blob::{BlobError, BlobReader};
@@ -117,8 +119,8 @@ impl Draft {
     /// Takes the room for the whole file at once, so that a full disk is known before anything is copied.
     fn reserve(&self, length: u64, held: u64) -> Result<(), StoreError> {
         let beside = directory_of(&self.unnamed.path);
-        room::require(length - held, rustix::fs::statvfs(beside), &self.path)?;
-        match rustix::fs::fallocate(self.file(), rustix::fs::FallocateFlags::empty(), 0, length) {
+        room::require(length - held, retry_on_intr(|| rustix::fs::statvfs(beside)), &self.path)?;
+        match retry_on_intr(|| rustix::fs::fallocate(self.file(), rustix::fs::FallocateFlags::empty(), 0, length)) {
             Ok(()) => {}
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => {}
             Err(error) => return Err(self.error("write")(error.into())),

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{CWD, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::store::flock;
@@ -44,12 +44,13 @@ pub(super) fn take(path: &Path) -> io::Result<Option<NamedTempFile>> {
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
     for _ in 0..ATTEMPTS {
         let mut made = true;
-        let opened = match rustix::fs::openat(CWD, path, flags | OFlags::CREATE | OFlags::EXCL, mode) {
+        let opened = match retry_on_intr(|| rustix::fs::openat(CWD, path, flags | OFlags::CREATE | OFlags::EXCL, mode))
+        {
             // looked at first: opening a device may do something
             Err(Errno::EXIST) => match std::fs::symlink_metadata(path) {
                 Ok(there) if there.is_file() => {
                     made = false;
-                    rustix::fs::openat(CWD, path, flags, Mode::empty())
+                    retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::empty()))
                 }
                 Ok(_) => return Ok(None),
                 Err(_) => continue,

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::store::{Location, StoreError};
 
@@ -32,7 +32,7 @@ impl Directory {
     /// Opens the root of a layout; `None` when nothing is there. Links on the way to it are the user's own, and followed.
     pub(super) fn open(path: &Path) -> Result<Option<Self>, StoreError> {
         let location = Location::Layout(path.to_path_buf());
-        match rustix::fs::open(path, READ | OFlags::DIRECTORY, Mode::empty()) {
+        match retry_on_intr(|| rustix::fs::open(path, READ | OFlags::DIRECTORY, Mode::empty())) {
             Ok(handle) => Ok(Some(Self { handle: Arc::new(handle), path: path.to_path_buf(), location })),
             Err(Errno::NOENT) => Ok(None),
             Err(Errno::NOTDIR) => Err(StoreError::Malformed {
@@ -151,7 +151,7 @@ impl Directory {
     pub(super) fn names(&self) -> Result<Vec<String>, StoreError> {
         let failed = |error: Errno| StoreError::io("list", &self.path)(error.into());
         let mut names = Vec::new();
-        for entry in Dir::read_from(&self.handle).map_err(failed)? {
+        for entry in retry_on_intr(|| Dir::read_from(&self.handle)).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             match entry.file_name().to_bytes() {
                 b"." | b".." => {}
@@ -173,7 +173,7 @@ impl Directory {
 
     /// Makes the names in this directory survive a loss of power.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
-        match rustix::fs::fsync(&self.handle) {
+        match retry_on_intr(|| rustix::fs::fsync(&self.handle)) {
             // some network and FUSE file systems have no such thing for directories
             Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF) => Ok(()),
             Err(error) => Err(StoreError::io("write", &self.path)(error.into())),
@@ -191,7 +191,7 @@ impl Directory {
 fn open_beneath(directory: BorrowedFd<'_>, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
     use rustix::fs::ResolveFlags;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    match rustix::fs::openat2(directory, name, flags, Mode::empty(), resolve) {
+    match retry_on_intr(|| rustix::fs::openat2(directory, name, flags, Mode::empty(), resolve)) {
         // Linux before 5.6, and sandboxes that do not know the call (they say "not permitted")
         Err(Errno::NOSYS | Errno::PERM) => walk(directory, name, flags),
         result => result,
@@ -214,7 +214,7 @@ fn walk(directory: BorrowedFd<'_>, name: &str, flags: OFlags) -> Result<OwnedFd,
         let last = components.peek().is_none();
         let flags = if last { flags } else { READ | OFlags::DIRECTORY };
         let from = passed.as_ref().map_or(directory, AsFd::as_fd);
-        let next = rustix::fs::openat(from, component, flags | OFlags::NOFOLLOW, Mode::empty())?;
+        let next = retry_on_intr(|| rustix::fs::openat(from, component, flags | OFlags::NOFOLLOW, Mode::empty()))?;
         if last {
             return Ok(next);
         }

@@ -13,7 +13,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::beneath::Directory;
 use crate::blob::Cancel;
@@ -84,7 +84,9 @@ impl Drop for IndexLock<'_> {
 /// Opens the lock file and makes it if need be.
 fn open(root: &Directory) -> Result<File, StoreError> {
     let common = OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::NOFOLLOW;
-    let open = |flags| rustix::fs::openat(root.handle(), INDEX_LOCK, common | flags, Mode::from_raw_mode(0o644));
+    let open = |flags| {
+        retry_on_intr(|| rustix::fs::openat(root.handle(), INDEX_LOCK, common | flags, Mode::from_raw_mode(0o644)))
+    };
     // NFS wants a file that is open for writing; one that another user made may only be open for reading to us
     let opened = match open(OFlags::RDWR | OFlags::CREATE) {
         Err(Errno::ACCESS) => open(OFlags::RDONLY).map_err(|_| Errno::ACCESS),

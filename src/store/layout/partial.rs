@@ -13,7 +13,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::beneath::Directory;
 use super::temporary::Temporary;
@@ -57,12 +57,14 @@ pub(super) fn open(directory: &Directory, digest: &Digest) -> Option<(Temporary,
     let handle = directory.handle();
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK;
     for _ in 0..ATTEMPTS {
-        let made = rustix::fs::openat(handle, &name, flags | OFlags::CREATE | OFlags::EXCL, Mode::RUSR | Mode::WUSR);
+        let made = retry_on_intr(|| {
+            rustix::fs::openat(handle, &name, flags | OFlags::CREATE | OFlags::EXCL, Mode::RUSR | Mode::WUSR)
+        });
         let opened = match made {
             Err(Errno::EXIST) => match directory.stat(&name).ok()? {
                 // looked at first: opening a device may do something
                 Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-                    rustix::fs::openat(handle, &name, flags, Mode::empty())
+                    retry_on_intr(|| rustix::fs::openat(handle, &name, flags, Mode::empty()))
                 }
                 Some(_) => return None,
                 None => continue,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use rustix::fs::FileType;
+use rustix::io::retry_on_intr;
 
 use super::beneath::Directory;
 use super::partial;
@@ -21,15 +22,15 @@ pub(super) fn check(path: &Path, above: &Path, coming: &[Content]) -> Result<(),
         }
     }
     let room = match &root {
-        Some(root) => rustix::fs::fstatvfs(root.handle()),
-        None => rustix::fs::statvfs(above),
+        Some(root) => retry_on_intr(|| rustix::fs::fstatvfs(root.handle())),
+        None => retry_on_intr(|| rustix::fs::statvfs(above)),
     };
     room::require(needed, room, path)
 }
 
 /// Fails when so many bytes are more than the file system has room for.
 pub(super) fn check_bytes(root: &Directory, needed: u64) -> Result<(), StoreError> {
-    room::require(needed, rustix::fs::fstatvfs(root.handle()), root.path())
+    room::require(needed, retry_on_intr(|| rustix::fs::fstatvfs(root.handle())), root.path())
 }
 
 fn is_there(root: &Directory, content: &Content) -> Result<bool, StoreError> {

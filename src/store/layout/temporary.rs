@@ -11,7 +11,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::beneath::Directory;
 use super::files::{INDEX, OCI_LAYOUT};
@@ -44,16 +44,17 @@ impl Temporary {
         let mut failed = Errno::EXIST;
         for _ in 0..ATTEMPTS {
             let name = format!("{prefix}{}-{:016x}", std::process::id(), random());
-            let temporary = match rustix::fs::openat(directory.handle(), &name, flags, Mode::RUSR | Mode::WUSR) {
-                Ok(file) => Self::of(directory, name, File::from(file)),
-                Err(error) => {
-                    failed = error;
-                    if matches!(error, Errno::EXIST | Errno::INTR) {
-                        continue;
+            let temporary =
+                match retry_on_intr(|| rustix::fs::openat(directory.handle(), &name, flags, Mode::RUSR | Mode::WUSR)) {
+                    Ok(file) => Self::of(directory, name, File::from(file)),
+                    Err(error) => {
+                        failed = error;
+                        if matches!(error, Errno::EXIST | Errno::INTR) {
+                            continue;
+                        }
+                        break;
                     }
-                    break;
-                }
-            };
+                };
             // whoever clears leftovers may have been faster, if the clocks disagree
             match flock::try_exclusive(&temporary.file) {
                 Ok(true) if directory.stat(&temporary.name)?.is_some() => return Ok(temporary),
@@ -87,7 +88,7 @@ impl Temporary {
     pub(super) fn flush(&self, name: &str, durability: Durability) -> Result<(), StoreError> {
         let path = self.directory.path_of(name);
         let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
-        match rustix::fs::fchmod(&self.file, mode) {
+        match retry_on_intr(|| rustix::fs::fchmod(&self.file, mode)) {
             // The file is ours, so only a file system without modes says this, and there everybody can read it.
             Ok(()) | Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) => {}
             Err(error) => return Err(StoreError::io("write", path)(error.into())),

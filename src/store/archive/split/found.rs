@@ -9,6 +9,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode as Access, OFlags};
+use rustix::io::retry_on_intr;
 
 use super::Set;
 use crate::bundle::{LARGEST_LIST, Mode, PartNames, PartNote};
@@ -138,7 +139,8 @@ fn read(path: &PathBuf) -> Result<Option<Vec<u8>>, StoreError> {
         return Ok(None);
     }
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = rustix::fs::openat(CWD, path, flags, Access::empty()).map_err(|error| failed(error.into()))?;
+    let file = retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Access::empty()))
+        .map_err(|error| failed(error.into()))?;
     let mut bytes = Vec::new();
     File::from(file).take(LARGEST_LIST).read_to_end(&mut bytes).map_err(failed)?;
     Ok(Some(bytes))

@@ -25,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use rustix::io::retry_on_intr;
 use tempfile::NamedTempFile;
 
 pub use self::cut::Cut;
@@ -247,7 +248,11 @@ impl Sink for SplitSink {
             return Err(self.refuse(&others));
         }
         let size_of = |name: &str| directory.join(name).symlink_metadata().map_or(0, |there| there.len());
-        room::require(needed(&set, &found, size_of), rustix::fs::statvfs(&directory), self.place.path())?;
+        room::require(
+            needed(&set, &found, size_of),
+            retry_on_intr(|| rustix::fs::statvfs(&directory)),
+            self.place.path(),
+        )?;
         let missing = (1..=set.names.parts).filter(|part| !found.kept.contains_key(part));
         let is_there = |name: &String| directory.join(name).symlink_metadata().is_ok();
         let replaced: BTreeSet<String> = missing.map(|part| set.names.part(part)).filter(is_there).collect();

@@ -24,7 +24,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 pub use self::left::LoadLeft;
 pub(super) use self::left::{list, remove_left};
@@ -291,7 +291,7 @@ impl Intake {
     fn content_file(&self, digest: &Digest) -> Result<File, StoreError> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let name = content_name(digest);
-        let opened = rustix::fs::openat(self.own.handle(), &name, flags, Mode::RUSR | Mode::WUSR);
+        let opened = retry_on_intr(|| rustix::fs::openat(self.own.handle(), &name, flags, Mode::RUSR | Mode::WUSR));
         let file = File::from(opened.map_err(|error| StoreError::io("write", self.own.path_of(&name))(error.into()))?);
         let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
         if is_file { Ok(file) } else { Err(self.own.malformed(&name, "it is not a regular file")) }
