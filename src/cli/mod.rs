@@ -421,5 +421,8 @@ fn listen_to_signals() -> Cancel {
         let _ = signal_hook::flag::register_conditional_default(signal, Arc::clone(&flag));
         let _ = signal_hook::flag::register(signal, Arc::clone(&flag));
     }
+    // A file that became too large is told where it is written, and what is under way is cleared: without a handler the kernel
+    // ends the process in the midst of it. Ignored instead, it would stay so in the programs that are started from here.
+    let _ = signal_hook::flag::register(rustix::process::Signal::XFSZ.as_raw(), Arc::default());
     Cancel::from_flag(flag)
 }

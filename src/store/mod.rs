@@ -285,6 +285,10 @@ impl StoreError {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                     Some("make room and run the same command again: what was there before is unchanged".to_owned())
                 }
+                io::ErrorKind::FileTooLarge => Some(
+                    "no file may be that large there: raise the limit (ulimit -f), or save in parts with --split"
+                        .to_owned(),
+                ),
                 io::ErrorKind::PermissionDenied if *action == "read" => Some("check who may read it".to_owned()),
                 io::ErrorKind::PermissionDenied => Some("check who may write there".to_owned()),
                 io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotADirectory if *action == UNPACK => {
