@@ -1,13 +1,14 @@
 //! `flock`, for the backends: the kernel releases it when a process dies, however it dies.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
-use super::{Location, StoreError};
+use super::{Location, Reason, StoreError};
 use crate::blob::Cancel;
 
 /// The first and the longest pause between two tries for a lock.
@@ -16,6 +17,19 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_m
 /// Tries to lock a file exclusively; `false` when another process holds it.
 pub(super) fn try_exclusive(file: impl AsFd) -> Result<bool, Errno> {
     take(file, FlockOperation::NonBlockingLockExclusive)
+}
+
+/// Returns the complaint about a lock that cannot be taken; `hint` is for a file system that has none.
+pub(super) fn failed(error: Errno, place: &Location, path: &Path, hint: &str) -> StoreError {
+    match error {
+        Errno::NOLCK | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS => StoreError::Unsupported {
+            action: "lock".to_owned(),
+            place: place.clone(),
+            reason: Reason(format!("its file system has no locks for whole files (flock): {error}")),
+            hint: Some(hint.to_owned()),
+        },
+        error => StoreError::io("lock", path)(error.into()),
+    }
 }
 
 /// Releases a lock at once. Closing the file alone does not while a program that was started meanwhile has it open too: a

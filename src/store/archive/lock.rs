@@ -9,6 +9,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use crate::blob::Cancel;
 use crate::store::{Location, StoreError, flock};
 
@@ -24,7 +26,7 @@ impl ArchiveLock {
     ///
     /// # Errors
     /// [`StoreError::Busy`] when it is still held after the time given, [`StoreError::Cancelled`] when somebody asked to
-    /// stop, [`StoreError::Io`] when it cannot be opened.
+    /// stop, [`StoreError::Unsupported`] where files cannot be locked, [`StoreError::Io`] when it cannot be opened.
     pub fn wait_for(path: &Path, timeout: Duration, cancel: &Cancel) -> Result<Self, StoreError> {
         flock::wait(&Location::Archive(path.to_owned()), timeout, cancel, || Self::take(path))
     }
@@ -32,7 +34,9 @@ impl ArchiveLock {
     /// Tries to lock the file that the path names now.
     fn take(path: &Path) -> Result<Option<Self>, StoreError> {
         let file = File::open(path).map_err(StoreError::io("open", path))?;
-        if !flock::try_exclusive(&file).map_err(|error| StoreError::io("lock", path)(error.into()))? {
+        const HINT: &str = "write to a local file system, or write a new archive there: it needs no lock";
+        let failed = |error| flock::failed(error, &Location::Archive(path.to_owned()), path, HINT);
+        if !flock::try_exclusive(&file).map_err(failed)? {
             return Ok(None);
         }
         let lock = Self { path: path.to_owned(), file };
@@ -55,7 +59,15 @@ impl ArchiveLock {
         let failed = |error| StoreError::io("write", &self.path)(error);
         let held = self.file.metadata().map_err(failed)?;
         let _ = std::os::unix::fs::fchown(to, Some(held.uid()), Some(held.gid()));
-        to.set_permissions(held.permissions()).map_err(failed)
+        match to.set_permissions(held.permissions()) {
+            // the file is ours, so only a file system without modes says this, and there is nothing to pass on
+            Err(error)
+                if matches!(Errno::from_io_error(&error), Some(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS)) =>
+            {
+                Ok(())
+            }
+            done => done.map_err(failed),
+        }
     }
 
     /// Returns whether the path still names the locked file.

@@ -17,7 +17,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::beneath::Directory;
 use crate::blob::Cancel;
-use crate::store::{Reason, StoreError, flock};
+use crate::store::{StoreError, flock};
 
 /// The lock file beside `index.json`.
 pub(super) const INDEX_LOCK: &str = "index.json.lock";
@@ -104,15 +104,8 @@ fn open(root: &Directory) -> Result<File, StoreError> {
 }
 
 fn take(root: &Directory, handle: impl AsFd, operation: FlockOperation) -> Result<bool, StoreError> {
-    flock::take(handle, operation).map_err(|error| match error {
-        Errno::NOLCK | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS => StoreError::Unsupported {
-            action: "lock".to_owned(),
-            place: root.location().clone(),
-            reason: Reason(format!("its file system has no locks for whole files (flock): {error}")),
-            hint: Some("write to a local file system, or write an archive there: it needs no lock".to_owned()),
-        },
-        error => StoreError::io("lock", root.path())(error.into()),
-    })
+    const HINT: &str = "write to a local file system, or write a new archive there: it needs no lock";
+    flock::take(handle, operation).map_err(|error| flock::failed(error, root.location(), root.path(), HINT))
 }
 
 #[cfg(test)]
