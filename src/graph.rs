@@ -69,6 +69,18 @@ impl Reach {
     pub fn whole(mut self) -> Result<Self, Finding> {
         if self.findings.is_empty() { Ok(self) } else { Err(self.findings.swap_remove(0)) }
     }
+
+    /// Returns the first thing that is wrong with what is planned: that could be read when the plan was made, and has to be
+    /// now. What was not planned is missing by choice.
+    ///
+    /// # Errors
+    /// When there was such a finding.
+    pub fn whole_within(mut self, is_planned: impl Fn(&Digest) -> bool) -> Result<Self, Finding> {
+        match self.findings.iter().position(|finding| is_planned(&finding.digest)) {
+            Some(at) => Err(self.findings.swap_remove(at)),
+            None => Ok(self),
+        }
+    }
 }
 
 impl Reach {

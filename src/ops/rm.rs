@@ -107,7 +107,9 @@ impl<'a> Removing<'a> {
         };
         let smaller: Vec<Descriptor> = self.removed.iter().filter_map(|removed| removed.to.clone()).collect();
         let (mut kept, is_known) = reached(source, &alone);
-        kept.extend(reached(&self.plan, &smaller).0);
+        let (of_smaller, is_known_of_smaller) = reached(&self.plan, &smaller);
+        kept.extend(of_smaller);
+        let is_known = is_known && is_known_of_smaller;
         let lost: HashSet<Digest> = self.candidates.difference(&kept).copied().collect();
         let stays: HashSet<Digest> = belonging(&belongs, &kept).iter().map(|root| *root.digest()).collect();
         for referrer in belonging(&belongs, &lost) {

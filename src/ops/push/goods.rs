@@ -7,7 +7,7 @@ use super::route::Routed;
 use crate::content::{Content, Descriptor, REF_NAME};
 use crate::digest::Digest;
 use crate::document::{Body, Document};
-use crate::graph;
+use crate::graph::{self, Finding};
 use crate::media::Role;
 use crate::plan::Plan;
 use crate::reference::tag_of;
@@ -54,13 +54,16 @@ impl Known {
 }
 
 /// Gathers what goes to a repository for an image, as far as it was planned.
-pub(super) fn goods(plan: &Plan<'_>, routed: &Routed, planned: &HashSet<Digest>) -> Goods {
+///
+/// # Errors
+/// When a document of it cannot be read: without what it refers to, it would be written all the same.
+pub(super) fn goods(plan: &Plan<'_>, routed: &Routed, planned: &HashSet<Digest>) -> Result<Goods, Finding> {
     let mut known: HashMap<Digest, Known> = HashMap::new();
     let roots: Vec<Descriptor> = std::iter::once(&routed.root).chain(&routed.referrers).cloned().collect();
-    // what is not there was found when the plan was made, or stays behind by choice
     let reach = graph::reach(plan, &roots, &mut |descriptor, document| {
         known.insert(*descriptor.digest(), Known::of(descriptor, document));
     });
+    let reach = reach.whole_within(|digest| planned.contains(digest))?;
     let mut goods = Goods::default();
     let mut lists: HashSet<Digest> = HashSet::new();
     let mut candidates: Vec<Digest> = Vec::new();
@@ -98,7 +101,7 @@ pub(super) fn goods(plan: &Plan<'_>, routed: &Routed, planned: &HashSet<Digest>)
         }
         goods.contents.push((node.content, below));
     }
-    goods
+    Ok(goods)
 }
 
 /// Returns the turn of every document: those of the image first, and among them what others do not belong to; then referrers,

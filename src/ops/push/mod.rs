@@ -318,7 +318,7 @@ impl Pushing<'_> {
         let mut hosts: Vec<String> = Vec::new();
         let mut deliveries: BTreeMap<(String, String), Delivery> = BTreeMap::new();
         for one in routed {
-            let goods = goods(&self.plan, one, &planned);
+            let goods = goods(&self.plan, one, &planned)?;
             for name in &one.names {
                 if !hosts.iter().any(|host| host == name.registry()) {
                     hosts.push(name.registry().to_owned());

@@ -8,7 +8,7 @@ use super::spread::{SpreadPart, spread};
 use crate::bundle::{Base, OTHER_PARTS, Split};
 use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
-use crate::graph;
+use crate::graph::{self, Finding};
 use crate::ops::Error;
 use crate::ops::attached::{attached, belonging};
 use crate::ops::bundle::Packing;
@@ -40,7 +40,7 @@ pub(super) fn forms(
 ) -> Result<Vec<PartForm>, Error> {
     // before it is looked into what fits
     Cut::check_size(part_size, place)?;
-    let groups = groups(plan);
+    let groups = groups(plan)?;
     let contents: Vec<Vec<Content>> = groups.iter().map(|group| group.contents.clone()).collect();
     let mut capacity = part_size;
     for _ in 0..ATTEMPTS {
@@ -70,35 +70,37 @@ pub(super) fn forms(
 }
 
 /// Returns the images of a plan, each with what belongs to it.
-fn groups(plan: &Plan<'_>) -> Vec<Group> {
+fn groups(plan: &Plan<'_>) -> Result<Vec<Group>, Finding> {
     let inventory = plan.inventory();
     let belongs = attached(plan, &inventory.roots);
     let is_attached = |root: &Descriptor| belongs.iter().any(|one| one.root == *root);
     let mut groups: Vec<Group> = Vec::new();
     for root in inventory.roots.iter().filter(|root| !is_attached(root)) {
-        let own: HashSet<Digest> = reached(plan, std::slice::from_ref(root));
+        let own: HashSet<Digest> = reached(plan, std::slice::from_ref(root))?;
         let mut roots = vec![root.clone()];
         roots.extend(belonging(&belongs, &own));
-        groups.push(group(plan, roots));
+        groups.push(group(plan, roots)?);
     }
     // what belongs to images that are not among them goes for itself
     for root in &inventory.roots {
         if !groups.iter().any(|group| group.roots.contains(root)) {
-            groups.push(group(plan, vec![root.clone()]));
+            groups.push(group(plan, vec![root.clone()])?);
         }
     }
-    groups
+    Ok(groups)
 }
 
-fn group(plan: &Plan<'_>, roots: Vec<Descriptor>) -> Group {
-    let reached = reached(plan, &roots);
+fn group(plan: &Plan<'_>, roots: Vec<Descriptor>) -> Result<Group, Finding> {
+    let reached = reached(plan, &roots)?;
     let contents = plan.inventory().contents.iter().filter(|content| reached.contains(&content.digest));
-    Group { roots, contents: contents.cloned().collect() }
+    Ok(Group { roots, contents: contents.cloned().collect() })
 }
 
-fn reached(plan: &Plan<'_>, roots: &[Descriptor]) -> HashSet<Digest> {
-    // what is not there was found when the plan was made, or stays behind by choice
-    graph::reach(plan, roots, &mut |_, _| ()).nodes.iter().map(|node| node.content.digest).collect()
+/// Finds all that lies below some images.
+fn reached(plan: &Plan<'_>, roots: &[Descriptor]) -> Result<HashSet<Digest>, Finding> {
+    let planned: HashSet<Digest> = plan.inventory().contents.iter().map(|content| content.digest).collect();
+    let reach = graph::reach(plan, roots, &mut |_, _| ()).whole_within(|digest| planned.contains(digest))?;
+    Ok(reach.nodes.iter().map(|node| node.content.digest).collect())
 }
 
 /// Returns what one part is.
