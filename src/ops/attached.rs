@@ -56,21 +56,41 @@ pub struct Attached {
 struct Entry<'a> {
     source: &'a dyn Source,
     root: &'a Descriptor,
+    need: Need,
     read: OnceCell<Option<Document>>,
 }
 
+/// What a document that cannot be read just now means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Need {
+    /// What could be read another time has to be read: else a signature would stay behind unsaid.
+    Certain,
+    /// For who only looks: it says nothing.
+    AsFarAsRead,
+}
+
 impl<'a> Entry<'a> {
-    const fn new(source: &'a dyn Source, root: &'a Descriptor) -> Self {
-        Self { source, root, read: OnceCell::new() }
+    const fn new(source: &'a dyn Source, root: &'a Descriptor, need: Need) -> Self {
+        Self { source, root, need, read: OnceCell::new() }
     }
 
-    /// Returns its document; `None` when it is none, or cannot be read.
-    fn document(&self) -> Option<&Document> {
-        let read = || match self.root.media_type().is_document() {
-            true => read_document(self.source, self.root).ok(),
-            false => None,
+    /// Returns its document; `None` when it is none, is damaged, or is not there.
+    fn document(&self) -> Result<Option<&Document>, StoreError> {
+        if let Some(read) = self.read.get() {
+            return Ok(read.as_ref());
+        }
+        let is_passing = |error: &StoreError| {
+            matches!(error, StoreError::Io { .. } | StoreError::Remote { .. } | StoreError::Cancelled)
         };
-        self.read.get_or_init(read).as_ref()
+        let read = match self.root.media_type().is_document() {
+            true => read_document(self.source, self.root).map(Some),
+            false => Ok(None),
+        };
+        let read = match read {
+            Err(error) if self.need == Need::Certain && is_passing(&error) => return Err(error),
+            read => read.unwrap_or_default(),
+        };
+        Ok(self.read.get_or_init(|| read).as_ref())
     }
 
     fn annotated(&self) -> Option<Claim> {
@@ -83,30 +103,35 @@ impl<'a> Entry<'a> {
     }
 
     /// What the document itself says: one that cannot be read is nobody's referrer as far as can be told.
-    fn own(&self) -> Option<Claim> {
-        Some((*self.document()?.subject()?.digest(), Convention::Subject))
+    fn own(&self) -> Result<Option<Claim>, StoreError> {
+        let subject = self.document()?.and_then(Document::subject);
+        Ok(subject.map(|subject| (*subject.digest(), Convention::Subject)))
     }
 
     /// Returns what it belongs to by the first convention that says so.
-    fn attached(&self) -> Option<Attached> {
-        let claim = self.annotated().or_else(|| self.tagged()).or_else(|| self.own());
-        claim.map(|(subject, by)| Attached { subject, root: self.root.clone(), by })
+    fn attached(&self) -> Result<Option<Attached>, StoreError> {
+        let claim = match self.annotated().or_else(|| self.tagged()) {
+            Some(claim) => Some(claim),
+            None => self.own()?,
+        };
+        Ok(claim.map(|(subject, by)| Attached { subject, root: self.root.clone(), by }))
     }
 
     /// Returns what a list under the fallback tag names; `None` when it is none.
-    fn list(&self) -> Option<(Digest, &[Descriptor])> {
-        match (self.tagged()?, self.document()?.body()) {
-            ((subject, Convention::FallbackTag), Body::Index(index)) => Some((subject, &index.manifests)),
+    fn list(&self) -> Result<Option<(Digest, &[Descriptor])>, StoreError> {
+        let Some((subject, Convention::FallbackTag)) = self.tagged() else { return Ok(None) };
+        Ok(match self.document()?.map(Document::body) {
+            Some(Body::Index(index)) => Some((subject, &index.manifests)),
             _ => None,
-        }
+        })
     }
 
-    fn types(&self) -> Option<Vec<String>> {
+    fn types(&self) -> Result<Option<Vec<String>>, StoreError> {
         let said = self.root.artifact_type().map(str::to_owned);
         if !self.root.media_type().is_document() {
-            return Some(said.into_iter().chain([self.root.media_type().as_str().to_owned()]).collect());
+            return Ok(Some(said.into_iter().chain([self.root.media_type().as_str().to_owned()]).collect()));
         }
-        let Some(document) = self.document() else { return said.map(|said| vec![said]) };
+        let Some(document) = self.document()? else { return Ok(said.map(|said| vec![said])) };
         let mut types: Vec<String> = document.artifact_type().map(str::to_owned).or(said).into_iter().collect();
         if let Body::Manifest(manifest) = document.body()
             && manifest.artifact_type.as_deref().unwrap_or_default().is_empty()
@@ -121,7 +146,7 @@ impl<'a> Entry<'a> {
                 }
             }
         }
-        Some(types)
+        Ok(Some(types))
     }
 }
 
@@ -130,22 +155,31 @@ type Claim = (Digest, Convention);
 
 /// Finds what belongs to what at the top of a place, by every convention in use: containerd's annotation, the tags of
 /// cosign and of distribution-spec v1.1.1 ("Referrers Tag Schema"), and the `subject` of the document itself.
-pub fn attached(source: &dyn Source, roots: &[Descriptor]) -> Vec<Attached> {
-    roots.iter().filter_map(|root| Entry::new(source, root).attached()).collect()
+///
+/// # Errors
+/// When the machine or a registry fails to give a document. One that is damaged or not there is nobody's referrer, as far as can
+/// be told.
+pub fn attached(source: &dyn Source, roots: &[Descriptor]) -> Result<Vec<Attached>, StoreError> {
+    roots.iter().filter_map(|root| Entry::new(source, root, Need::Certain).attached().transpose()).collect()
+}
+
+/// As [`attached`], for who only looks: whatever cannot be read, for whatever reason, is nobody's referrer.
+pub fn attached_as_far_as_read(source: &dyn Source, roots: &[Descriptor]) -> Vec<Attached> {
+    roots.iter().filter_map(|root| Entry::new(source, root, Need::AsFarAsRead).attached().ok()?).collect()
 }
 
 /// Finds everything by which something at the top of a place says what it belongs to, once for each convention; of an index under
-/// the fallback tag this is said of its entries.
+/// the fallback tag this is said of its entries. What cannot be read says nothing.
 pub fn claims(source: &dyn Source, roots: &[Descriptor]) -> Vec<Attached> {
     let mut found = Vec::new();
     for root in roots {
-        let entry = Entry::new(source, root);
-        if let Some((subject, listed)) = entry.list() {
+        let entry = Entry::new(source, root, Need::AsFarAsRead);
+        if let Ok(Some((subject, listed))) = entry.list() {
             let by = Convention::FallbackTag;
             found.extend(listed.iter().map(|entry| Attached { subject, root: entry.clone(), by }));
             continue;
         }
-        let said = entry.own().into_iter().chain(entry.annotated()).chain(entry.tagged());
+        let said = entry.own().into_iter().flatten().chain(entry.annotated()).chain(entry.tagged());
         found.extend(said.map(|(subject, by)| Attached { subject, root: root.clone(), by }));
     }
     found
@@ -159,32 +193,38 @@ pub fn claims(source: &dyn Source, roots: &[Descriptor]) -> Vec<Attached> {
 pub fn wanted(source: &dyn Source, referrers: &Referrers, digest_tags: bool) -> Result<Vec<Attached>, StoreError> {
     match referrers {
         Referrers::None => Ok(Vec::new()),
-        _ => Ok(wanted_among(source, &source.roots()?, referrers, digest_tags)),
+        _ => wanted_among(source, &source.roots()?, referrers, digest_tags),
     }
 }
 
 /// As [`wanted`], among descriptors that need not stand at the top of the place.
+///
+/// # Errors
+/// As [`attached`].
 pub(super) fn wanted_among(
     source: &dyn Source,
     roots: &[Descriptor],
     referrers: &Referrers,
     digest_tags: bool,
-) -> Vec<Attached> {
+) -> Result<Vec<Attached>, StoreError> {
     if *referrers == Referrers::None {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let mut found = Vec::new();
     for root in roots {
-        let entry = Entry::new(source, root);
-        let Some(one) = entry.attached().filter(|one| digest_tags || !one.by.is_tag()) else { continue };
+        let entry = Entry::new(source, root, Need::Certain);
+        let Some(one) = entry.attached()?.filter(|one| digest_tags || !one.by.is_tag()) else { continue };
         let Referrers::Only(types) = referrers else {
             found.push(one);
             continue;
         };
-        let listed = if one.by == Convention::FallbackTag { entry.list() } else { None };
+        let listed = if one.by == Convention::FallbackTag { entry.list()? } else { None };
         if let Some((subject, listed)) = listed {
-            let is_wanted = |entry: &&Descriptor| is_one_of(types, &types_of(source, entry));
-            let (entries, others): (Vec<&Descriptor>, Vec<&Descriptor>) = listed.iter().partition(is_wanted);
+            let (mut entries, mut others) = (Vec::new(), Vec::new());
+            for one in listed {
+                let is_wanted = is_one_of(types, &Entry::new(source, one, Need::Certain).types()?);
+                if is_wanted { entries.push(one) } else { others.push(one) }
+            }
             if others.is_empty() && !entries.is_empty() {
                 found.push(one);
                 continue;
@@ -197,11 +237,11 @@ pub(super) fn wanted_among(
             continue;
         }
         let is_cosign = one.by == Convention::CosignTag && types.iter().any(|word| word == COSIGN);
-        if is_cosign || is_one_of(types, &entry.types()) {
+        if is_cosign || is_one_of(types, &entry.types()?) {
             found.push(one);
         }
     }
-    found
+    Ok(found)
 }
 
 /// Returns what some top-level descriptors are as referrers: of a list under the fallback tag what it names, as far as it can be
@@ -209,9 +249,9 @@ pub(super) fn wanted_among(
 pub fn counted(source: &dyn Source, roots: &[Descriptor]) -> Vec<Digest> {
     let mut found = Vec::new();
     for root in roots {
-        let entry = Entry::new(source, root);
+        let entry = Entry::new(source, root, Need::AsFarAsRead);
         // an empty one is still something that goes along
-        match entry.list().filter(|(_, listed)| !listed.is_empty()) {
+        match entry.list().ok().flatten().filter(|(_, listed)| !listed.is_empty()) {
             Some((_, listed)) => found.extend(listed.iter().map(|entry| *entry.digest())),
             None => found.push(*root.digest()),
         }
@@ -245,7 +285,7 @@ impl Convention {
 /// says, and where that is an image's config or nothing, those of its layers too, as of what cosign writes. `None` when it cannot
 /// be read and does not say: it may be any.
 pub fn types_of(source: &dyn Source, root: &Descriptor) -> Option<Vec<String>> {
-    Entry::new(source, root).types()
+    Entry::new(source, root, Need::AsFarAsRead).types().ok().flatten()
 }
 
 /// Returns whether something is of one of the types that were asked for; what cannot be read may be.

@@ -69,7 +69,7 @@ impl<'a> CopySource<'a> {
         if self.extent == Extent::Chosen || everything {
             return Ok(self.roots.clone());
         }
-        let attached = attached(self.source, &self.roots);
+        let attached = attached(self.source, &self.roots)?;
         let mut images = self.roots.clone();
         images.retain(|root| !attached.iter().any(|one| one.root == *root));
         if images.is_empty() {

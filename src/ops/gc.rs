@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Error;
-use super::attached::{attached, belonging, counted, standing_alone};
+use super::attached::{attached_as_far_as_read, belonging, counted, standing_alone};
 use super::referred::{Searched, referred_to};
 use crate::blob::Cancel;
 use crate::content::Descriptor;
@@ -192,7 +192,7 @@ fn decide(sweeper: &Sweeper, options: &GcOptions) -> Result<Collected, Error> {
 
 /// Finds what belongs to no image that has a name, nor to what belongs to one.
 fn dangling(source: &dyn Source, roots: &[Descriptor]) -> Vec<(Descriptor, Digest)> {
-    let mut belongs = attached(source, roots);
+    let mut belongs = attached_as_far_as_read(source, roots);
     let nodes = graph::reach(source, &standing_alone(&belongs, roots), &mut |_, _| ()).nodes;
     let mut held: HashSet<Digest> = nodes.into_iter().map(|node| node.content.digest).collect();
     held.extend(belonging(&belongs, &held).iter().map(|root| *root.digest()));

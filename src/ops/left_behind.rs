@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::attached::{Attached, attached, belonging, counted, wanted_among};
+use super::attached::{Attached, attached_as_far_as_read, belonging, counted, wanted_among};
 use super::carry::{Carried, CarryOptions};
 use crate::content::Descriptor;
 use crate::digest::Digest;
@@ -69,7 +69,7 @@ pub fn stays_behind(
     options: &CarryOptions,
 ) -> Result<Vec<StaysBehind>, StoreError> {
     let roots = source.roots()?;
-    let all = attached(source, &roots);
+    let all = attached_as_far_as_read(source, &roots);
     let reached = |roots: &[Descriptor]| -> HashSet<Digest> {
         graph::reach(source, roots, &mut |_, _| ()).nodes.iter().map(|node| node.content.digest).collect()
     };
@@ -86,7 +86,7 @@ pub fn stays_behind(
     if left.is_empty() {
         return Ok(Vec::new());
     }
-    let wanted = wanted_among(source, &roots, &options.referrers, options.digest_tags);
+    let wanted = wanted_among(source, &roots, &options.referrers, options.digest_tags)?;
     let wanted: Vec<Descriptor> = wanted.into_iter().map(|one| one.root).collect();
     let wanted: HashSet<Digest> = counted(source, &wanted).into_iter().collect();
     let there = reached(&roots);

@@ -105,23 +105,24 @@ fn manifest_for_classic(source: &dyn Source, root: &Descriptor) -> Result<Option
         };
         match document.body() {
             // of a delta, what is whole can be named
-            Body::Manifest(manifest) if lacks(source, manifest) => return Ok(None),
+            Body::Manifest(manifest) if lacks(source, manifest)? => return Ok(None),
             Body::Manifest(manifest) => return Ok(Some((manifest.clone(), images))),
             Body::Index(index) => {
                 // of a sparse index only what is there as a whole can be named
-                let is_there =
-                    |child: &Descriptor| source.open(&child.content()).is_ok() && !lacks_layers(source, child);
-                let runnable = |child: &&Descriptor| {
-                    child.attestation_of().is_none() && child.media_type().is_document() && is_there(child)
-                };
+                let mut runnable = Vec::new();
+                for child in &index.manifests {
+                    let may_run = child.attestation_of().is_none() && child.media_type().is_document();
+                    if may_run && is_there(source, child)? {
+                        runnable.push(child);
+                    }
+                }
                 let classic =
                     Platform { os: "linux".to_owned(), architecture: "amd64".to_owned(), ..Platform::default() };
                 let is_classic =
-                    |child: &&Descriptor| child.platform().is_some_and(|platform| classic.matches(platform));
-                let mut children = index.manifests.iter().filter(runnable);
-                images = images.max(children.clone().count());
-                match children.clone().find(is_classic).or_else(|| children.next()) {
-                    Some(child) => descriptor = child.clone(),
+                    |child: &&&Descriptor| child.platform().is_some_and(|platform| classic.matches(platform));
+                images = images.max(runnable.len());
+                match runnable.iter().find(is_classic).or_else(|| runnable.first()) {
+                    Some(child) => descriptor = (*child).clone(),
                     None => return Ok(None),
                 }
             }
@@ -130,18 +131,28 @@ fn manifest_for_classic(source: &dyn Source, root: &Descriptor) -> Result<Option
     Ok(None)
 }
 
-/// Returns whether layers of an image are not there, which is so where they stay in a registry.
-fn lacks_layers(source: &dyn Source, image: &Descriptor) -> bool {
-    let Ok(document) = read_document(source, image) else { return false };
-    let Body::Manifest(manifest) = document.body() else { return false };
-    lacks(source, manifest)
+/// Returns whether an image is there with its layers, which may stay in a registry. That it cannot be looked at is no answer:
+/// another platform would stand in its place.
+fn is_there(source: &dyn Source, image: &Descriptor) -> Result<bool, StoreError> {
+    match read_document(source, image) {
+        Ok(document) => match document.body() {
+            Body::Manifest(manifest) => Ok(!lacks(source, manifest)?),
+            Body::Index(_) => Ok(true),
+        },
+        Err(error @ (StoreError::Io { .. } | StoreError::Remote { .. } | StoreError::Cancelled)) => Err(error),
+        Err(StoreError::Missing { .. }) => Ok(false),
+        // one that is damaged is found to be so when it is read
+        Err(_) => Ok(source.open(&image.content()).is_ok()),
+    }
 }
 
-fn lacks(source: &dyn Source, manifest: &Manifest) -> bool {
-    let is_absent = |layer: &Descriptor| {
-        !layer.media_type().is_foreign_layer() && matches!(source.holds(&layer.content()), Ok(false))
-    };
-    manifest.layers.iter().any(is_absent)
+fn lacks(source: &dyn Source, manifest: &Manifest) -> Result<bool, StoreError> {
+    for layer in manifest.layers.iter().filter(|layer| !layer.media_type().is_foreign_layer()) {
+        if !source.holds(&layer.content())? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Returns the config and the layers of what docker can run; none for an artifact.

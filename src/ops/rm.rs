@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::Error;
-use super::attached::{attached, belonging, called, standing_alone};
+use super::attached::{attached_as_far_as_read, belonging, called, standing_alone};
 use super::carry::{CarryOptions, IndexPolicy, Referrers, carry};
 use super::lookup::{name_of, select_names};
 use crate::content::Descriptor;
@@ -95,7 +95,7 @@ impl<'a> Removing<'a> {
 
     /// Finds what belongs to what goes, and to nothing that stays.
     fn take_referrers(&mut self, source: &'a dyn Source, all: &[Descriptor], referrers: &Referrers) {
-        let belongs = attached(source, all);
+        let belongs = attached_as_far_as_read(source, all);
         let goes = |root: &Descriptor| self.removed.iter().any(|removed| removed.from == *root);
         let staying: Vec<Descriptor> = all.iter().filter(|root| !goes(root)).cloned().collect();
         let alone = standing_alone(&belongs, &staying);

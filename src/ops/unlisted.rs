@@ -44,7 +44,7 @@ pub(super) fn unlisted(
         if next.is_empty() {
             return Ok(found);
         }
-        let new = wanted_among(source, &source.unlisted(&next, &wanted)?, referrers, digest_tags);
+        let new = wanted_among(source, &source.unlisted(&next, &wanted)?, referrers, digest_tags)?;
         let roots: Vec<Descriptor> = new.iter().map(|one| one.root.clone()).collect();
         if found.len() + roots.len() > MOST {
             return Err(endless(format!("there are more than {MOST} referrers")).into());

@@ -76,12 +76,17 @@ pub(in crate::ops) fn packing_list(
     packing: &Packing,
     files: Vec<CoveredFile>,
 ) -> Result<PackingList, Error> {
-    let belongs = attached(plan, roots);
+    let belongs = attached(plan, roots)?;
     let mut looked_at: HashMap<(Digest, &MediaType), LookedAt> = HashMap::new();
     let mut reached: BTreeMap<Digest, u64> = BTreeMap::new();
+    let here: HashSet<Digest> = plan.inventory().contents.iter().map(|content| content.digest).collect();
     for root in roots {
         if let Entry::Vacant(unknown) = looked_at.entry((*root.digest(), root.media_type())) {
-            let (listed, contents) = look_at(plan, root);
+            let (listed, contents, mut findings) = look_at(plan, root);
+            // what is planned could be read when the plan was made: a list without it would be a wrong one
+            if let Some(at) = findings.iter().position(|finding| here.contains(&finding.digest)) {
+                return Err(findings.swap_remove(at).into());
+            }
             reached.extend(contents.iter().copied());
             unknown.insert((listed, contents.into_iter().map(|(digest, _)| digest).collect()));
         }
@@ -102,7 +107,6 @@ pub(in crate::ops) fn packing_list(
             referrers: referrers.iter().map(|root| referrer(plan, root)).collect(),
         });
     }
-    let here: HashSet<Digest> = plan.inventory().contents.iter().map(|content| content.digest).collect();
     let left_out: HashMap<Digest, &Vec<String>> =
         packing.left_out.iter().map(|(content, repositories)| (content.digest, repositories)).collect();
     // a sparse image refers to what is neither here nor in a base

@@ -143,7 +143,7 @@ impl Arrived {
     /// Returns which of the images that are there one of some keys has signed, and what belongs to them.
     fn trusted(&self, roots: &[Descriptor], keys: &[PublicKey]) -> Result<Vec<Descriptor>, Error> {
         let together = Together(&self.archives);
-        let belongs = attached(&together, roots);
+        let belongs = attached(&together, roots)?;
         let mut images = Vec::new();
         for image in standing_alone(&belongs, roots) {
             match check_image(&together, &image, keys) {

@@ -10,7 +10,7 @@ use crate::bundle::PackingList;
 use crate::content::{self, Content, Descriptor, total};
 use crate::digest::Digest;
 use crate::document::{Body, Document, ImageConfig};
-use crate::graph;
+use crate::graph::{self, Finding};
 use crate::media::{MediaType, Role};
 use crate::platform::Platform;
 use crate::store::{Source, StoreError};
@@ -118,7 +118,7 @@ pub fn list(source: &dyn Source, packed: Option<&PackingList>) -> Result<Vec<Lis
         }
         let at = listed.len();
         positions.insert(*root.digest(), at);
-        let (mut image, contents) = look_at(source, &root);
+        let (mut image, contents, _) = look_at(source, &root);
         image.names.extend(name);
         if image.missing > 0 {
             let is_left_out = |(digest, size): &&(Digest, u64)| {
@@ -141,8 +141,8 @@ pub fn list(source: &dyn Source, packed: Option<&PackingList>) -> Result<Vec<Lis
     Ok(listed)
 }
 
-/// Looks at one image and returns its content beside.
-pub(in crate::ops) fn look_at(source: &dyn Source, root: &Descriptor) -> (Listed, Vec<(Digest, u64)>) {
+/// Looks at one image and returns its content beside, and what is wrong with its documents.
+pub(in crate::ops) fn look_at(source: &dyn Source, root: &Descriptor) -> (Listed, Vec<(Digest, u64)>, Vec<Finding>) {
     let mut facts = Facts::default();
     let reach = graph::reach(source, std::slice::from_ref(root), &mut |at, document| facts.hear(source, at, document));
     let unusable: HashSet<Digest> = reach.findings.iter().map(|finding| finding.digest).collect();
@@ -188,7 +188,7 @@ pub(in crate::ops) fn look_at(source: &dyn Source, root: &Descriptor) -> (Listed
             image.platforms.push(platform);
         }
     }
-    (image, contents.into_iter().collect())
+    (image, contents.into_iter().collect(), reach.findings)
 }
 
 /// What the documents of one image tell.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::Error;
-use super::super::attached::{Attached, Referrers, attached, types_of};
+use super::super::attached::{Attached, Referrers, attached_as_far_as_read, types_of};
 use super::super::lookup::{name_of, select};
 use super::super::unlisted::unlisted;
 use super::platform_of;
@@ -53,7 +53,7 @@ pub fn tree(source: &dyn Source, selector: Option<&Selector>) -> Result<Vec<Bran
     };
     let mut known = HashSet::new();
     roots.retain(|root| known.insert(*root.digest()));
-    let mut task = Task { source, attached: attached(source, &all), seen: HashSet::new() };
+    let mut task = Task { source, attached: attached_as_far_as_read(source, &all), seen: HashSet::new() };
     if matches!(source.location(), Location::Registry(_)) {
         let reach = graph::reach(source, &roots, &mut |_, _| ());
         let documents = reach.nodes.iter().filter(|node| node.media_type.is_document());

@@ -316,7 +316,7 @@ fn finish<'a>(
         plan.add_gone(list.clone());
         let roots = source.roots()?;
         let has_other_name = roots.iter().any(|root| root.digest() == list.digest() && root != list);
-        let belongs = if has_other_name { Vec::new() } else { attached(source, &roots) };
+        let belongs = if has_other_name { Vec::new() } else { attached(source, &roots)? };
         behind = left_behind(source, &belongs, &[*list.digest()], &|_| false);
     }
     plan.add_root(to.clone());

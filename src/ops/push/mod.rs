@@ -179,7 +179,7 @@ fn put_aside(images: &mut CopySource<'_>, options: &PushOptions) -> Result<Vec<B
 
 /// Returns the images of a whole place: what belongs to them comes along with them, and to where they go.
 fn images_of<'a>(source: &CopySource<'a>) -> Result<CopySource<'a>, Error> {
-    let belongs = attached(source.source, &source.roots);
+    let belongs = attached(source.source, &source.roots)?;
     let mut images = source.clone();
     images.extent = Extent::Chosen;
     images.roots.retain(|root| !is_attached(root) && !belongs.iter().any(|one| one.root == *root));

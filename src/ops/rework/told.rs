@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::attached::{Attached, attached, belonging, called};
+use super::super::attached::{Attached, attached_as_far_as_read, belonging, called};
 use super::{LeftOut, StayedBehind};
 use crate::content::{Descriptor, REF_NAME};
 use crate::digest::Digest;
@@ -40,7 +40,7 @@ pub(super) fn referrers(
     changed: &HashSet<Digest>,
     same: &HashSet<Digest>,
 ) -> Result<(Vec<StayedBehind>, Vec<Descriptor>), StoreError> {
-    let all = attached(source, &source.roots()?);
+    let all = attached_as_far_as_read(source, &source.roots()?);
     let mut behind: Vec<StayedBehind> = Vec::new();
     let stays = |one: &&Attached| changed.contains(&one.subject) && !same.contains(&one.subject);
     for one in all.iter().filter(stays) {

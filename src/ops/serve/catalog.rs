@@ -11,7 +11,7 @@ use super::place::Snapshot;
 use super::repository::{Repository, Whole};
 use crate::content::{Descriptor, REF_NAME};
 use crate::digest::Digest;
-use crate::ops::attached::{Attached, attached};
+use crate::ops::attached::{Attached, attached_as_far_as_read};
 use crate::ops::lookup::is_attached;
 use crate::reference::is_tag;
 
@@ -36,7 +36,7 @@ impl Catalog {
         let mut belonging = Vec::new();
         for (at, snapshot) in everywhere.snapshots().iter().enumerate() {
             let unnamed = task.take(at, snapshot);
-            belonging.extend(attached(&everywhere, &unnamed.candidates));
+            belonging.extend(attached_as_far_as_read(&everywhere, &unnamed.candidates));
             let taken: HashSet<Digest> = belonging.iter().map(|one: &Attached| *one.root.digest()).collect();
             let left = unnamed.candidates.into_iter().filter(|root| !taken.contains(root.digest()));
             let images: Vec<Descriptor> = left.collect();

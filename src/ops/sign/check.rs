@@ -10,7 +10,9 @@ use crate::digest::Digest;
 use crate::document::Body;
 use crate::graph;
 use crate::ops::Error;
-use crate::ops::attached::{Attached, Referrers, attached, belonging, called, claims, has_own_name};
+use crate::ops::attached::{
+    Attached, Referrers, attached, attached_as_far_as_read, belonging, called, claims, has_own_name,
+};
 use crate::ops::bundle::Untrusted;
 use crate::ops::copy::Extent;
 use crate::ops::unlisted::unlisted;
@@ -186,7 +188,7 @@ pub fn require<'k>(
 /// Returns what of a whole place is, or could be taken for, an image.
 fn alone(source: &dyn Source, roots: &[Descriptor]) -> Vec<Descriptor> {
     // at most one for each, in the same order
-    let mut belongs = attached(source, roots).into_iter().peekable();
+    let mut belongs = attached_as_far_as_read(source, roots).into_iter().peekable();
     let is_alone = |root: &&Descriptor| belongs.next_if(|one| one.root == **root).is_none() || has_own_name(root);
     let alone: Vec<Descriptor> = roots.iter().filter(is_alone).cloned().collect();
     // what belongs to nothing that is here may be the only thing here, and be used
@@ -195,7 +197,7 @@ fn alone(source: &dyn Source, roots: &[Descriptor]) -> Vec<Descriptor> {
 
 /// Returns what belongs to some images and would arrive with them under a name.
 fn companions(source: &dyn Source, images: &[Descriptor]) -> Result<Vec<Descriptor>, Error> {
-    let belongs = attached(source, &source.roots()?);
+    let belongs = attached(source, &source.roots()?)?;
     if !belongs.iter().any(|one| has_own_name(&one.root)) {
         return Ok(Vec::new());
     }

@@ -70,9 +70,9 @@ pub(super) fn forms(
 }
 
 /// Returns the images of a plan, each with what belongs to it.
-fn groups(plan: &Plan<'_>) -> Result<Vec<Group>, Finding> {
+fn groups(plan: &Plan<'_>) -> Result<Vec<Group>, Error> {
     let inventory = plan.inventory();
-    let belongs = attached(plan, &inventory.roots);
+    let belongs = attached(plan, &inventory.roots)?;
     let is_attached = |root: &Descriptor| belongs.iter().any(|one| one.root == *root);
     let mut groups: Vec<Group> = Vec::new();
     for root in inventory.roots.iter().filter(|root| !is_attached(root)) {
