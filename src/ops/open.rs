@@ -16,6 +16,7 @@ use crate::digest::Digest;
 use crate::reference::{Place, Reference, Rejected, Selector, Split, Word, parse_word};
 use crate::store::archive::{Archive, Format, PartSet, ReadOptions};
 use crate::store::layout::Layout;
+use crate::store::listing::names_in;
 use crate::store::registry::{Registries, Repository};
 use crate::store::{Location, Source, StoreError, Wanted};
 use crate::text::{escaped, quoted};
@@ -333,10 +334,10 @@ fn near_path(word: &str) -> Option<String> {
     let path = Path::new(word);
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let typed = path.file_name()?.to_str()?;
-    let names: Vec<String> = std::fs::read_dir(parent.unwrap_or(Path::new(".")))
+    let names: Vec<String> = names_in(parent.unwrap_or(Path::new(".")))
         .ok()?
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
+        .into_iter()
+        .filter_map(|name| name.into_string().ok())
         .take(10_000)
         .collect();
     let near = crate::text::nearest(typed, names.iter().map(String::as_str))?;

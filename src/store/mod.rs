@@ -7,6 +7,7 @@ pub mod archive;
 mod flock;
 pub mod lanes;
 pub mod layout;
+pub(crate) mod listing;
 pub mod memory;
 pub mod names;
 mod outcome;

@@ -11,6 +11,7 @@ use rustix::io::{Errno, retry_on_intr};
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::store::flock;
+use crate::store::listing::names_in;
 
 /// A file younger than this may belong to a process that has not come to lock it yet.
 const YOUNG: Duration = Duration::from_secs(60);
@@ -87,12 +88,11 @@ pub(super) fn take(path: &Path) -> io::Result<Option<NamedTempFile>> {
 /// lock on its file. Failures are no matter: the next run tries again.
 pub(super) fn remove(directory: &Path, name: &str, but: Option<&str>) {
     let prefix = prefix(name);
-    let Ok(entries) = std::fs::read_dir(directory) else { return };
-    for entry in entries.flatten() {
-        let found = entry.file_name();
+    for found in names_in(directory).unwrap_or_default() {
+        let path = directory.join(&found);
         let found = found.to_string_lossy();
-        if is_ours(&prefix, &found) && but != Some(&*found) && is_dead(&entry) {
-            let _ = std::fs::remove_file(entry.path());
+        if is_ours(&prefix, &found) && but != Some(&*found) && is_dead(&path) {
+            let _ = std::fs::remove_file(path);
         }
     }
 }
@@ -102,13 +102,13 @@ fn is_ours(prefix: &str, name: &str) -> bool {
     rest.is_some_and(|rest| rest.len() == RANDOM && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
-fn is_dead(entry: &std::fs::DirEntry) -> bool {
-    let Ok(metadata) = entry.metadata() else { return false };
+fn is_dead(path: &Path) -> bool {
+    let Ok(metadata) = std::fs::symlink_metadata(path) else { return false };
     let age = metadata.modified().ok().and_then(|time| SystemTime::now().duration_since(time).ok());
     if !metadata.is_file() || age.is_none_or(|age| age < YOUNG) {
         return false;
     }
-    File::open(entry.path()).is_ok_and(|file| flock::try_exclusive(&file) == Ok(true))
+    File::open(path).is_ok_and(|file| flock::try_exclusive(&file) == Ok(true))
 }
 
 #[cfg(test)]

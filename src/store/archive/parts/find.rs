@@ -1,6 +1,7 @@
 //! From a path to the parts and notes that lie there.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use super::{FoundNote, FoundPart, PartSet};
 use crate::bundle::{LARGEST_LIST, Mode, PartNames, PartNote};
 use crate::store::archive::bytes::Identity;
 use crate::store::archive::patient;
+use crate::store::listing::names_in;
 use crate::store::{Location, Reason, StoreError, directory_of};
 use crate::tar::header::{is_zero, starts_tar};
 use crate::text::{escaped, human_size, quoted};
@@ -74,18 +76,14 @@ fn directories(path: &Path, further: &[PathBuf]) -> Vec<PathBuf> {
 
 /// Lists a directory; a medium that is not there holds nothing.
 fn names(directory: &Path) -> Result<Vec<String>, StoreError> {
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
+    let found = match names_in(directory) {
+        Ok(found) => found,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(Vec::new());
         }
         Err(error) => return Err(StoreError::io("list", directory)(error)),
     };
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(StoreError::io("list", directory))?;
-        names.extend(entry.file_name().into_string());
-    }
+    let mut names: Vec<String> = found.into_iter().flat_map(OsString::into_string).collect();
     names.sort_unstable();
     Ok(names)
 }

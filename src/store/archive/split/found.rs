@@ -4,6 +4,7 @@
 //! somebody else's. Nothing is read but notes and the sums.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use super::Set;
 use crate::bundle::{LARGEST_LIST, Mode, PartNames, PartNote};
 use crate::digest::Digest;
 use crate::store::StoreError;
+use crate::store::listing::names_in;
 
 /// What stands under the names of a set.
 #[derive(Debug, Default)]
@@ -34,9 +36,7 @@ impl Found {
     pub(super) fn beside(directory: &Path, set: &Set) -> Result<Self, StoreError> {
         let mut names: Vec<String> = Vec::new();
         let unread = |error| StoreError::io("read", directory)(error);
-        for entry in std::fs::read_dir(directory).map_err(unread)? {
-            names.extend(entry.map_err(unread)?.file_name().into_string());
-        }
+        names.extend(names_in(directory).map_err(unread)?.into_iter().flat_map(OsString::into_string));
         names.sort();
         let mut found = Self::default();
         let mut notes: BTreeMap<u64, PartNote> = BTreeMap::new();

@@ -40,6 +40,7 @@ use crate::blob::{BlobReader, Cancel};
 use crate::bundle::{PartNames, PartNote};
 use crate::content::Content;
 use crate::digest::Digest;
+use crate::store::listing::names_in;
 use crate::store::{
     CREATE_IN, Committed, Inventory, Location, Outcome, PutError, Sink, StoreError, directory_of, flock, room,
 };
@@ -185,11 +186,10 @@ fn lock(directory: &Path, archive: &str, sink: &SplitSink) -> Result<NamedTempFi
 /// Removes the temporary files that a dead process left of a set that is locked now.
 fn remove_temporaries(directory: &Path, archive: &str) {
     let prefix = own_prefix(archive);
-    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
+    for found in names_in(directory).unwrap_or_default() {
+        let name = found.to_string_lossy();
         if name.strip_prefix(&prefix).is_some_and(|rest| rest.len() == 6 && rest.starts_with(['p', 'n'])) {
-            let _ = std::fs::remove_file(entry.path());
+            let _ = std::fs::remove_file(directory.join(&found));
         }
     }
 }
