@@ -65,7 +65,13 @@ pub(super) fn take(path: &Path) -> io::Result<Option<NamedTempFile>> {
             Err(Errno::NOENT) if !made => continue,
             Err(error) => return Err(error.into()),
         };
-        let held = file.metadata()?;
+        let held = match file.metadata() {
+            Err(error) if made => {
+                let _ = std::fs::remove_file(path); // nobody has it, and nobody would clear it
+                return Err(error);
+            }
+            held => held?,
+        };
         let ours = held.is_file() && held.uid() == rustix::process::geteuid().as_raw() && held.nlink() <= 1;
         let locked = flock::try_exclusive(&file);
         if made && locked.is_err() {
