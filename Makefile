@@ -3,7 +3,7 @@
 CARGO ?= cargo
 BARGE := target/release/barge
 
-.PHONY: help build demo test check fuzz fixtures tools clean
+.PHONY: help build demo test check fuzz faults fixtures tools clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,6 +31,9 @@ check: ## format, lints, documentation, a short run of every fuzz target, then e
 
 fuzz: tools ## try every fuzz target for TIME seconds each (default 60; needs a C++ compiler), or TARGETS alone
 	scripts/fuzz.sh $(or $(TIME),60) $(TARGETS)
+
+faults: tools ## every fault at every step of every command, hours of it (root; docs/faults.md)
+	scripts/faults.sh
 
 fixtures: ## make the fixtures again (root, Debian 12; fixtures/README.md)
 	scripts/test-tools.sh fixtures/packages.txt
