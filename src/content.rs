@@ -1,6 +1,7 @@
 //! Content and what refers to it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use serde_json::{Map, Value, json};
@@ -60,8 +61,15 @@ pub fn total(sizes: impl IntoIterator<Item = u64>) -> u64 {
 
 /// A descriptor (image-spec v1.1.1, descriptor.md) with every field it came with: unknown ones are kept when it is
 /// written into another document.
+///
+/// A clone is as small as a pointer: an `index.json` may hold many names, and those who work on it each keep their own list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Descriptor {
+    said: Arc<Said>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Said {
     media_type: MediaType,
     digest: Digest,
     size: u64,
@@ -77,7 +85,7 @@ impl Descriptor {
         let fields = json!({"mediaType": media_type.as_str(), "digest": digest.to_string(), "size": size});
         let Value::Object(fields) = fields else { unreachable!("written as an object above") };
         let annotations = BTreeMap::new();
-        Self { media_type: media_type.clone(), digest, size, platform: None, annotations, fields }
+        Said { media_type: media_type.clone(), digest, size, platform: None, annotations, fields }.into()
     }
 
     /// Makes a descriptor of bytes at hand.
@@ -117,66 +125,66 @@ impl Descriptor {
                 return Err(data.wrong("the very bytes that the digest and the size beside it name"));
             }
         }
-        Ok(Self { media_type, digest, size, platform, annotations, fields })
+        Ok(Said { media_type, digest, size, platform, annotations, fields }.into())
     }
 
     /// Returns the media type.
     #[must_use]
-    pub const fn media_type(&self) -> &MediaType {
-        &self.media_type
+    pub fn media_type(&self) -> &MediaType {
+        &self.said.media_type
     }
 
     /// Returns the digest.
     #[must_use]
-    pub const fn digest(&self) -> &Digest {
-        &self.digest
+    pub fn digest(&self) -> &Digest {
+        &self.said.digest
     }
 
     /// Returns the size in bytes.
     #[must_use]
-    pub const fn size(&self) -> u64 {
-        self.size
+    pub fn size(&self) -> u64 {
+        self.said.size
     }
 
     /// Returns the platform, when the descriptor has one. It may be absent or wrong: the image's config decides.
     #[must_use]
-    pub const fn platform(&self) -> Option<&Platform> {
-        self.platform.as_ref()
+    pub fn platform(&self) -> Option<&Platform> {
+        self.said.platform.as_ref()
     }
 
     /// Returns the platform when the descriptor says one: an empty `architecture` says nothing.
     #[must_use]
     pub fn stated_platform(&self) -> Option<&Platform> {
-        self.platform.as_ref().filter(|platform| !platform.architecture.is_empty())
+        self.said.platform.as_ref().filter(|platform| !platform.architecture.is_empty())
     }
 
     /// Returns the annotations.
     #[must_use]
-    pub const fn annotations(&self) -> &BTreeMap<String, String> {
-        &self.annotations
+    pub fn annotations(&self) -> &BTreeMap<String, String> {
+        &self.said.annotations
     }
 
     /// Returns one annotation.
     #[must_use]
     pub fn annotation(&self, name: &str) -> Option<&str> {
-        self.annotations.get(name).map(String::as_str)
+        self.said.annotations.get(name).map(String::as_str)
     }
 
     /// Returns the type of artifact, when the descriptor says one.
     #[must_use]
     pub fn artifact_type(&self) -> Option<&str> {
-        self.fields.get("artifactType").and_then(Value::as_str)
+        self.said.fields.get("artifactType").and_then(Value::as_str)
     }
 
     /// Returns the content that the descriptor promises.
     #[must_use]
     pub fn content(&self) -> Content {
-        let kind = match self.media_type.role() {
-            Role::Index | Role::Manifest | Role::Artifact => Kind::Manifest(self.media_type.clone()),
+        let kind = match self.said.media_type.role() {
+            Role::Index | Role::Manifest | Role::Artifact => Kind::Manifest(self.said.media_type.clone()),
             Role::Config => Kind::Config,
             Role::Layer(_) | Role::Other => Kind::Blob,
         };
-        Content { digest: self.digest, size: self.size, kind }
+        Content { digest: self.said.digest, size: self.said.size, kind }
     }
 
     /// Returns the manifest that this descriptor is an attestation of (BuildKit): the text as it stands, or an empty one
@@ -190,7 +198,8 @@ impl Descriptor {
     /// Returns the descriptor with this platform; fields of an earlier platform that barge does not know are kept.
     #[must_use]
     pub fn with_platform(mut self, platform: &Platform) -> Self {
-        let mut fields = match self.fields.get("platform") {
+        let said = Arc::make_mut(&mut self.said);
+        let mut fields = match said.fields.get("platform") {
             Some(Value::Object(fields)) => fields.clone(),
             _ => Map::new(),
         };
@@ -207,72 +216,80 @@ impl Descriptor {
         } else {
             fields.insert("os.features".to_owned(), platform.os_features.clone().into());
         }
-        self.platform = Some(platform.clone());
-        self.fields.insert("platform".to_owned(), Value::Object(fields));
+        said.platform = Some(platform.clone());
+        said.fields.insert("platform".to_owned(), Value::Object(fields));
         self
     }
 
     /// Returns the descriptor for other content of its type: all else that it says stays.
     #[must_use]
     pub fn with_content(mut self, other: &Self) -> Self {
-        self.digest = other.digest;
-        self.size = other.size;
-        self.fields.insert("digest".to_owned(), other.digest.to_string().into());
-        self.fields.insert("size".to_owned(), other.size.into());
-        self.fields.remove("data"); // it was the old content
+        let said = Arc::make_mut(&mut self.said);
+        said.digest = other.said.digest;
+        said.size = other.said.size;
+        said.fields.insert("digest".to_owned(), other.said.digest.to_string().into());
+        said.fields.insert("size".to_owned(), other.said.size.into());
+        said.fields.remove("data"); // it was the old content
         self
     }
 
     /// Returns the same with another media type.
     #[must_use]
     pub fn with_media_type(mut self, media_type: &MediaType) -> Self {
-        self.fields.insert("mediaType".to_owned(), media_type.as_str().into());
-        self.media_type = media_type.clone();
+        let said = Arc::make_mut(&mut self.said);
+        said.fields.insert("mediaType".to_owned(), media_type.as_str().into());
+        said.media_type = media_type.clone();
         self
     }
 
     /// Returns the descriptor with a type of artifact.
     #[must_use]
     pub fn with_artifact_type(mut self, artifact_type: &str) -> Self {
-        self.fields.insert("artifactType".to_owned(), artifact_type.into());
+        let said = Arc::make_mut(&mut self.said);
+        said.fields.insert("artifactType".to_owned(), artifact_type.into());
         self
     }
 
     /// Returns the descriptor without a platform.
     #[must_use]
     pub fn without_platform(mut self) -> Self {
-        self.fields.remove("platform");
-        self.platform = None;
+        let said = Arc::make_mut(&mut self.said);
+        said.fields.remove("platform");
+        said.platform = None;
         self
     }
 
     /// Returns the descriptor with an annotation set.
     #[must_use]
     pub fn with_annotation(mut self, name: &str, value: &str) -> Self {
-        self.annotations.insert(name.to_owned(), value.to_owned());
+        let said = Arc::make_mut(&mut self.said);
+        said.annotations.insert(name.to_owned(), value.to_owned());
         self.store_annotations()
     }
 
     /// Returns the descriptor without some annotations.
     #[must_use]
     pub fn without_annotations(mut self, names: &[&str]) -> Self {
-        self.annotations.retain(|name, _| !names.contains(&name.as_str()));
+        let said = Arc::make_mut(&mut self.said);
+        said.annotations.retain(|name, _| !names.contains(&name.as_str()));
         self.store_annotations()
     }
 
     /// Returns the descriptor without the places from which its content may be fetched as well.
     #[must_use]
     pub fn without_urls(mut self) -> Self {
-        self.fields.remove("urls");
+        let said = Arc::make_mut(&mut self.said);
+        said.fields.remove("urls");
         self
     }
 
     fn store_annotations(mut self) -> Self {
-        if self.annotations.is_empty() {
-            self.fields.remove("annotations");
+        let said = Arc::make_mut(&mut self.said);
+        if said.annotations.is_empty() {
+            said.fields.remove("annotations");
         } else {
-            let annotations = self.annotations.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
-            self.fields.insert("annotations".to_owned(), Value::Object(annotations.collect()));
+            let annotations = said.annotations.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
+            said.fields.insert("annotations".to_owned(), Value::Object(annotations.collect()));
         }
         self
     }
@@ -280,7 +297,13 @@ impl Descriptor {
     /// Returns the descriptor as it is to be written into a document.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        Value::Object(self.fields.clone())
+        Value::Object(self.said.fields.clone())
+    }
+}
+
+impl From<Said> for Descriptor {
+    fn from(said: Said) -> Self {
+        Self { said: Arc::new(said) }
     }
 }
 

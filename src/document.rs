@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::content::{Descriptor, read_platform, read_texts};
 use crate::digest::Digest;
-use crate::json::{self, JsonError, View};
+use crate::json::{self, Items, JsonError, MOST_VALUES, View};
 use crate::media::{MediaType, Role};
 use crate::platform::Platform;
 
@@ -86,11 +86,17 @@ impl Document {
     /// When it is no strict JSON, its own `mediaType` is another one, it could be taken for an index as well as for a
     /// manifest, or a descriptor in it is unusable.
     pub fn parse(media_type: &MediaType, raw: Vec<u8>) -> Result<Self, JsonError> {
-        let value = json::parse(&raw)?;
-        let name = match media_type.role() {
-            Role::Index => "index",
-            _ => "manifest",
+        let (name, list) = match media_type.role() {
+            Role::Index => ("index", "manifests"),
+            Role::Artifact => ("manifest", "blobs"),
+            _ => ("manifest", "layers"),
         };
+        // one after the other: the whole document as values beside the descriptors would take twice the memory
+        let (mut listed, mut held) = (Items::default(), 0);
+        let value = json::parse_lists(&raw, name, &[list], &mut |_, item| {
+            held += json::count(item.value());
+            listed.take(|| if held > MOST_VALUES { Err(JsonError::Long) } else { Descriptor::read(item) });
+        })?;
         let top = View::top(&value, name);
         if media_type.role() != Role::Artifact {
             let version = top.need("schemaVersion", "2")?;
@@ -113,21 +119,18 @@ impl Document {
                 return Err(both.wrong("absent: with it the document is an index and a manifest at once"));
             }
         }
-        let descriptors = |name: &str| top.list_at(name)?.iter().map(Descriptor::read).collect::<Result<Vec<_>, _>>();
+        top.list_at(list)?; // nothing is left in it, but it may be something else
         let subject = top.get("subject")?.map(|subject| Descriptor::read(&subject)).transpose()?;
         let annotations = read_texts(&top, "annotations")?;
         let artifact_type = top.text_at("artifactType")?.map(str::to_owned);
         let body = match media_type.role() {
-            Role::Index => {
-                Body::Index(Index { manifests: descriptors("manifests")?, subject, annotations, artifact_type })
-            }
+            Role::Index => Body::Index(Index { manifests: listed.all()?, subject, annotations, artifact_type }),
             Role::Artifact => {
-                let layers = descriptors("blobs")?;
-                Body::Manifest(Manifest { config: None, layers, subject, annotations, artifact_type })
+                Body::Manifest(Manifest { config: None, layers: listed.all()?, subject, annotations, artifact_type })
             }
             _ => {
                 let config = Some(Descriptor::read(&top.need("config", "a descriptor")?)?);
-                Body::Manifest(Manifest { config, layers: descriptors("layers")?, subject, annotations, artifact_type })
+                Body::Manifest(Manifest { config, layers: listed.all()?, subject, annotations, artifact_type })
             }
         };
         Ok(Self { raw, media_type: media_type.clone(), body })

@@ -4,14 +4,19 @@
 //! parsers are known to disagree on is refused: a byte order mark, anything but UTF-8, a key twice, two keys that differ
 //! only in case (Go's decoder takes either), text after the end.
 //!
+//! A parsed document takes many times the memory of its bytes (`0,` is two bytes, and a value forty times as much), so the
+//! values are counted while it is read: [`MOST_VALUES`]. Of what is a long list by its nature, [`parse_lists`] hands out
+//! item by item.
+//!
 //! A document that came from outside is never written again from its parsed form: [`encode`] is for what barge made, and
 //! [`Object`] changes single fields of a document while every other byte stays as it was.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::Deserialize as _;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
@@ -21,6 +26,9 @@ pub enum JsonError {
     /// It is not the JSON that everybody reads alike.
     #[error("it is not strict JSON: {0}")]
     Syntax(String),
+    /// It holds more than is kept in memory.
+    #[error("it holds more values than are read: {MOST_VALUES}, and {MOST_ITEMS} items of a list")]
+    Long,
     /// A field has another form than the specification gives it.
     #[error("{path} is {got}, expected {expected}")]
     Field {
@@ -33,16 +41,110 @@ pub enum JsonError {
     },
 }
 
+/// The most values that a document may hold: objects, lists, texts and all others. An `index.json` of 30,000 images, each
+/// with a platform and two annotations, has as many.
+pub const MOST_VALUES: usize = 300_000;
+/// The most items of a list that is read item by item.
+const MOST_ITEMS: usize = 1_000_000;
+
 /// Parses a document strictly.
 ///
 /// # Errors
-/// [`JsonError::Syntax`] for all that the page above refuses, and for nesting deeper than 128.
+/// [`JsonError::Syntax`] for all that the page above refuses, and for nesting deeper than 128; [`JsonError::Long`] for more
+/// values than [`MOST_VALUES`].
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
-    let text = as_text(bytes)?;
-    let mut decoder = serde_json::Deserializer::from_str(text);
-    let value = Strict { names_are_data: false }.deserialize(&mut decoder).map_err(|error| syntax(&error))?;
-    decoder.end().map_err(|error| syntax(&error))?;
+    let room = Room::default();
+    read(bytes, &room, Strict { names_are_data: false, room: &room })
+}
+
+/// Parses an object strictly of which some fields are lists that may be long: `take` gets their items one by one, with the
+/// place of the list among `lists`, and the result has an empty list there. [`MOST_VALUES`] is for each item, and for all the
+/// rest; of items there may be a million. `name` stands for the document in messages.
+///
+/// # Errors
+/// As [`parse`]. What an item is, `take` alone knows.
+pub fn parse_lists(
+    bytes: &[u8],
+    name: &str,
+    lists: &[&str],
+    take: &mut dyn FnMut(usize, &View<'_>),
+) -> Result<Value, JsonError> {
+    let room = Room::default();
+    read(bytes, &room, Top { name, lists, take, room: &room })
+}
+
+fn read<'de, S: DeserializeSeed<'de, Value = Value>>(
+    bytes: &'de [u8],
+    room: &Room,
+    seed: S,
+) -> Result<Value, JsonError> {
+    let told = |error: serde_json::Error| if room.is_over() { JsonError::Long } else { syntax(&error) };
+    let mut decoder = serde_json::Deserializer::from_str(as_text(bytes)?);
+    let value = seed.deserialize(&mut decoder).map_err(told)?;
+    decoder.end().map_err(told)?;
     Ok(value)
+}
+
+/// How many values may still come.
+struct Room(Cell<Option<usize>>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Cell::new(Some(MOST_VALUES)))
+    }
+}
+
+impl Room {
+    fn take_one<E: serde::de::Error>(&self) -> Result<(), E> {
+        self.0.set(self.0.get().and_then(|left| left.checked_sub(1)));
+        if self.is_over() { Err(E::custom("too many values")) } else { Ok(()) }
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.get().is_none()
+    }
+}
+
+/// The items that were read of a list, or what is wrong with the first that is wrong: the document as a whole is to be looked
+/// at before.
+#[derive(Debug)]
+pub struct Items<T>(Result<Vec<T>, JsonError>);
+
+impl<T> Default for Items<T> {
+    fn default() -> Self {
+        Self(Ok(Vec::new()))
+    }
+}
+
+impl<T> Items<T> {
+    /// Takes the next item, unless one before it was wrong.
+    pub fn take(&mut self, read: impl FnOnce() -> Result<T, JsonError>) {
+        if let Ok(items) = &mut self.0 {
+            match read() {
+                Ok(item) => items.push(item),
+                Err(error) => self.0 = Err(error),
+            }
+        }
+    }
+
+    /// Returns all items.
+    ///
+    /// # Errors
+    /// What is wrong with the first that is wrong.
+    pub fn all(self) -> Result<Vec<T>, JsonError> {
+        self.0
+    }
+}
+
+/// Returns how many values there are in a value, itself among them.
+#[must_use]
+pub fn count(value: &Value) -> usize {
+    // as deep as what was parsed
+    1 + match value {
+        Value::Array(items) => items.iter().map(count).sum(),
+        Value::Object(fields) => fields.values().map(count).sum(),
+        _ => 0,
+    }
 }
 
 fn as_text(bytes: &[u8]) -> Result<&str, JsonError> {
@@ -84,19 +186,22 @@ fn sorted(value: &Value) -> Value {
 const MAPS_OF_DATA: [&str; 7] =
     ["annotations", "labels", "volumes", "exposedports", "onbuild", "args", "moby.buildkit.buildinfo.v1"];
 
-struct Strict {
+#[derive(Clone, Copy)]
+struct Strict<'c> {
     names_are_data: bool,
+    room: &'c Room,
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, decoder: D) -> Result<Value, D::Error> {
+        self.room.take_one()?;
         decoder.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,7 +238,7 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(Self { names_are_data: self.names_are_data })? {
+        while let Some(item) = items.next_element_seed(self)? {
             list.push(item);
         }
         Ok(Value::Array(list))
@@ -141,26 +246,172 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut fields = Map::new();
-        let mut folded = HashSet::new();
+        let mut names = Names::default();
         while let Some(name) = entries.next_key::<String>()? {
-            if fields.contains_key(&name) {
-                return Err(A::Error::custom(format_args!(
-                    "the key {} stands there twice",
-                    crate::text::quoted(&name)
-                )));
-            }
-            let lower = name.to_lowercase();
-            let below = self.names_are_data || MAPS_OF_DATA.contains(&lower.as_str());
-            if !self.names_are_data && !folded.insert(lower) {
-                return Err(A::Error::custom(format_args!(
-                    "the key {} stands there twice, but for upper and lower case",
-                    crate::text::quoted(&name)
-                )));
-            }
-            let value = entries.next_value_seed(Self { names_are_data: below })?;
+            let below = names.enter(&name, self.names_are_data, &fields)?;
+            let value = entries.next_value_seed(Self { names_are_data: below, ..self })?;
             fields.insert(name, value);
         }
         Ok(Value::Object(fields))
+    }
+}
+
+/// The names of the fields of an object so far, without upper case.
+#[derive(Default)]
+struct Names {
+    folded: HashSet<String>,
+}
+
+impl Names {
+    /// Takes the next name, and returns whether those of the fields below it are data.
+    fn enter<E: serde::de::Error>(
+        &mut self,
+        name: &str,
+        are_data: bool,
+        fields: &Map<String, Value>,
+    ) -> Result<bool, E> {
+        if fields.contains_key(name) {
+            return Err(E::custom(format_args!("the key {} stands there twice", crate::text::quoted(name))));
+        }
+        let lower = name.to_lowercase();
+        let below = are_data || MAPS_OF_DATA.contains(&lower.as_str());
+        if !are_data && !self.folded.insert(lower) {
+            return Err(E::custom(format_args!(
+                "the key {} stands there twice, but for upper and lower case",
+                crate::text::quoted(name)
+            )));
+        }
+        Ok(below)
+    }
+}
+
+/// The top of a document with long lists.
+struct Top<'a, 'c> {
+    name: &'a str,
+    lists: &'a [&'a str],
+    take: &'a mut dyn FnMut(usize, &View<'_>),
+    room: &'c Room,
+}
+
+impl<'de> DeserializeSeed<'de> for Top<'_, '_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, decoder: D) -> Result<Value, D::Error> {
+        decoder.deserialize_any(self)
+    }
+}
+
+/// All that is no list is what it would be in any document.
+macro_rules! visited_strictly {
+    () => {
+        type Value = Value;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("JSON")
+        }
+
+        fn visit_unit<E: serde::de::Error>(self) -> Result<Value, E> {
+            self.strict().visit_unit()
+        }
+
+        fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<Value, E> {
+            self.strict().visit_bool(value)
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Value, E> {
+            self.strict().visit_u64(value)
+        }
+
+        fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Value, E> {
+            self.strict().visit_i64(value)
+        }
+
+        fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+            self.strict().visit_f64(value)
+        }
+
+        fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Value, E> {
+            self.strict().visit_str(value)
+        }
+    };
+}
+
+impl<'c> Top<'_, 'c> {
+    const fn strict(&self) -> Strict<'c> {
+        Strict { names_are_data: false, room: self.room }
+    }
+}
+
+impl<'de> Visitor<'de> for Top<'_, '_> {
+    visited_strictly!();
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Value, A::Error> {
+        self.strict().visit_seq(items)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let strict = self.strict();
+        let mut fields = Map::new();
+        let mut names = Names::default();
+        while let Some(name) = entries.next_key::<String>()? {
+            let below = names.enter(&name, false, &fields)?;
+            let value = match self.lists.iter().position(|list| *list == name) {
+                Some(at) => {
+                    let path = format!("{}.{name}", self.name);
+                    entries.next_value_seed(List { at, path, take: self.take, room: self.room })?
+                }
+                None => entries.next_value_seed(Strict { names_are_data: below, ..strict })?,
+            };
+            fields.insert(name, value);
+        }
+        Ok(Value::Object(fields))
+    }
+}
+
+/// A long list.
+struct List<'a, 'c> {
+    at: usize,
+    path: String,
+    take: &'a mut dyn FnMut(usize, &View<'_>),
+    room: &'c Room,
+}
+
+impl<'c> List<'_, 'c> {
+    const fn strict(&self) -> Strict<'c> {
+        Strict { names_are_data: false, room: self.room }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for List<'_, '_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, decoder: D) -> Result<Value, D::Error> {
+        self.room.take_one()?;
+        decoder.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for List<'_, '_> {
+    visited_strictly!();
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut number = 0;
+        loop {
+            let left = self.room.0.replace(Some(MOST_VALUES));
+            let next = items.next_element_seed(self.strict())?;
+            self.room.0.set(left);
+            let Some(item) = next else { return Ok(Value::Array(Vec::new())) };
+            (self.take)(self.at, &View { value: &item, path: format!("{}[{number}]", self.path) });
+            number += 1;
+            if number > MOST_ITEMS {
+                self.room.0.set(None);
+                self.room.take_one()?;
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<Value, A::Error> {
+        self.strict().visit_map(entries)
     }
 }
 
@@ -458,6 +709,49 @@ mod tests {
             let value = parse(text.as_bytes()).unwrap();
             assert_eq!(parse(&encode(&value)).unwrap(), value, "{text}");
         }
+    }
+
+    #[test]
+    fn what_would_fill_the_memory_is_refused() {
+        let list = |count: usize| format!("[{}0]", "0,".repeat(count - 1)).into_bytes();
+        assert!(parse(&list(MOST_VALUES - 1)).is_ok());
+        assert_eq!(parse(&list(MOST_VALUES)), Err(JsonError::Long));
+        let nested = format!("{{\"a\":{0},\"b\":{0}}}", String::from_utf8(list(MOST_VALUES / 2)).unwrap());
+        assert_eq!(parse(nested.as_bytes()), Err(JsonError::Long));
+    }
+
+    #[test]
+    fn long_lists_are_handed_out_item_by_item() {
+        let read = |text: &str| {
+            let mut heard = Vec::new();
+            let mut hear = |list: usize, item: &View<'_>| heard.push(format!("{list} {}", item.wrong("x")));
+            let rest = parse_lists(text.as_bytes(), "top", &["long", "other"], &mut hear)?;
+            Ok::<_, JsonError>((heard.join("; "), rest.to_string()))
+        };
+        let (heard, rest) = read(r#"{"a":1,"long":[true,[2]],"b":{"long":[3]},"other":[null]}"#).unwrap();
+        let expected = "0 top.long[0] is true, expected x; 0 top.long[1] is a list, expected x; 1 top.other[0] is null, expected x";
+        assert_eq!(heard, expected);
+        assert_eq!(rest, r#"{"a":1,"long":[],"b":{"long":[3]},"other":[]}"#);
+        for other in [r#"{"long":null}"#, r#"{"long":{"x":[1]}}"#, "[1]", "1", r#""x""#] {
+            assert_eq!(read(other).unwrap(), (String::new(), other.to_owned()), "{other}");
+        }
+        for (wrong, complaint) in [
+            (r#"{"long":[1],"long":[2]}"#, "twice"),
+            (r#"{"long":[1],"Long":[2]}"#, "but for upper and lower case"),
+            (r#"{"long":[{"a":1,"A":2}]}"#, "but for upper and lower case"),
+            (r#"{"long":[1]} 2"#, "trailing"),
+            (r#"{"long":[1"#, "EOF"),
+        ] {
+            assert!(read(wrong).unwrap_err().to_string().contains(complaint), "{wrong}");
+        }
+        // the items do not add up, the rest does
+        let many = format!("[{}0]", "0,".repeat(MOST_VALUES));
+        assert!(parse_lists(format!(r#"{{"long":{many}}}"#).as_bytes(), "top", &["long"], &mut |_, _| ()).is_ok());
+        for wrong in [format!(r#"{{"long":[],"x":{many}}}"#), format!(r#"{{"long":[{many}]}}"#)] {
+            assert_eq!(parse_lists(wrong.as_bytes(), "top", &["long"], &mut |_, _| ()), Err(JsonError::Long));
+        }
+        let endless = format!(r#"{{"long":[{}0]}}"#, "0,".repeat(MOST_ITEMS));
+        assert_eq!(parse_lists(endless.as_bytes(), "top", &["long"], &mut |_, _| ()), Err(JsonError::Long));
     }
 
     #[test]

@@ -6,9 +6,12 @@ use serde_json::{Map, Value, json};
 
 use super::{expect_schema, read_count, read_digest};
 use crate::digest::Digest;
-use crate::json::{self, JsonError, View};
+use crate::json::{self, Items, JsonError, View};
 
 const SCHEMA: &str = "barge/bundle/v1";
+const NAME: &str = "the packing list";
+/// What may be long.
+const LISTS: [&str; 2] = ["images", "contents"];
 
 /// What a part that is an archive by itself calls the others of its set, where it leans on them as on a base.
 pub const OTHER_PARTS: &str = "the other parts";
@@ -129,16 +132,20 @@ impl PackingList {
     /// # Errors
     /// When it is no strict JSON, or a field that is known has another form.
     pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
-        let value = json::parse(bytes)?;
-        let view = View::top(&value, "the packing list");
+        let (mut images, mut contents) = (Items::default(), Items::default());
+        let value = json::parse_lists(bytes, NAME, &LISTS, &mut |list, item| match list {
+            0 => images.take(|| PackedImage::read(item)),
+            _ => contents.take(|| PackedContent::read(item)),
+        })?;
+        let view = View::top(&value, NAME);
         expect_schema(&view, SCHEMA)?;
-        let each = |name: &str| view.list_at(name);
+        LISTS.into_iter().try_for_each(|list| view.list_at(list).map(drop))?;
         Ok(Self {
             barge: view.text_at("barge")?.unwrap_or_default().to_owned(),
-            images: each("images")?.iter().map(PackedImage::read).collect::<Result<_, _>>()?,
-            contents: each("contents")?.iter().map(PackedContent::read).collect::<Result<_, _>>()?,
-            bases: each("bases")?.iter().map(Base::read).collect::<Result<_, _>>()?,
-            files: each("files")?.iter().map(CoveredFile::read).collect::<Result<_, _>>()?,
+            images: images.all()?,
+            contents: contents.all()?,
+            bases: view.list_at("bases")?.iter().map(Base::read).collect::<Result<_, _>>()?,
+            files: view.list_at("files")?.iter().map(CoveredFile::read).collect::<Result<_, _>>()?,
             split: view.get("split")?.map(|split| Split::read(&split)).transpose()?,
         })
     }

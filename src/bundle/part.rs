@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{expect_schema, read_count, read_digest};
 use crate::digest::Digest;
-use crate::json::{self, JsonError, View};
+use crate::json::{self, Items, JsonError, View};
 
 const SCHEMA: &str = "barge/part/v1";
 
@@ -152,9 +152,12 @@ impl PartNote {
     /// When it is no strict JSON, a field has another form, or what it says cannot be: a piece outside its part or its
     /// content, a part outside its archive, a name that is a path.
     pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
-        let value = json::parse(bytes)?;
+        let mut pieces = Items::default();
+        let value =
+            json::parse_lists(bytes, "the note", &["pieces"], &mut |_, item| pieces.take(|| Piece::read(item)))?;
         let view = View::top(&value, "the note");
         expect_schema(&view, SCHEMA)?;
+        view.list_at("pieces")?;
         let set = view.need("set", "a digest")?;
         let archive = view.need("archive", "a file name")?;
         let is_name = |name: &str| !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
@@ -177,7 +180,7 @@ impl PartNote {
             offset: read_count(&view, "offset")?,
             length: read_count(&view, "length")?,
             front: view.get("front")?.map(|front| Section::read(&front)).transpose()?,
-            pieces: view.list_at("pieces")?.iter().map(Piece::read).collect::<Result<_, _>>()?,
+            pieces: pieces.all()?,
         };
         note.check(&view)?;
         Ok(note)

@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 
 use super::{expect_schema, read_count, read_digest};
 use crate::digest::Digest;
-use crate::json::{self, JsonError, View};
+use crate::json::{self, Items, JsonError, View};
 
 const SCHEMA: &str = "barge/receipt/v1";
+const NAME: &str = "the receipt";
+/// What may be long.
+const LISTS: [&str; 2] = ["images", "contents"];
 
 /// What a place holds: every piece was read and is right, or its registry says that it has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,9 +52,6 @@ impl Receipt {
     /// # Errors
     /// When it is no strict JSON, or a field that is known has another form.
     pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
-        let value = json::parse(bytes)?;
-        let view = View::top(&value, "the receipt");
-        expect_schema(&view, SCHEMA)?;
         let texts = |view: &View<'_>, name: &str| {
             view.list_at(name)?.iter().map(|text| text.text().map(str::to_owned)).collect::<Result<Vec<_>, _>>()
         };
@@ -63,12 +63,20 @@ impl Receipt {
             let repositories = texts(view, "repositories")?;
             Ok(Received { digest: read_digest(view)?, size: read_count(view, "size")?, repositories })
         };
+        let (mut images, mut contents) = (Items::default(), Items::default());
+        let value = json::parse_lists(bytes, NAME, &LISTS, &mut |list, item| match list {
+            0 => images.take(|| image(item)),
+            _ => contents.take(|| content(item)),
+        })?;
+        let view = View::top(&value, NAME);
+        expect_schema(&view, SCHEMA)?;
+        LISTS.into_iter().try_for_each(|list| view.list_at(list).map(drop))?;
         Ok(Self {
             barge: view.text_at("barge")?.unwrap_or_default().to_owned(),
             made: view.text_at("made")?.map(str::to_owned),
             places: texts(&view, "places")?,
-            images: view.list_at("images")?.iter().map(image).collect::<Result<_, _>>()?,
-            contents: view.list_at("contents")?.iter().map(content).collect::<Result<_, _>>()?,
+            images: images.all()?,
+            contents: contents.all()?,
         })
     }
 

@@ -1,9 +1,9 @@
 //! Reading the packing list of an archive that is there.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::io::Read as _;
 
-use serde_json::value::RawValue;
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 
 use super::super::Error;
 use super::super::open::Store;
@@ -66,10 +66,29 @@ pub fn packed_in(store: &Store) -> Result<Option<Packed>, Error> {
     }
 }
 
-/// Returns what a document says it is; nothing else of it is taken apart, since a long list takes far more memory than its bytes.
+/// Returns what a document says it is; nothing else of it is kept, since another program's file may be anything.
 fn schema_of(raw: &[u8]) -> Option<String> {
-    let fields: HashMap<String, &RawValue> = serde_json::from_slice(raw).ok()?;
-    serde_json::from_str(fields.get("schema")?.get()).ok()
+    struct Schema;
+    impl<'de> Visitor<'de> for Schema {
+        type Value = Option<String>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+            let mut schema = None;
+            while let Some(name) = fields.next_key::<Cow<'de, str>>()? {
+                if name == "schema" {
+                    schema = fields.next_value()?;
+                } else {
+                    fields.next_value::<IgnoredAny>()?;
+                }
+            }
+            Ok(schema)
+        }
+    }
+    serde_json::Deserializer::from_slice(raw).deserialize_map(Schema).ok()?
 }
 
 fn read_entry(archive: &Archive, name: &str, most: u64) -> Result<Option<Vec<u8>>, StoreError> {
