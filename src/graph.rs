@@ -4,7 +4,7 @@
 //! seen, so that neither a deep nor a wide nor a tangled image costs more than its documents. Content of a type that is
 //! not known is a leaf.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::content::{Content, Descriptor, Kind};
 use crate::digest::Digest;
@@ -131,6 +131,10 @@ pub fn reach(source: &dyn Source, roots: &[Descriptor], hear: &mut dyn FnMut(&De
     for root in roots {
         walk.from(root);
     }
+    for node in walk.nodes.iter_mut().filter(|node| node.referenced_by.len() > 2) {
+        let mut known = HashSet::new();
+        node.referenced_by.retain(|parent| known.insert(*parent));
+    }
     let mut nodes: Vec<Option<Node>> = walk.nodes.into_iter().map(Some).collect();
     let nodes = walk.order.into_iter().filter_map(|at| nodes[at].take()).collect();
     Reach { nodes, findings: walk.findings }
@@ -175,7 +179,8 @@ impl Walk<'_> {
         }
         if let Some(&at) = self.seen.get(&(digest, descriptor.media_type().clone())) {
             let referenced_by = &mut self.nodes[at].referenced_by;
-            if let Some(parent) = parent.filter(|parent| !referenced_by.contains(parent)) {
+            // each once, in the end: what many refer to is not looked through each time
+            if let Some(parent) = parent.filter(|parent| referenced_by.last() != Some(parent)) {
                 referenced_by.push(parent);
             }
             return None;

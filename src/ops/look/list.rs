@@ -110,10 +110,7 @@ pub fn list(source: &dyn Source, packed: Option<&PackingList>) -> Result<Vec<Lis
     for root in source.roots()? {
         let name = name_of(&root).map(str::to_owned);
         if let Some(&at) = positions.get(root.digest()) {
-            let names = &mut listed[at].names;
-            if let Some(name) = name.filter(|name| !names.contains(name)) {
-                names.push(name);
-            }
+            listed[at].names.extend(name);
             continue;
         }
         let at = listed.len();
@@ -132,6 +129,10 @@ pub fn list(source: &dyn Source, packed: Option<&PackingList>) -> Result<Vec<Lis
             used.entry(digest).and_modify(|(_, images, _)| *images += 1).or_insert((size, 1, at));
         }
         listed.push(image);
+    }
+    for image in &mut listed {
+        let mut known = HashSet::new();
+        image.names.retain(|name| known.insert(name.clone()));
     }
     for (size, images, first) in used.into_values() {
         if images == 1 {

@@ -1,9 +1,9 @@
 //! `tree`: how the pieces of an image hang together.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::super::Error;
-use super::super::attached::{Attached, Referrers, attached_as_far_as_read, types_of};
+use super::super::attached::{Referrers, attached_as_far_as_read, types_of};
 use super::super::lookup::{name_of, select};
 use super::super::unlisted::unlisted;
 use super::platform_of;
@@ -53,7 +53,7 @@ pub fn tree(source: &dyn Source, selector: Option<&Selector>) -> Result<Vec<Bran
     };
     let mut known = HashSet::new();
     roots.retain(|root| known.insert(*root.digest()));
-    let mut task = Task { source, attached: attached_as_far_as_read(source, &all), seen: HashSet::new() };
+    let mut found = attached_as_far_as_read(source, &all);
     if matches!(source.location(), Location::Registry(_)) {
         let reach = graph::reach(source, &roots, &mut |_, _| ());
         let documents = reach.nodes.iter().filter(|node| node.media_type.is_document());
@@ -61,20 +61,28 @@ pub fn tree(source: &dyn Source, selector: Option<&Selector>) -> Result<Vec<Bran
         let mut asked = unlisted(source, documents.clone(), &Referrers::All, true)?;
         // a registry may list what stands in the index as well
         asked.retain(|one| !documents.contains(one.root.digest()));
-        task.attached.extend(asked);
+        found.extend(asked);
     }
     // what is shown below its subject does not stand beside it
-    let attached: HashSet<Digest> = task.attached.iter().map(|one| *one.root.digest()).collect();
+    let attached: HashSet<Digest> = found.iter().map(|one| *one.root.digest()).collect();
+    let mut referrers: HashMap<Digest, Vec<Descriptor>> = HashMap::new();
+    for one in found.into_iter().filter(|one| *one.root.digest() != one.subject) {
+        referrers.entry(one.subject).or_default().push(one.root);
+    }
+    let mut task = Task { source, referrers, seen: HashSet::new() };
     let (images, others): (Vec<_>, Vec<_>) =
         roots.iter().partition(|root| selector.is_some() || !attached.contains(root.digest()));
+    let mut names: HashMap<&Digest, Vec<String>> = HashMap::new();
+    for root in &all {
+        names.entry(root.digest()).or_default().extend(name_of(root).map(str::to_owned));
+    }
     let mut branches = Vec::new();
     for (root, is_below) in images.into_iter().map(|it| (it, false)).chain(others.into_iter().map(|it| (it, true))) {
         if is_below && task.seen.contains(root.digest()) {
             continue;
         }
         let mut branch = task.grow(root, None, 0);
-        let same = all.iter().filter(|other| other.digest() == root.digest());
-        branch.names = same.filter_map(name_of).map(str::to_owned).collect();
+        branch.names = names.remove(root.digest()).unwrap_or_default();
         branch.names.dedup();
         branches.push(branch);
     }
@@ -83,7 +91,8 @@ pub fn tree(source: &dyn Source, selector: Option<&Selector>) -> Result<Vec<Bran
 
 struct Task<'a> {
     source: &'a dyn Source,
-    attached: Vec<Attached>,
+    /// By what they belong to.
+    referrers: HashMap<Digest, Vec<Descriptor>>,
     seen: HashSet<Digest>,
 }
 
@@ -125,9 +134,8 @@ impl Task<'_> {
             Err(error) => branch.problem = Some(brief(&error)),
             Ok(document) => self.fill(&mut branch, descriptor, &document, depth),
         }
-        let is_below = |one: &&Attached| one.subject == branch.digest && *one.root.digest() != branch.digest;
-        let referrers: Vec<_> = self.attached.iter().filter(is_below).map(|one| one.root.clone()).collect();
-        for referrer in referrers {
+        // it is grown once: whoever comes here again finds it repeated
+        for referrer in self.referrers.remove(&branch.digest).unwrap_or_default() {
             let mut child = self.grow(&referrer, Some("referrer"), depth + 1);
             child.names.extend(name_of(&referrer).map(str::to_owned));
             branch.children.push(child);
