@@ -14,6 +14,9 @@ use crate::store::layout::{FrontComing, Intake};
 use crate::store::{Location, PutError, StoreError};
 use crate::transfer::{Outcome, Piece as Told};
 
+/// More than any part has, in bytes: the largest file of ext4.
+const LARGEST_PART: u64 = 1 << 44;
+
 /// A part, and what its note says.
 pub(super) struct Part<'a> {
     pub(super) file: &'a FoundPart,
@@ -66,7 +69,12 @@ pub(super) fn check_order(note: &PartNote, place: &Location) -> Result<(), Store
     };
     // A part that is an archive by itself says nothing of how long the others are. There a size alone costs nothing: what is cut is
     // read as a whole only when all of it has come.
-    let is_too_large = |piece: &&Piece| note.mode == Mode::Stream && piece.size > note.length;
+    // But no set brings more than its parts can hold, and a file system would be blamed for what a note invents.
+    let most = match note.mode {
+        Mode::Stream => note.length,
+        Mode::Archive => note.parts.saturating_mul(LARGEST_PART),
+    };
+    let is_too_large = |piece: &&Piece| piece.size > most;
     if let Some(piece) = note.pieces.iter().find(is_too_large) {
         return Err(wrong(format!("{} is larger than all parts together", piece.digest)));
     }
