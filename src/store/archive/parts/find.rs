@@ -118,7 +118,13 @@ impl Found {
                 let is_same = |other: &FoundPart| {
                     (other.identity.device, other.identity.inode) == (identity.device, identity.inode)
                 };
-                if metadata.is_file() && !found.iter().any(is_same) {
+                if !metadata.is_file() {
+                    let reason = "it is called like a part, and is no regular file".into();
+                    let hint = Some("take it away, or give it another name".to_owned());
+                    let (what, place) = ("the part".to_owned(), Location::File(path));
+                    return Err(StoreError::Malformed { what, place, reason, hint });
+                }
+                if !found.iter().any(is_same) {
                     found.push(FoundPart { number, path, identity });
                 }
             } else if let Some(number) = wanted.note(&name) {
@@ -193,6 +199,7 @@ impl Found {
             return Err(malformed(&other.path, reason, "get the notes again from where the archive was split"));
         }
         set.refuse_further_parts()?;
+        set.refuse_no_part(path)?;
         if set.set.is_none() && is_an_archive_alone(path, &set)? {
             return Ok(None);
         }
@@ -218,6 +225,20 @@ fn one_of(
 }
 
 impl PartSet {
+    /// Refuses the name of a part that the set cannot have: it is a typing error, and not the others that are meant.
+    fn refuse_no_part(&self, path: &Path) -> Result<(), StoreError> {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let number = PartNames::recognised(name).map(|(_, _, number)| number);
+        if self.names.parts == 0 || number.is_none_or(|number| number <= self.names.parts) {
+            return Ok(());
+        }
+        Err(StoreError::Absent {
+            what: quoted(name),
+            place: self.location(),
+            hint: Some(format!("the last of its parts is {}", escaped(&self.names.part(self.names.parts)))),
+        })
+    }
+
     /// Refuses files behind the last part: an earlier run with smaller parts left them.
     fn refuse_further_parts(&self) -> Result<(), StoreError> {
         let Some(further) = self.parts.iter().find(|part| part.number > self.names.parts) else { return Ok(()) };
