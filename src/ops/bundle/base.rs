@@ -97,13 +97,16 @@ pub fn refuse_replacing(bases: &[BaseContents], archive: &Path) -> Result<(), Er
     })
 }
 
+/// How far into a file it is looked for the brace that a receipt starts with, in bytes.
+const LONGEST_START: u64 = 4096;
+
 /// Returns where a file stands, or would stand.
 fn real(path: &Path) -> PathBuf {
     let beside = || Some(directory_of(path).canonicalize().ok()?.join(path.file_name()?));
     path.canonicalize().ok().or_else(beside).unwrap_or_else(|| path.to_path_buf())
 }
 
-/// Reads a file that is JSON; `None` when it is anything else.
+/// Reads a file that is JSON, as far as its start says; `None` when it is anything else.
 fn read_receipt(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     if !std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
         return Ok(None);
@@ -111,11 +114,12 @@ fn read_receipt(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     let failed = |error| StoreError::io("read", path)(error);
     let mut file = File::open(path).map_err(failed)?;
     let mut raw = Vec::new();
-    (&mut file).take(1).read_to_end(&mut raw).map_err(failed)?;
-    if raw != b"{" {
+    (&mut file).take(LONGEST_START).read_to_end(&mut raw).map_err(failed)?;
+    // an editor may have put white space before it
+    if !raw.trim_ascii_start().starts_with(b"{") {
         return Ok(None);
     }
-    file.take(LARGEST_LIST).read_to_end(&mut raw).map_err(failed)?;
+    (&mut file).take((LARGEST_LIST + 1).saturating_sub(raw.len() as u64)).read_to_end(&mut raw).map_err(failed)?;
     if raw.len() as u64 > LARGEST_LIST {
         let reason = format!("it is larger than {LARGEST_LIST} bytes");
         return Err(StoreError::malformed("the receipt", &Location::File(path.to_owned()), reason).into());
