@@ -7,17 +7,21 @@ use crate::blob::{BlobReader, CHUNK};
 use crate::digest::{Algorithm, Digest};
 use crate::store::{Location, StoreError};
 
-/// Reads a whole layer and returns the SHA-256 of its unpacked form.
+/// Reads a whole layer and returns the digest of its unpacked form.
 ///
 /// # Errors
 /// When the layer is not what its digest says, or cannot be unpacked. The first is found even where the second comes
 /// first, since it is the reason.
-pub(super) fn diff_id(reader: BlobReader<'_>, place: &Location) -> Result<Option<Digest>, StoreError> {
-    unpacked(reader, place, hash).map(Some)
+pub(super) fn diff_id(
+    reader: BlobReader<'_>,
+    place: &Location,
+    algorithm: Algorithm,
+) -> Result<Option<Digest>, StoreError> {
+    unpacked(reader, place, |from: &mut dyn Read| hash(from, algorithm)).map(Some)
 }
 
-fn hash(from: &mut dyn Read) -> io::Result<Digest> {
-    let mut hasher = Algorithm::Sha256.hasher();
+fn hash(from: &mut dyn Read, algorithm: Algorithm) -> io::Result<Digest> {
+    let mut hasher = algorithm.hasher();
     let mut buffer = vec![0; CHUNK];
     loop {
         match from.read(&mut buffer) {
@@ -37,7 +41,7 @@ mod tests {
 
     fn check(bytes: &[u8]) -> Result<Digest, String> {
         let reader = BlobReader::new(Content::of(bytes, Kind::Blob), bytes);
-        let result = diff_id(reader, &Location::Memory("test".to_owned()));
+        let result = diff_id(reader, &Location::Memory("test".to_owned()), Algorithm::Sha256);
         result.map(Option::unwrap).map_err(|error| crate::store::causes(&error).join(": "))
     }
 
@@ -74,7 +78,7 @@ mod tests {
         let mut wrong = right.clone();
         wrong[20] ^= 0xff;
         let reader = BlobReader::new(Content::of(&right, Kind::Blob), wrong.as_slice());
-        let error = diff_id(reader, &Location::Memory("test".to_owned())).unwrap_err();
+        let error = diff_id(reader, &Location::Memory("test".to_owned()), Algorithm::Sha256).unwrap_err();
         assert!(matches!(error, StoreError::Wrong { .. }), "{error:?}");
     }
 }

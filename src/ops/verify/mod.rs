@@ -304,8 +304,8 @@ impl Task<'_> {
             let count = |bytes| piece.count(bytes);
             let reader = reader.cancelled_by(cancel).metered_by(&count);
             let expected = diff_ids.get(&content.digest);
-            let checked = match expected {
-                Some(_) => deep::diff_id(reader, store.location()),
+            let checked = match expected.and_then(|expected| expected.iter().next()) {
+                Some(first) => deep::diff_id(reader, store.location(), first.algorithm()),
                 None => reader.check().map(|_| None).map_err(|e| StoreError::reading(e, content, store.location())),
             };
             let unpacked = match checked {
