@@ -32,6 +32,8 @@
 //! A descriptor that is to go leaves its place to a coming one that says the same in its annotations: an image that became
 //! smaller stays where it was. Where several do, the one for the same platform is preferred.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -93,18 +95,30 @@ pub fn lost(current: Option<&[u8]>, gone: &[Descriptor]) -> Result<Option<Descri
 /// Returns the names that mean other content once some roots have theirs: each with what it meant before.
 #[must_use]
 pub fn displaced(held: &[Descriptor], roots: &[Descriptor]) -> Vec<(String, Digest)> {
+    let (before, coming) = (by_name(held), by_name(roots));
     let mut displaced = Vec::new();
+    let mut told = HashSet::new();
     for name in roots.iter().flat_map(claims) {
-        let of = |descriptor: &&Descriptor| claims(descriptor).any(|claimed| claimed == name);
-        let coming = roots.iter().filter(of).map(Descriptor::digest).collect::<Vec<_>>();
-        let old = held.iter().filter(of).map(Descriptor::digest).find(|digest| !coming.contains(digest));
+        let kept = |digest: &&Digest| coming.get(name).is_some_and(|coming| coming.contains(digest));
+        let old = before.get(name).and_then(|held| held.iter().find(|digest| !kept(digest)));
         if let Some(digest) = old
-            && !displaced.iter().any(|(known, _)| known == name)
+            && told.insert(name)
         {
-            displaced.push((name.to_owned(), *digest));
+            displaced.push((name.to_owned(), **digest));
         }
     }
     displaced
+}
+
+/// Returns what each name means.
+fn by_name(descriptors: &[Descriptor]) -> HashMap<&str, Vec<&Digest>> {
+    let mut found: HashMap<&str, Vec<&Digest>> = HashMap::new();
+    for descriptor in descriptors {
+        for name in claims(descriptor) {
+            found.entry(name).or_default().push(descriptor.digest());
+        }
+    }
+    found
 }
 
 /// A top-level descriptor, parsed and as it stands.
@@ -144,56 +158,114 @@ enum Fate {
     Goes,
 }
 
+/// Where among many entries those stand that can have to do with a descriptor. What has changed since is found as well, and
+/// has to be looked at again.
+#[derive(Default)]
+struct Standing {
+    by_text: HashMap<String, Vec<usize>>,
+    by_digest: HashMap<Digest, Vec<usize>>,
+    unnamed: HashMap<Digest, Vec<usize>>,
+}
+
+impl Standing {
+    fn enter(&mut self, at: usize, descriptor: &Descriptor) {
+        let (full, reference) = (full_name(descriptor), ref_name(descriptor));
+        for text in full.into_iter().chain(reference.filter(|text| full != Some(text))) {
+            self.by_text.entry(text.to_owned()).or_default().push(at);
+        }
+        self.by_digest.entry(*descriptor.digest()).or_default().push(at);
+        if !is_named(descriptor) {
+            self.unnamed.entry(*descriptor.digest()).or_default().push(at);
+        }
+    }
+
+    /// Returns those that hold a text in either annotation.
+    fn with_text(&self, text: &str) -> &[usize] {
+        self.by_text.get(text).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns those whose fate a descriptor that comes may decide, in order.
+    fn concerned(&self, root: &Descriptor) -> Vec<usize> {
+        let same = self.unnamed.get(root.digest()).into_iter().flatten();
+        let mut found: Vec<usize> = claims(root).flat_map(|name| self.with_text(name)).chain(same).copied().collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+}
+
 fn named(entries: Vec<Entry>, roots: &[Descriptor], gone: &[Descriptor]) -> Result<Vec<Entry>, JsonError> {
     let is_gone = |entry: &Entry| gone.contains(&entry.descriptor);
     let mut left: Vec<Option<Descriptor>> =
         entries.iter().map(|entry| is_gone(entry).then(|| entry.descriptor.clone())).collect();
+    let is_any_left = left.iter().any(Option::is_some);
     let mut slots: Vec<Option<Entry>> = entries.into_iter().map(|entry| (!is_gone(&entry)).then_some(entry)).collect();
+    let mut standing = Standing::default();
+    for (at, entry) in slots.iter().enumerate() {
+        entry.iter().for_each(|entry| standing.enter(at, &entry.descriptor));
+    }
+    // a bare tag that comes keeps it, whatever comes before it: full names can do without
+    let bare: HashSet<&str> = roots.iter().filter(|root| full_name(root).is_none()).filter_map(ref_name).collect();
     for root in roots {
         let says_the_same =
             |old: &Option<Descriptor>| old.as_ref().is_some_and(|old| old.annotations() == root.annotations());
         let same_platform = |old: &Option<Descriptor>| {
             says_the_same(old) && old.as_ref().is_some_and(|old| old.platform() == root.platform())
         };
-        let mut place = left.iter().position(same_platform).or_else(|| left.iter().position(says_the_same));
-        // a bare tag that comes keeps it, whatever comes before it: full names can do without
-        let bare = roots.iter().filter(|other| full_name(other).is_none());
-        let root = &spelled(root, slots.iter().flatten().map(|entry| &entry.descriptor).chain(bare));
-        for (at, slot) in slots.iter_mut().enumerate() {
+        let mut place = match is_any_left {
+            true => left.iter().position(same_platform).or_else(|| left.iter().position(says_the_same)),
+            false => None,
+        };
+        let tag = ref_name(root).unwrap_or_default();
+        let others = standing.with_text(tag).iter().filter_map(|at| slots[*at].as_ref());
+        let root = &spelled(root, bare.contains(tag), others.map(|entry| &entry.descriptor));
+        for at in standing.concerned(root) {
+            let slot = &mut slots[at];
             let Some(entry) = slot else { continue };
             match fate(&entry.descriptor, root, roots) {
                 Fate::Stays => {}
-                Fate::Loses(annotation) => *slot = Some(entry.without(&[annotation])?),
+                Fate::Loses(annotation) => {
+                    let rest = entry.without(&[annotation])?;
+                    standing.enter(at, &rest.descriptor);
+                    *slot = Some(rest);
+                }
                 Fate::Goes => {
                     place.get_or_insert(at);
                     *slot = None;
                 }
             }
         }
-        let here = |entry: &Entry| match is_named(root) {
-            true => entry.descriptor == *root,
-            false => entry.descriptor.digest() == root.digest(),
+        let is_here = match is_named(root) {
+            true => {
+                standing.concerned(root).iter().filter_map(|at| slots[*at].as_ref()).any(|it| it.descriptor == *root)
+            }
+            false => {
+                let same = standing.by_digest.get(root.digest()).into_iter().flatten();
+                let mut same = same.filter_map(|at| slots[*at].as_ref());
+                same.any(|entry| entry.descriptor.digest() == root.digest())
+            }
         };
-        if slots.iter().flatten().any(here) {
+        if is_here {
             continue;
         }
-        match place {
-            Some(at) => {
-                left[at] = None;
-                slots[at] = Some(Entry::new(root)?);
-            }
-            None => slots.push(Some(Entry::new(root)?)),
+        let at = place.unwrap_or(slots.len());
+        let entry = Some(Entry::new(root)?);
+        match slots.get_mut(at) {
+            Some(slot) => *slot = entry,
+            None => slots.push(entry),
         }
+        left.get_mut(at).into_iter().for_each(|left| *left = None);
+        standing.enter(at, root);
     }
     Ok(slots.into_iter().flatten().collect())
 }
 
 /// Returns a descriptor whose tag finds no other image: see the page above.
-fn spelled<'a>(root: &Descriptor, mut held: impl Iterator<Item = &'a Descriptor>) -> Descriptor {
+fn spelled<'a>(root: &Descriptor, is_bare: bool, mut held: impl Iterator<Item = &'a Descriptor>) -> Descriptor {
     let (Some(full), Some(tag)) = (full_name(root), ref_name(root)) else { return root.clone() };
     let is_tag = full.strip_suffix(tag).is_some_and(|before| before.ends_with(':'));
     let taken = |other: &Descriptor| ref_name(other) == Some(tag) && full_name(other) != Some(full);
-    if is_tag && held.any(taken) { root.clone().with_annotation(REF_NAME, full) } else { root.clone() }
+    if is_tag && (is_bare || held.any(taken)) { root.clone().with_annotation(REF_NAME, full) } else { root.clone() }
 }
 
 fn fate(old: &Descriptor, root: &Descriptor, roots: &[Descriptor]) -> Fate {
