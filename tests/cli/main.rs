@@ -10,7 +10,6 @@ mod add;
 mod crash;
 mod damage;
 mod environment;
-mod hostile;
 mod look;
 mod machine;
 mod memory;
