@@ -100,7 +100,7 @@ fn documents_as_large_as_they_may_be() {
     }
     // many of them: what is reached is bounded, not only what one document holds
     let mut images = Images::new();
-    let wide: Vec<_> = (0..12_usize)
+    let wide: Vec<_> = (0..4_usize)
         .map(|at| {
             let item = |number: usize| {
                 format!(r#"{{"mediaType":"a/b","digest":"sha256:{:064x}","size":0}}"#, at * 100_000 + number)
@@ -112,7 +112,7 @@ fn documents_as_large_as_they_may_be() {
     let top = images.index(&wide);
     images.root(named(top, "v1"));
     images.layout(&ordeal.path("wide"));
-    all(&mut ordeal, "720,000 descriptors", "wide", &FEW, &[0, 4]);
+    all(&mut ordeal, "240,000 descriptors", "wide", &FEW, &[0, 4]);
     ordeal.judge();
 }
 
@@ -259,7 +259,7 @@ fn ten_thousand_names_are_only_many() {
     let roots = images.roots.clone();
     images.roots = (0..10_000).map(|at| named(roots[at % 2].clone(), &format!("app:v{at}"))).collect();
     let _ = digest(&roots[0]);
-    for place in ["many", "many.tar"] {
+    for place in ["many"] {
         images.write(&ordeal.path(place));
         all(
             &mut ordeal,
