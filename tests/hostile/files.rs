@@ -102,7 +102,7 @@ fn files_that_are_wrong_as_files() {
     let sized = |file: &str, size: u64| {
         let file = file.to_owned();
         spoilt(Box::new(move |root| {
-            fs::File::options().write(true).open(root.join(&file)).unwrap().set_len(size).unwrap()
+            fs::File::options().write(true).open(root.join(&file)).unwrap().set_len(size).unwrap();
         }))
     };
     let gone = |file: &str| {

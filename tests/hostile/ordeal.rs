@@ -168,7 +168,8 @@ impl Ordeal {
         let code = output.status.code().unwrap_or(-1);
         let ran = Ran { words: line.to_owned(), code, stdout: text(&output.stdout), stderr: text(&output.stderr) };
         if !CODES.contains(&code) || ran.stderr.contains("panicked") {
-            let end = &ran.stderr[ran.stderr.floor_char_boundary(ran.stderr.len().saturating_sub(400))..];
+            let skipped = ran.stderr.chars().count().saturating_sub(400);
+            let end: String = ran.stderr.chars().skip(skipped).collect();
             self.fault(format!("{what}: `{line}` ended with {}: {end}", output.status));
         }
         if let Some(odd) = ran.stdout.chars().chain(ran.stderr.chars()).find(|odd| is_unsafe(*odd)) {

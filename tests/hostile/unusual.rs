@@ -196,7 +196,7 @@ fn fields_that_nobody_knows_and_null() {
             "a config of its own type with a number of 40 digits",
             one(|images| {
                 image(images, |manifest, _| {
-                    manifest["x"] = serde_json::from_str("1234567890123456789012345678901234567890").unwrap()
+                    manifest["x"] = serde_json::from_str("1234567890123456789012345678901234567890").unwrap();
                 })
             }),
         ),

@@ -1,0 +1,115 @@
+//! Values inside a document, and where they stand.
+
+use serde_json::{Map, Value};
+
+use super::JsonError;
+
+/// A value inside a document, with the path that leads there: what reading code asks, so that every complaint says
+/// where.
+#[derive(Clone, Debug)]
+pub struct View<'a> {
+    pub(super) value: &'a Value,
+    pub(super) path: String,
+}
+
+impl<'a> View<'a> {
+    /// Starts at the top of a document; `name` stands for it in messages.
+    #[must_use]
+    pub fn top(value: &'a Value, name: &str) -> Self {
+        Self { value, path: name.to_owned() }
+    }
+
+    /// Returns the value itself.
+    #[must_use]
+    pub const fn value(&self) -> &'a Value {
+        self.value
+    }
+
+    /// Returns the complaint that this is not what was expected.
+    #[must_use]
+    pub fn wrong(&self, expected: &str) -> JsonError {
+        let got = match self.value {
+            Value::Null => "null".to_owned(),
+            Value::Bool(value) => value.to_string(),
+            Value::Number(value) => value.to_string(),
+            Value::String(value) => crate::text::quoted(value),
+            Value::Array(_) => "a list".to_owned(),
+            Value::Object(_) => "an object".to_owned(),
+        };
+        JsonError::Field { path: self.path.clone(), got, expected: expected.to_owned() }
+    }
+
+    /// Returns the fields.
+    ///
+    /// # Errors
+    /// When this is no object.
+    pub fn object(&self) -> Result<&'a Map<String, Value>, JsonError> {
+        self.value.as_object().ok_or_else(|| self.wrong("an object"))
+    }
+
+    /// Returns a field; one that is absent or `null` (which Go programs write for an empty list) is `None`.
+    ///
+    /// # Errors
+    /// When this is no object.
+    pub fn get(&self, name: &str) -> Result<Option<Self>, JsonError> {
+        let found = self.object()?.get(name).filter(|value| !value.is_null());
+        Ok(found.map(|value| Self { value, path: format!("{}.{name}", self.path) }))
+    }
+
+    /// Returns a field that has to be there.
+    ///
+    /// # Errors
+    /// When this is no object, or the field is absent or `null`.
+    pub fn need(&self, name: &str, expected: &str) -> Result<Self, JsonError> {
+        self.get(name)?.ok_or_else(|| JsonError::Field {
+            path: format!("{}.{name}", self.path),
+            got: "absent".to_owned(),
+            expected: expected.to_owned(),
+        })
+    }
+
+    /// Returns a text.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn text(&self) -> Result<&'a str, JsonError> {
+        self.value.as_str().ok_or_else(|| self.wrong("a text"))
+    }
+
+    /// Returns a count: a whole number from 0 to 2^63 - 1, as sizes are signed elsewhere.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn count(&self) -> Result<u64, JsonError> {
+        self.value
+            .as_u64()
+            .filter(|count| i64::try_from(*count).is_ok())
+            .ok_or_else(|| self.wrong("a whole number from 0 to 2^63 - 1"))
+    }
+
+    /// Returns the items of a list.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn list(&self) -> Result<Vec<Self>, JsonError> {
+        let items = self.value.as_array().ok_or_else(|| self.wrong("a list"))?;
+        let item = |(at, value)| Self { value, path: format!("{}[{at}]", self.path) };
+        Ok(items.iter().enumerate().map(item).collect())
+    }
+
+    /// Returns the items of a field that may be absent or `null`.
+    ///
+    /// # Errors
+    /// When this is no object, or the field no list.
+    pub fn list_at(&self, name: &str) -> Result<Vec<Self>, JsonError> {
+        self.get(name)?.map_or_else(|| Ok(Vec::new()), |list| list.list())
+    }
+
+    /// Returns the text in a field that may be absent or `null`.
+    ///
+    /// # Errors
+    /// When this is no object, or the field no text.
+    pub fn text_at(&self, name: &str) -> Result<Option<&'a str>, JsonError> {
+        self.get(name)?.map(|text| text.text()).transpose()
+    }
+}
