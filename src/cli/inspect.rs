@@ -56,7 +56,7 @@ pub(crate) fn run(args: &InspectArgs, session: &Session<'_>) -> Result<Report, E
         let mut report = Report::default();
         // a list may be large: it is parsed once more only for those who ask for that
         match session.global.json {
-            true => report.results.push(packing_list::as_json(&place, &packed)),
+            true => report.results.push(packing_list::as_json(&place, &packed)?),
             false => report.text = packing_list::as_text(&place, &packed).into_bytes(),
         }
         return Ok(report);

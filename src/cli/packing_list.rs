@@ -3,6 +3,8 @@
 use barge::bundle::{PackedImage, PackingList};
 use barge::content::total;
 use barge::digest::Digest;
+use barge::json;
+use barge::ops::Error;
 use barge::ops::bundle::Packed;
 use barge::text::{escaped, human_size};
 use serde_json::{Value, json};
@@ -81,8 +83,15 @@ fn totals(list: &PackingList) -> Vec<String> {
 }
 
 /// Returns the packing list for scripts.
-pub(super) fn as_json(place: &str, packed: &Packed) -> Value {
-    let document: Value = serde_json::from_slice(&packed.raw).unwrap_or_default();
-    json!({"place": place, "bundle": document, "digest": Digest::of(&packed.raw).to_string(),
-        "current": packed.is_current, "signed": packed.signature.is_some(), "delta": packed.list.is_delta()})
+///
+/// # Errors
+/// When it is longer than a document may be that is shown as a whole: it is read entry by entry for everything else.
+pub(super) fn as_json(place: &str, packed: &Packed) -> Result<Value, Error> {
+    let document = json::parse(&packed.raw).map_err(|error| Error::Unsupported {
+        message: format!("cannot show the packing list of {place} as JSON"),
+        cause: Some(error.to_string()),
+        hint: Some("read `bundle.json` as it stands in the archive: `tar -xOf FILE bundle.json`".to_owned()),
+    })?;
+    Ok(json!({"place": place, "bundle": document, "digest": Digest::of(&packed.raw).to_string(),
+        "current": packed.is_current, "signed": packed.signature.is_some(), "delta": packed.list.is_delta()}))
 }

@@ -179,6 +179,9 @@ fn say_left_out(session: &Session<'_>, packing: &Packing, bases: &[String]) {
     session.ui.say(&format!("{blobs}, {bytes}, {are} left out: in {}", places.join(", ")));
 }
 
+/// How many commands of one loader are shown: some want one for each name.
+const MOST_COMMANDS: usize = 10;
+
 /// Returns the commands that load this very file elsewhere: those of which it is known that they work.
 fn how_to_load(file: &str, facts: &Facts) -> String {
     let mut lines =
@@ -189,10 +192,13 @@ fn how_to_load(file: &str, facts: &Facts) -> String {
     let is_docker = |loader| matches!(loader, Loader::Docker | Loader::DockerClassic);
     let any_docker = !predictions.iter().any(|prediction| is_docker(prediction.loader) && refuses(prediction));
     for prediction in predictions.iter().filter(|prediction| any_docker || !is_docker(prediction.loader)) {
-        for command in prediction.commands.iter().map(|command| format!("  {command}")) {
+        for command in prediction.commands.iter().take(MOST_COMMANDS).map(|command| format!("  {command}")) {
             if !lines.contains(&command) {
                 lines.push(command);
             }
+        }
+        if let Some(more @ 1..) = prediction.commands.len().checked_sub(MOST_COMMANDS) {
+            lines.push(format!("  and so on, for {more} more"));
         }
     }
     if predictions.iter().any(|prediction| prediction.verdict != Verdict::Takes) {

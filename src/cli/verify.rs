@@ -68,7 +68,7 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session<'_>) -> Result<Report, Er
     for (at, (store, selector, label)) in places.into_iter().enumerate() {
         let verified = verify(&store, selector.as_ref(), depth, session.global.jobs(), &session.cancel, &session.ui)?;
         session.ui.finish();
-        problems += verified.problems.len();
+        problems += verified.problems.len() as u64 + verified.more_problems;
         damaged.extend(
             verified.problems.iter().filter(|it| it.status == Status::DamagedPart).map(|it| it.subject.clone()),
         );
@@ -92,7 +92,7 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session<'_>) -> Result<Report, Er
     if problems > 0 {
         report.failure = Some(Failure {
             class: Class::Content,
-            message: format!("{} found", count(problems as u64, "problem")),
+            message: format!("{} found", count(problems, "problem")),
             hint: Some(match damaged.as_slice() {
                 [] => "what is missing or wrong has to be copied again from where it was made".to_owned(),
                 parts => {
@@ -108,6 +108,9 @@ fn as_text(label: &str, verified: &Verified) -> String {
     let mut text = String::new();
     for problem in &verified.problems {
         text.push_str(&format!("{label}: {}\n", problem_as_text(problem)));
+    }
+    if verified.more_problems > 0 {
+        text.push_str(&format!("{label}: and {}\n", count(verified.more_problems, "more problem")));
     }
     let unpacked = match verified.unpacked {
         0 => String::new(),
@@ -153,6 +156,6 @@ fn as_json(place: &str, verified: &Verified, (signer, signatures): (Option<&Stri
         "bytes": verified.bytes, "unpacked": verified.unpacked, "parts": verified.parts, "signedBy": signer,
         "signatures": signatures,
         "inBase": verified.left_out.0, "inBaseBytes": verified.left_out.1,
-        "problems": verified.problems.iter().map(problem).collect::<Vec<_>>(),
+        "problems": verified.problems.iter().map(problem).collect::<Vec<_>>(), "moreProblems": verified.more_problems,
         "unreferenced": verified.unreferenced.iter().map(|(digest, _)| digest.to_string()).collect::<Vec<_>>()})
 }

@@ -49,8 +49,10 @@ pub struct Verified {
     pub bytes: u64,
     /// How many layers were unpacked to check their `diff_ids`.
     pub unpacked: u64,
-    /// Everything wrong, in the order of the place.
+    /// Everything wrong, in the order of the place, as far as it is listed: of content [`MOST_PROBLEMS`].
     pub problems: Vec<Problem>,
+    /// How many further problems there are.
+    pub more_problems: u64,
     /// What is not there because whoever takes the archive in has it: how many pieces, and how many bytes these are.
     pub left_out: (u64, u64),
     /// Pieces of blobs of which the rest is in other parts: they can be checked only together.
@@ -112,8 +114,26 @@ pub fn verify(
         }
         task.parts(jobs, observer)?;
     }
-    task.verified.problems.dedup();
-    Ok(task.verified)
+    Ok(task.verified.bounded())
+}
+
+/// How many problems of content are listed of one place. Nobody reads more, and a hostile place could make any number.
+pub const MOST_PROBLEMS: usize = 10_000;
+
+impl Verified {
+    fn bounded(mut self) -> Self {
+        self.problems.dedup();
+        let found = self.problems.len();
+        let mut listed = 0;
+        self.problems.retain(|problem| {
+            // there are not many parts, and each that is damaged has to be brought again
+            let is_part = problem.status == Status::DamagedPart;
+            listed += usize::from(!is_part);
+            is_part || listed <= MOST_PROBLEMS
+        });
+        self.more_problems = (found - self.problems.len()) as u64;
+        self
+    }
 }
 
 /// An image whose config has to agree with the rest.
