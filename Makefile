@@ -26,11 +26,11 @@ check: ## format, lints, documentation, a short run of every fuzz target, then e
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
-	$(MAKE) --no-print-directory fuzz TIME=4
+	$(MAKE) --no-print-directory fuzz TIME=10 RUNS=3000
 	$(MAKE) --no-print-directory test
 
 fuzz: tools ## try every fuzz target for TIME seconds each (default 60; needs a C++ compiler), or TARGETS alone
-	scripts/fuzz.sh $(or $(TIME),60) $(TARGETS)
+	RUNS=$(RUNS) scripts/fuzz.sh $(or $(TIME),60) $(TARGETS)
 
 faults: tools ## every fault at every step of every command, hours of it (root; docs/faults.md)
 	scripts/faults.sh

@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Tries every fuzz target for some seconds, from its corpus: scripts/fuzz.sh [SECONDS [TARGET...]]
+# With RUNS set, each is tried that many times at most, the same way every time: a check, not a search.
 # What is found new stays in fuzz/target/corpus, what fails in fuzz/target/found. Rust's stable compiler does: libFuzzer is
 # linked in, and needs no sanitizer where there is no unsafe code.
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
 seconds=${1:-10}
+fixed=()
+[ -z "${RUNS:-}" ] || fixed=(-runs="$RUNS" -seed=1)
 shift || true
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=($(cd fuzz_targets && ls | sed 's/\.rs$//'))
@@ -20,7 +23,7 @@ mkdir -p target/corpus target/found
 for target in "${targets[@]}"; do
   mkdir -p "target/corpus/$target" "corpus/$target"
   log="target/found/$target.log"
-  if ! "target/$host/release/$target" "target/corpus/$target" "corpus/$target" -max_total_time="$seconds" -timeout=10 \
+  if ! "target/$host/release/$target" "target/corpus/$target" "corpus/$target" -max_total_time="$seconds" "${fixed[@]}" -timeout=30 \
     -rss_limit_mb=512 -max_len=65536 -len_control=50 -print_final_stats=1 -verbosity=1 \
     -artifact_prefix="target/found/$target-" >"$log" 2>&1; then
     tail -n 40 "$log"
