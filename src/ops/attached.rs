@@ -168,6 +168,16 @@ pub fn attached_as_far_as_read(source: &dyn Source, roots: &[Descriptor]) -> Vec
     roots.iter().filter_map(|root| Entry::new(source, root, Need::AsFarAsRead).attached().ok()?).collect()
 }
 
+/// Goes through top-level descriptors together with what [`attached`] found among these very ones: at most one for each, in their
+/// order.
+pub(super) fn paired<'r>(
+    attached: &'r [Attached],
+    roots: &'r [Descriptor],
+) -> impl Iterator<Item = (&'r Descriptor, Option<&'r Attached>)> {
+    let mut attached = attached.iter().peekable();
+    roots.iter().map(move |root| (root, attached.next_if(|one| one.root == *root)))
+}
+
 /// Finds everything by which something at the top of a place says what it belongs to, once for each convention; of an index under
 /// the fallback tag this is said of its entries. What cannot be read says nothing.
 pub fn claims(source: &dyn Source, roots: &[Descriptor]) -> Vec<Attached> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::Error;
-use super::attached::attached;
+use super::attached::{attached, paired};
 use super::carry::{Carried, CarryOptions, carry};
 use super::left_behind::{StaysBehind, stays_behind};
 use super::merge::named;
@@ -70,8 +70,8 @@ impl<'a> CopySource<'a> {
             return Ok(self.roots.clone());
         }
         let attached = attached(self.source, &self.roots)?;
-        let mut images = self.roots.clone();
-        images.retain(|root| !attached.iter().any(|one| one.root == *root));
+        let alone = paired(&attached, &self.roots).filter(|(_, belongs)| belongs.is_none());
+        let images: Vec<Descriptor> = alone.map(|(root, _)| root.clone()).collect();
         if images.is_empty() {
             return Err(Error::Absent {
                 message: format!("cannot find an image in {}", self.source.location()),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::Error;
-use super::super::attached::{attached, belonging};
+use super::super::attached::{Attached, attached, belonging, paired};
 use super::super::look::{Listed, look_at};
 use super::super::lookup::name_of;
 use super::super::sign::signature;
@@ -92,10 +92,9 @@ pub(in crate::ops) fn packing_list(
         }
     }
     // what belongs to an image that is elsewhere stands for itself
-    let stands_below =
-        |root: &Descriptor| belongs.iter().any(|one| one.root == *root && reached.contains_key(&one.subject));
+    let stands_below = |one: &Attached| reached.contains_key(&one.subject);
     let mut images = Vec::new();
-    for root in roots.iter().filter(|root| !stands_below(root)) {
+    for (root, _) in paired(&belongs, roots).filter(|(_, belongs)| !belongs.is_some_and(stands_below)) {
         let Some((listed, contents)) = looked_at.get(&(*root.digest(), root.media_type())) else { continue };
         let referrers = belonging(&belongs, contents);
         images.push(PackedImage {

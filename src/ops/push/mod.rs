@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use self::goods::{Goods, goods};
 pub use self::route::{Destinations, NameMap, Routed, route};
 use super::Error;
-use super::attached::{attached, called};
+use super::attached::{attached, called, paired};
 use super::bundle::{Delta, refuse_incomplete};
 use super::carry::{Carried, CarryOptions, carry};
 use super::copy::{CopySource, Copying, Extent, Naming, copy};
@@ -182,7 +182,8 @@ fn images_of<'a>(source: &CopySource<'a>) -> Result<CopySource<'a>, Error> {
     let belongs = attached(source.source, &source.roots)?;
     let mut images = source.clone();
     images.extent = Extent::Chosen;
-    images.roots.retain(|root| !is_attached(root) && !belongs.iter().any(|one| one.root == *root));
+    let alone = paired(&belongs, &source.roots).filter(|(root, belongs)| belongs.is_none() && !is_attached(root));
+    images.roots = alone.map(|(root, _)| root.clone()).collect();
     if images.roots.is_empty() {
         return Err(Error::Absent {
             message: format!("cannot find an image to push in {}", source.source.location()),

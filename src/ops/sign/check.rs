@@ -11,7 +11,7 @@ use crate::document::Body;
 use crate::graph;
 use crate::ops::Error;
 use crate::ops::attached::{
-    Attached, Referrers, attached, attached_as_far_as_read, belonging, called, claims, has_own_name,
+    Attached, Referrers, attached, attached_as_far_as_read, belonging, called, claims, has_own_name, paired,
 };
 use crate::ops::bundle::Untrusted;
 use crate::ops::copy::Extent;
@@ -187,10 +187,9 @@ pub fn require<'k>(
 
 /// Returns what of a whole place is, or could be taken for, an image.
 fn alone(source: &dyn Source, roots: &[Descriptor]) -> Vec<Descriptor> {
-    // at most one for each, in the same order
-    let mut belongs = attached_as_far_as_read(source, roots).into_iter().peekable();
-    let is_alone = |root: &&Descriptor| belongs.next_if(|one| one.root == **root).is_none() || has_own_name(root);
-    let alone: Vec<Descriptor> = roots.iter().filter(is_alone).cloned().collect();
+    let belongs = attached_as_far_as_read(source, roots);
+    let alone = paired(&belongs, roots).filter(|(root, belongs)| belongs.is_none() || has_own_name(root));
+    let alone: Vec<Descriptor> = alone.map(|(root, _)| root.clone()).collect();
     // what belongs to nothing that is here may be the only thing here, and be used
     if alone.is_empty() { roots.to_vec() } else { alone }
 }

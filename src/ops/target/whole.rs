@@ -10,7 +10,7 @@ use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
 use crate::graph::{self, Finding};
 use crate::ops::Error;
-use crate::ops::attached::{attached, belonging};
+use crate::ops::attached::{attached, belonging, paired};
 use crate::ops::bundle::Packing;
 use crate::plan::Plan;
 use crate::store::Location;
@@ -73,9 +73,8 @@ pub(super) fn forms(
 fn groups(plan: &Plan<'_>) -> Result<Vec<Group>, Error> {
     let inventory = plan.inventory();
     let belongs = attached(plan, &inventory.roots)?;
-    let is_attached = |root: &Descriptor| belongs.iter().any(|one| one.root == *root);
     let mut groups: Vec<Group> = Vec::new();
-    for root in inventory.roots.iter().filter(|root| !is_attached(root)) {
+    for (root, _) in paired(&belongs, &inventory.roots).filter(|(_, belongs)| belongs.is_none()) {
         let own: HashSet<Digest> = reached(plan, std::slice::from_ref(root))?;
         let mut roots = vec![root.clone()];
         roots.extend(belonging(&belongs, &own));
