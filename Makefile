@@ -3,7 +3,7 @@
 CARGO ?= cargo
 BARGE := target/release/barge
 
-.PHONY: help build demo test check fuzz faults fixtures tools clean
+.PHONY: help build demo test check fuzz faults deny bench fixtures tools clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -34,6 +34,13 @@ fuzz: tools ## try every fuzz target for TIME seconds each (default 60; needs a 
 
 faults: tools ## every fault at every step of every command, hours of it (root; docs/faults.md)
 	scripts/faults.sh
+
+deny: ## licences, sources and known faults of the dependencies (needs cargo-deny; the last also a network)
+	$(CARGO) deny --locked check
+	$(CARGO) deny --locked --manifest-path fuzz/Cargo.toml check advisories bans sources
+
+bench: build ## barge and every other program found on PATH side by side (minutes, root for Debian's files; ARGS="--rounds 3 copy")
+	$(CARGO) bench --locked --bench peers -- $(ARGS)
 
 fixtures: ## make the fixtures again (root, Debian 12; fixtures/README.md)
 	scripts/test-tools.sh fixtures/packages.txt
