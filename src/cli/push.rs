@@ -49,6 +49,9 @@ pub(crate) struct PushArgs {
     /// Refuse to replace a tag that means something else
     #[arg(long)]
     no_clobber: bool,
+    /// Ask for every piece also where the tag means the same image already, and send what the registry has lost
+    #[arg(long)]
+    recheck: bool,
     /// Change names on the way: FROM=TO, whole parts from the beginning (can be repeated)
     #[arg(long, value_name = "FROM=TO")]
     map: Vec<String>,
@@ -69,6 +72,7 @@ pub(crate) fn run(args: &PushArgs, session: &Session<'_>) -> Result<Report, Erro
         taken: if args.no_clobber { Taken::Refuse } else { Taken::Replace },
         keep_going: args.keep_going,
         origins: Vec::new(),
+        recheck: args.recheck,
     };
     let map = NameMap::parse(&args.map)?;
     let destinations = destinations(&args.destinations, session)?;

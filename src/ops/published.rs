@@ -73,6 +73,7 @@ pub fn retag(
         contents: vec![(root.content(), false)],
         turns: HashMap::new(),
         referrers: Vec::new(),
+        whole: HashMap::new(),
         names,
         sibling: None,
         taken,

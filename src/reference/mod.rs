@@ -13,6 +13,7 @@ mod word;
 
 pub use destination::{Destination, Prefix, parse_destination, parse_host, parse_remote};
 pub use name::ImageName;
+pub(crate) use name::is_repository;
 pub use selector::{DigestPrefix, Selector};
 pub use word::{Place, Reference, Rejected, Split, Word, parse_word};
 

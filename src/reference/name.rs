@@ -190,6 +190,12 @@ fn is_registry(text: &str) -> bool {
 }
 
 /// Returns whether text is one part of a repository: `[a-z0-9]+` joined by one of `.`, `_`, `__` and any number of `-`.
+/// Returns whether a text is the path of a repository (distribution-spec v1.1.1, spec.md, "Pulling manifests", `<name>`).
+#[must_use]
+pub(crate) fn is_repository(text: &str) -> bool {
+    text.split('/').all(is_component)
+}
+
 fn is_component(text: &str) -> bool {
     let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = text.as_bytes();

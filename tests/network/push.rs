@@ -80,11 +80,13 @@ fn what_is_there_is_not_sent_again() {
     assert_eq!((&second["stats"]["existing"], &second["stats"]["uploaded"]), (&5.into(), &0.into()));
     assert_eq!(second["results"][0]["unchanged"], true);
     assert_eq!(writes(&registry).len(), 0);
+    // the tag says it all
+    assert_eq!(registry.count("*", "/v2/app/blobs/*") + registry.count("*", "/v2/app/manifests/sha256:*"), 0);
     // one blob is lost: that one alone is sent, and no manifest
     let (lost, bytes) = &made.blobs[0];
     registry.remove_blob("app", lost);
     registry.clear_log();
-    let _ = bench.run(&line).exits(0);
+    let _ = bench.run(&line.replace("push", "push --recheck")).exits(0);
     made.is_at(&registry, "app", "v1");
     assert_eq!(sent(&registry), bytes.len() as u64);
     assert_eq!(registry.count("PUT", "/v2/app/manifests/*"), 0);
@@ -130,6 +132,44 @@ fn a_refused_mount_is_an_upload() {
         let _ = bench.run(&format!("push dist {0}/a:v1 {0}/b:v1", registry.host())).exits(0);
         made.is_at(&registry, "a", "v1");
         made.is_at(&registry, "b", "v1");
+    }
+}
+
+#[test]
+fn what_an_earlier_run_brought_to_another_repository_is_mounted_from_there() {
+    let (bench, registry) = (Bench::new(), FakeRegistry::start());
+    let made = bench.image(&[noise(1, 400_000), noise(2, 5000)]);
+    let host = registry.host();
+    let _ = bench.run(&format!("push dist {host}/app:v1")).exits(0);
+    registry.clear_log();
+    let stats = bench.run(&format!("push --json dist {host}/team/b:v1")).exits(0).json()["stats"].clone();
+    made.is_at(&registry, "team/b", "v1");
+    assert_eq!((&stats["mounted"], &stats["uploaded"]), (&2.into(), &1.into()), "the config is too small: {stats}");
+    assert_eq!(registry.sessions(), 0, "an upload was left");
+    // what is not there any more is sent, from the session that the registry began instead
+    registry.remove_blob("app", &made.blobs[0].0);
+    registry.remove_blob("team/b", &made.blobs[0].0);
+    let stats = bench.run(&format!("push --json dist {host}/c:v1")).exits(0).json()["stats"].clone();
+    made.is_at(&registry, "c", "v1");
+    assert_eq!(stats["mounted"], 1, "{stats}");
+    assert_eq!(registry.sessions(), 0, "an upload was left");
+}
+
+#[test]
+fn a_repository_that_may_not_be_read_any_more_is_not_needed() {
+    // the token server gives nothing at all to who asks for too much
+    for status in [401, 403] {
+        let auth = Auth::bearer("me", "secret");
+        let (bench, registry) = (Bench::new(), FakeRegistry::with(Options { auth, ..Options::default() }));
+        let made = bench.image(&[noise(1, 5000), noise(2, 6000), noise(3, 7000)]);
+        let host = registry.host();
+        let _ = bench.run(&format!("push --creds me:secret dist {host}/a:v1")).exits(0);
+        registry.script([Rule::on("GET", "/token?*repository%3Aa%3A*").answer(Answer::error(status, "DENIED", "no"))]);
+        registry.clear_log();
+        let _ = bench.run(&format!("push --jobs 1 --creds me:secret dist {host}/b:v1")).exits(0);
+        made.is_at(&registry, "b", "v1");
+        let asked = registry.count("GET", "/token?*repository%3Aa%3A*");
+        assert_eq!(asked, 1, "{status}");
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Goods {
     pub(super) contents: Vec<(Content, bool)>,
     /// Which documents are written after others that they do not contain.
     pub(super) turns: HashMap<Digest, usize>,
+    /// What the image itself holds, its root and all documents and blobs below.
+    pub(super) image: Vec<Digest>,
     /// What belongs to something and says so.
     pub(super) referrers: Vec<Referrer>,
     /// The tags of what belongs to the image by a tag.
@@ -89,6 +91,7 @@ pub(super) fn goods(plan: &Plan<'_>, routed: &Routed, planned: &HashSet<Digest>)
         }
     }
     lists.remove(&routed.digest);
+    goods.image = within(&reach, routed.digest);
     let turns = turns(routed, &goods.referrers, &reach, &known);
     for node in reach.nodes.into_iter().filter(|node| planned.contains(&node.content.digest)) {
         let digest = node.content.digest;
@@ -102,6 +105,18 @@ pub(super) fn goods(plan: &Plan<'_>, routed: &Routed, planned: &HashSet<Digest>)
         goods.contents.push((node.content, below));
     }
     Ok(goods)
+}
+
+/// Returns what a document holds, and itself.
+fn within(reach: &graph::Reach, root: Digest) -> Vec<Digest> {
+    let mut held = HashSet::from([root]);
+    // parents stand after their children
+    for node in reach.nodes.iter().rev() {
+        if node.referenced_by.iter().any(|parent| held.contains(parent)) {
+            held.insert(node.content.digest);
+        }
+    }
+    held.into_iter().collect()
 }
 
 /// Returns the turn of every document: those of the image first, and among them what others do not belong to; then referrers,

@@ -42,6 +42,8 @@ pub struct PushOptions {
     pub keep_going: bool,
     /// Hosts and repositories that hold what is pushed: in the same registry it is taken from there.
     pub origins: Vec<(String, String)>,
+    /// Whether a registry is asked for every piece also where the tag means the same image already.
+    pub recheck: bool,
 }
 
 /// A push that has been planned and not carried out.
@@ -61,6 +63,7 @@ pub struct Pushing<'a> {
     pub broken: Vec<Broken>,
     /// The repositories that the content comes from, as far as it comes from some.
     origins: Vec<(String, String)>,
+    recheck: bool,
 }
 
 /// A referrer that does not say itself what it belongs to.
@@ -139,7 +142,7 @@ pub fn push<'a>(
     if let Location::Registry(name) = source.source.location() {
         origins.extend(repository_of(name));
     }
-    Ok(Pushing { plan, images, behind, unlinked, routed, broken, origins })
+    Ok(Pushing { plan, images, behind, unlinked, routed, broken, origins, recheck: options.recheck })
 }
 
 /// Finds the referrers that say by containerd's annotation alone what they belong to, as they stand at the top of the source.
@@ -332,12 +335,16 @@ impl Pushing<'_> {
                         contents: Vec::new(),
                         turns: HashMap::new(),
                         referrers: Vec::new(),
+                        whole: HashMap::new(),
                         names: Vec::new(),
                         sibling: None,
                         taken,
                     }),
                 };
                 add(delivery, &goods);
+                if !self.recheck {
+                    delivery.whole.entry(one.digest).or_insert_with(|| goods.image.clone());
+                }
                 // what belongs to an image has its tag before the image has one
                 let tag = name.tag().filter(|_| name.digest().is_none()).map(str::to_owned);
                 for named in goods.tags.iter().cloned().chain([(tag, one.digest)]) {

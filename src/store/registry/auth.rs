@@ -70,6 +70,8 @@ struct Token {
 struct Tokens {
     held: HashMap<BTreeSet<Scope>, Token>,
     refused: Vec<(Credential, Complaint)>,
+    /// Who was given some token: what else is refused to them is no fault of the password.
+    accepted: Vec<Credential>,
 }
 
 /// What one registry wants to see, and has given.
@@ -180,10 +182,14 @@ impl Authenticator {
                 let fetched = fetch(http, own, &realm, service.as_deref(), credential, &wanted);
                 if let (Err(AuthError::Answer(complaint)), Some(credential)) = (&fetched, credential)
                     && complaint.status.as_u16() == 401
+                    && !tokens.accepted.contains(credential)
                 {
                     tokens.refused.push((credential.clone(), (**complaint).clone()));
                 }
                 let token = fetched?;
+                if let Some(credential) = credential.filter(|credential| !tokens.accepted.contains(credential)) {
+                    tokens.accepted.push(credential.clone());
+                }
                 let value = sensitive("Bearer", token.value.expose())?;
                 tokens.held.insert(scopes.clone(), token);
                 Ok(Some(value))

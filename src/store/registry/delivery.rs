@@ -18,6 +18,9 @@ pub struct Delivery {
     pub turns: HashMap<Digest, usize>,
     /// What belongs to something else, and says so itself.
     pub referrers: Vec<Referrer>,
+    /// What each named manifest holds, itself and the other documents among it: where the name means it already, all of this is
+    /// there. Nothing here means that everything is asked for.
+    pub whole: HashMap<Digest, Vec<Digest>>,
     /// The manifests that get a name: a tag, or none where the digest is the name.
     pub names: Vec<(Option<String>, Digest)>,
     /// A repository of the same registry that may have the content.

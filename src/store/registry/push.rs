@@ -18,10 +18,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::client::Registry;
 use super::delivery::{Confirmed, Delivery, Survey, Tally};
+use super::holders::Holders;
 use super::journal::Journal;
 use super::repository::Repository;
 use super::sending::Upload;
-use super::upload::Mount;
 use crate::blob::BlobReader;
 use crate::content::{Content, Kind};
 use crate::digest::Digest;
@@ -54,7 +54,10 @@ pub struct RegistrySink {
     confirmed: Vec<Confirmed>,
     pub(super) tally: Mutex<Tally>,
     pub(super) journal: Journal,
-    lanes: NonZeroUsize,
+    pub(super) holders: Holders,
+    /// Repositories that nothing can be taken from.
+    pub(super) unwilling: Mutex<HashSet<String>>,
+    pub(super) lanes: NonZeroUsize,
 }
 
 impl RegistrySink {
@@ -84,6 +87,7 @@ impl RegistrySink {
         });
         let subjects = subjects.collect();
         let (lanes, state) = (registry.options().lanes, registry.options().state.clone());
+        let holders = Holders::below(state.as_deref(), registry.name());
         Some(Self {
             registry,
             location,
@@ -99,6 +103,8 @@ impl RegistrySink {
             confirmed: Vec::new(),
             tally: Mutex::default(),
             journal: Journal::below(state.as_deref()),
+            holders,
+            unwilling: Mutex::default(),
             lanes,
         })
     }
@@ -127,6 +133,7 @@ impl RegistrySink {
         for delivery in &self.deliveries {
             self.refuse_taken(delivery)?;
         }
+        self.believe_names()?;
         let mut questions = Vec::new();
         for (at, delivery) in self.deliveries.iter().enumerate() {
             let mut asked = HashSet::new();
@@ -157,9 +164,7 @@ impl RegistrySink {
                 }
                 (_, true) => add(&mut survey.existing),
                 (_, false) => {
-                    let mountable = self.registry.holder(&content.digest).is_some()
-                        || self.deliveries[*at].sibling.is_some()
-                        || !given.insert(content.digest);
+                    let mountable = self.holder(*at, &content.digest).is_some() || !given.insert(content.digest);
                     add(if mountable { &mut survey.mount } else { &mut survey.upload });
                 }
             }
@@ -211,26 +216,6 @@ impl RegistrySink {
     pub(super) fn lacking(&self, digest: &Digest) -> Vec<usize> {
         let wanted = self.wanted_by.get(digest).into_iter().flatten();
         wanted.copied().filter(|at| !self.is_there(*at, digest)).collect()
-    }
-
-    /// Takes a blob from a sibling where one has it. Returns whether every repository has it then.
-    pub(super) fn mount_what_can_be(&self, content: &Content) -> Result<bool, StoreError> {
-        for at in self.lacking(&content.digest) {
-            let delivery = &self.deliveries[at];
-            let holder = self.registry.holder(&content.digest).or_else(|| delivery.sibling.clone());
-            let Some(from) = holder.filter(|from| *from != delivery.repository.path) else { continue };
-            match delivery.repository.mount(&content.digest, &from)? {
-                Mount::Done => {
-                    self.has(at, &content.digest);
-                    let mut tally = self.tally_mut();
-                    tally.mounted += 1;
-                    tally.mounted_bytes += content.size;
-                }
-                Mount::Session(session) => self.keep_session(&content.digest, at, session),
-                Mount::Refused => {}
-            }
-        }
-        Ok(self.lacking(&content.digest).is_empty())
     }
 
     /// Begins an upload in every repository that will need one: what cannot be written to is known before bytes are sent.
@@ -395,6 +380,7 @@ impl Sink for RegistrySink {
         if self.registry.cancel().is_cancelled() {
             return Err(StoreError::Cancelled);
         }
+        self.note_holders();
         let changed = listed.into_inner() || self.confirmed.iter().any(|name| !name.unchanged);
         Ok(if changed { Committed::Changed } else { Committed::Unchanged })
     }
