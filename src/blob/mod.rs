@@ -10,6 +10,7 @@
 
 mod cancel;
 mod making;
+mod overlap;
 mod reader;
 mod resume;
 #[cfg(test)]

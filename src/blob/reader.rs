@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use super::resume::{Bytes, Resume};
-use super::{BlobError, CHUNK, Cancel, Mismatch};
+use super::{BlobError, CHUNK, Cancel, Mismatch, overlap};
 use crate::content::Content;
 use crate::digest::Hasher;
 
@@ -158,7 +158,7 @@ impl<'a> BlobReader<'a> {
     }
 
     /// Fills the start of the buffer; 0 means that the whole content was handed out and is right.
-    fn next(&mut self, buffer: &mut [u8]) -> Result<usize, BlobError> {
+    pub(super) fn next(&mut self, buffer: &mut [u8]) -> Result<usize, BlobError> {
         if self.cancel.is_some_and(Cancel::is_cancelled) {
             return Err(BlobError::Cancelled);
         }
@@ -201,12 +201,19 @@ impl<'a> BlobReader<'a> {
         Ok(count)
     }
 
-    /// Writes the whole content to `to`.
+    /// Writes the whole content to `to`; what is large is read and hashed while it is written.
     ///
     /// # Errors
     /// When reading or writing fails, or the content is not what was promised; `to` then holds a part that must be thrown
     /// away.
-    pub fn copy_to(mut self, to: &mut dyn Write) -> Result<Proof, BlobError> {
+    pub fn copy_to(mut self, to: &mut (dyn Write + Send)) -> Result<Proof, BlobError> {
+        if self.remaining >= overlap::LEAST && overlap::pass(&mut self, to)? {
+            return self.finish();
+        }
+        self.copy_in_turns(to)
+    }
+
+    fn copy_in_turns(mut self, to: &mut dyn Write) -> Result<Proof, BlobError> {
         let mut buffer = vec![0; CHUNK.min(usize::try_from(self.content.size).unwrap_or(CHUNK)).max(1)];
         loop {
             let count = self.next(&mut buffer)?;
@@ -223,7 +230,7 @@ impl<'a> BlobReader<'a> {
     /// # Errors
     /// When reading fails, or the content is not what was promised.
     pub fn check(self) -> Result<Proof, BlobError> {
-        self.copy_to(&mut io::sink())
+        self.copy_in_turns(&mut io::sink())
     }
 
     /// Returns the whole content.
@@ -232,7 +239,7 @@ impl<'a> BlobReader<'a> {
     /// As [`Self::check`]. The caller has bounded the size before.
     pub fn into_bytes(self) -> Result<Vec<u8>, BlobError> {
         let mut bytes = Vec::with_capacity(usize::try_from(self.content.size).unwrap_or(0).min(CHUNK));
-        self.copy_to(&mut bytes)?;
+        self.copy_in_turns(&mut bytes)?;
         Ok(bytes)
     }
 

@@ -1,7 +1,7 @@
 //! What a reader hands out, what it holds back, and what it proves.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Write};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -236,4 +236,90 @@ proptest! {
             }
         }
     }
+}
+
+/// Takes so many bytes, and then no more.
+struct Filling {
+    room: usize,
+    taken: Vec<u8>,
+}
+
+impl Write for Filling {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.room == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let count = bytes.len().min(self.room);
+        self.room -= count;
+        self.taken.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is large enough for a thread of its own, and does not end with a buffer.
+fn large() -> Vec<u8> {
+    (0..overlap::LEAST as usize + CHUNK + 77).map(|at| (at / 251) as u8).collect()
+}
+
+#[test]
+fn what_is_large_is_copied_whole_while_it_is_hashed() {
+    let bytes = large();
+    let content = Content::of(&bytes, Kind::Blob);
+    let metered = std::sync::atomic::AtomicU64::new(0);
+    let meter = |count| drop(metered.fetch_add(count, std::sync::atomic::Ordering::Relaxed));
+    let mut copy = Vec::new();
+    let proof = BlobReader::new(content.clone(), &bytes[..]).metered_by(&meter).copy_to(&mut copy).unwrap();
+    assert!(copy == bytes);
+    assert_eq!((proof.content(), metered.into_inner()), (&content, content.size));
+}
+
+#[test]
+fn the_last_bytes_of_what_is_large_are_held_back_too() {
+    let bytes = large();
+    let other = Content { digest: Digest::of(b"other"), ..Content::of(&bytes, Kind::Blob) };
+    let longer = Content { size: other.size + 1, ..other.clone() };
+    for promised in [other, longer] {
+        let mut copy = Vec::new();
+        let error = BlobReader::new(promised, &bytes[..]).copy_to(&mut copy).unwrap_err();
+        assert!(matches!(error, BlobError::Mismatch(_)), "{error}");
+        assert!(copy.len() <= bytes.len() && bytes.starts_with(&copy));
+    }
+    let promised = Content::of(&bytes, Kind::Blob);
+    let mut wrong = bytes;
+    wrong[0] ^= 1;
+    let mut copy = Vec::new();
+    let error = BlobReader::new(promised, &wrong[..]).copy_to(&mut copy).unwrap_err();
+    assert!(matches!(error, BlobError::Mismatch(Mismatch::Digest { .. })), "{error}");
+    assert!(copy.len() < wrong.len(), "the last bytes were handed out");
+}
+
+#[test]
+fn a_writer_that_takes_no_more_ends_the_reading() {
+    let bytes = large();
+    let content = Content::of(&bytes, Kind::Blob);
+    for room in [0, 1, CHUNK, bytes.len() - 1] {
+        let mut to = Filling { room, taken: Vec::new() };
+        let error = BlobReader::new(content.clone(), &bytes[..]).copy_to(&mut to).unwrap_err();
+        let is_full = matches!(&error, BlobError::Write(error) if error.kind() == io::ErrorKind::StorageFull);
+        assert!(is_full, "{room}: {error}");
+        assert!(to.taken == bytes[..room]);
+    }
+    // without an end, it would be read for ever
+    let endless = Content { size: u64::MAX, ..content };
+    let error =
+        BlobReader::new(endless, io::repeat(1)).copy_to(&mut Filling { room: 5, taken: Vec::new() }).unwrap_err();
+    assert!(matches!(error, BlobError::Write(_)), "{error}");
+}
+
+#[test]
+fn a_request_to_stop_is_heard_while_something_large_is_copied() {
+    let cancel = Cancel::default();
+    let stop = |_| cancel.cancel();
+    let endless = Content { size: u64::MAX, ..Content::of(b"", Kind::Blob) };
+    let reader = BlobReader::new(endless, io::repeat(1)).cancelled_by(&cancel).metered_by(&stop);
+    assert!(matches!(reader.copy_to(&mut io::sink()), Err(BlobError::Cancelled)));
 }

@@ -129,7 +129,7 @@ fn remote_blob(name: &ImageName, session: &Session<'_>) -> Result<Report, Error>
 
 fn print(source: &dyn Source, content: &Content, session: &Session<'_>) -> Result<(), Error> {
     let reader = source.open(content)?.cancelled_by(&session.cancel);
-    let mut out = std::io::stdout().lock();
+    let mut out = std::io::stdout();
     match reader.copy_to(&mut out) {
         Ok(_) => out.flush().map_err(StoreError::io("write", "standard output"))?,
         // a reader that has seen enough closes the pipe

@@ -11,6 +11,7 @@ pub(crate) mod listing;
 pub mod memory;
 pub mod names;
 mod outcome;
+mod placed;
 pub mod referrer_list;
 pub mod registry;
 mod room;

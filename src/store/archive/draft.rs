@@ -5,7 +5,7 @@
 //! slot with a header is whole also after a loss of power. Flushing costs time, so headers wait for each other.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -16,6 +16,7 @@ use super::arrange::{Arrangement, Slot};
 use super::place::{Place, Unnamed};
 use crate::blob::{BlobError, BlobReader};
 use crate::content::{Content, total};
+use crate::store::placed::Placed;
 use crate::store::{Durability, PutError, StoreError, directory_of, room};
 
 /// How many bytes of content are flushed at once before their headers are written; also the least that is worth being kept
@@ -136,7 +137,7 @@ impl Draft {
     /// Takes content to its place.
     pub(super) fn put(&self, slot: &Slot, blob: BlobReader<'_>) -> Result<(), PutError> {
         let error = self.error("write");
-        blob.copy_to(&mut At { file: self.file(), position: slot.body }).map_err(|failure| match failure {
+        blob.copy_to(&mut Placed::at(self.file(), slot.body, self.durability)).map_err(|failure| match failure {
             BlobError::Write(source) => PutError::To(self.failed(error(source))),
             other => PutError::From(other),
         })?;
@@ -198,23 +199,5 @@ impl Draft {
 
     fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Writes to a file from a position on, without moving anybody else's.
-struct At<'a> {
-    file: &'a File,
-    position: u64,
-}
-
-impl Write for At<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.file.write_at(bytes, self.position)?;
-        self.position += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! How content comes into `blobs/`: at once through a temporary file, or in several runs through a partial blob.
 
-use std::io::{self, Seek as _, SeekFrom};
+use std::io;
 use std::time::Duration;
 
 use rustix::fs::Stat;
@@ -9,6 +9,7 @@ use super::beneath::Directory;
 use super::clone::clone_into;
 use super::temporary::{BLOB, Temporary};
 use crate::blob::{BlobError, BlobReader};
+use crate::store::placed::Placed;
 use crate::store::{Durability, PutError, StoreError};
 
 /// Takes content from its beginning; what fails leaves nothing. Returns what its file is now.
@@ -25,7 +26,7 @@ pub(super) fn whole(
         let copy = temporary.file().try_clone().map_err(StoreError::io("read", path()))?;
         blob.of_copy(copy).check()
     } else {
-        blob.copy_to(temporary.file())
+        blob.copy_to(&mut Placed::at(temporary.file(), 0, durability))
     };
     let proof = proved.map_err(|error| match error {
         BlobError::Write(error) => PutError::To(StoreError::io("write", path())(error)),
@@ -59,8 +60,7 @@ pub(super) fn continued(
             Err(_) => return Err(FROM_THE_BEGINNING), // it is this beginning that cannot be read
         };
     }
-    partial.file().seek(SeekFrom::Start(length)).map_err(failed)?;
-    match blob.copy_to(partial.file()) {
+    match blob.copy_to(&mut Placed::at(partial.file(), length, durability)) {
         Ok(proof) => {
             partial.flush(&name, durability)?;
             Ok(partial.name_blob(&proof)?)
