@@ -3,7 +3,9 @@
 //! image-spec v1.1.1, media-types.md, and the Docker types that it is compatible with. A type that is not known here is
 //! kept as it is and treated as a leaf.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// An OCI image index.
@@ -81,48 +83,69 @@ pub enum Role {
     Other,
 }
 
+/// The types that are known, and what is done with them. Most descriptors have one of these, and none is stored twice.
+static KNOWN: [(&str, Role); 18] = [
+    (OCI_LAYER_GZIP, Role::Layer(Compression::Gzip)),
+    (OCI_MANIFEST, Role::Manifest),
+    (OCI_CONFIG, Role::Config),
+    (OCI_INDEX, Role::Index),
+    (OCI_LAYER_ZSTD, Role::Layer(Compression::Zstd)),
+    (OCI_LAYER, Role::Layer(Compression::None)),
+    ("application/vnd.docker.image.rootfs.diff.tar.gzip", Role::Layer(Compression::Gzip)),
+    (DOCKER_MANIFEST, Role::Manifest),
+    (DOCKER_CONFIG, Role::Config),
+    (DOCKER_INDEX, Role::Index),
+    ("application/vnd.docker.image.rootfs.diff.tar", Role::Layer(Compression::None)),
+    ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", Role::Layer(Compression::Gzip)),
+    ("application/vnd.oci.image.layer.nondistributable.v1.tar", Role::Layer(Compression::None)),
+    ("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", Role::Layer(Compression::Gzip)),
+    ("application/vnd.oci.image.layer.nondistributable.v1.tar+zstd", Role::Layer(Compression::Zstd)),
+    (OCI_ARTIFACT, Role::Artifact),
+    (OCI_EMPTY, Role::Other),
+    ("application/vnd.in-toto+json", Role::Other),
+];
+
 /// A media type as it stands in a descriptor, cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MediaType(Arc<str>);
+#[derive(Clone)]
+pub struct MediaType(Text);
+
+#[derive(Clone)]
+enum Text {
+    Known(&'static (&'static str, Role)),
+    Other(Arc<str>),
+}
 
 impl MediaType {
     /// Takes any text: an unknown type is not an error (image-spec v1.1.1, media-types.md).
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self(Arc::from(text))
+        Self(match KNOWN.iter().find(|(known, _)| *known == text) {
+            Some(known) => Text::Known(known),
+            None => Text::Other(Arc::from(text)),
+        })
     }
 
     /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        match &self.0 {
+            Text::Known((text, _)) => text,
+            Text::Other(text) => text,
+        }
     }
 
     /// Returns what is to be done with content of this type.
     #[must_use]
-    pub fn role(&self) -> Role {
-        match self.as_str() {
-            OCI_INDEX | DOCKER_INDEX => Role::Index,
-            OCI_MANIFEST | DOCKER_MANIFEST => Role::Manifest,
-            OCI_ARTIFACT => Role::Artifact,
-            OCI_CONFIG | DOCKER_CONFIG => Role::Config,
-            OCI_LAYER
-            | "application/vnd.oci.image.layer.nondistributable.v1.tar"
-            | "application/vnd.docker.image.rootfs.diff.tar" => Role::Layer(Compression::None),
-            OCI_LAYER_GZIP
-            | "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
-            | "application/vnd.docker.image.rootfs.diff.tar.gzip"
-            | "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip" => Role::Layer(Compression::Gzip),
-            OCI_LAYER_ZSTD
-            | "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"
-            | "application/vnd.docker.image.rootfs.diff.tar.zstd" => Role::Layer(Compression::Zstd),
-            _ => Role::Other,
+    pub const fn role(&self) -> Role {
+        match &self.0 {
+            Text::Known((_, role)) => *role,
+            Text::Other(_) => Role::Other,
         }
     }
 
     /// Returns whether content of this type is a document that refers to other content.
     #[must_use]
-    pub fn is_document(&self) -> bool {
+    pub const fn is_document(&self) -> bool {
         matches!(self.role(), Role::Index | Role::Manifest | Role::Artifact)
     }
 
@@ -130,19 +153,45 @@ impl MediaType {
     /// (image-spec v1.1.1, layer.md, "Non-Distributable Layers").
     #[must_use]
     pub fn is_foreign_layer(&self) -> bool {
-        self.0.contains(".nondistributable.") || self.0.contains(".rootfs.foreign.")
+        self.as_str().contains(".nondistributable.") || self.as_str().contains(".rootfs.foreign.")
     }
 }
 
 impl fmt::Display for MediaType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&crate::text::escaped(&self.0))
+        f.write_str(&crate::text::escaped(self.as_str()))
     }
 }
 
 impl fmt::Debug for MediaType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl PartialEq for MediaType {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for MediaType {}
+
+impl PartialOrd for MediaType {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for MediaType {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for MediaType {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 

@@ -141,7 +141,7 @@ struct Image {
     manifest: Digest,
     about: String,
     config: Descriptor,
-    layers: Vec<Descriptor>,
+    layers: Vec<Digest>,
 }
 
 struct Task<'a> {
@@ -259,7 +259,7 @@ impl Task<'_> {
             }
             self.compare(&image, &config, &about);
             for (layer, diff_id) in image.layers.iter().zip(&config.diff_ids) {
-                diff_ids.entry(*layer.digest()).or_default().insert(*diff_id);
+                diff_ids.entry(*layer).or_default().insert(*diff_id);
             }
         }
         diff_ids
@@ -425,7 +425,7 @@ fn note(
                     manifest: *descriptor.digest(),
                     about: format!("config of {}", descriptor.digest().short()),
                     config: config.clone(),
-                    layers: manifest.layers.clone(),
+                    layers: manifest.layers.iter().map(|layer| *layer.digest()).collect(),
                 });
             }
         }
