@@ -68,7 +68,11 @@ impl Url {
         let uri: Uri = text.parse().ok()?;
         let authority = uri.authority()?;
         let known = matches!(uri.scheme_str(), Some("http" | "https"));
-        (known && !authority.host().is_empty() && !authority.as_str().contains('@')).then_some(Self(uri))
+        // a port that is none would be taken for the usual one
+        let port = authority.as_str().rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+        let is_port = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+        let has_host = !authority.host().is_empty() && !authority.as_str().contains('@');
+        (known && has_host && is_port).then_some(Self(uri))
     }
 
     /// Returns where a `Location` or a `Link` leads that stands in an answer from here (RFC 3986, section 5.2, without dot
