@@ -78,10 +78,17 @@ impl Url {
     /// Returns where a `Location` or a `Link` leads that stands in an answer from here (RFC 3986, section 5.2, without dot
     /// segments: no registry sends them).
     pub(super) fn join(&self, location: &str) -> Option<Self> {
-        if location.contains("://") && !location.starts_with(['/', '?']) {
-            return Self::parse(location);
-        }
         let origin = self.origin();
+        if location.contains("://") && !location.starts_with(['/', '?']) {
+            let url = Self::parse(location)?;
+            let other = url.origin();
+            // a server behind a proxy that ends TLS often does not know that it was asked with TLS
+            let is_itself = origin.host == other.host && [80, origin.port].contains(&other.port);
+            if origin.https && !other.https && is_itself {
+                return origin.url(url.0.path_and_query().map_or("/", |rest| rest.as_str()));
+            }
+            return Some(url);
+        }
         if let Some(rest) = location.strip_prefix("//") {
             return Self::parse(&format!("{}://{rest}", if origin.https { "https" } else { "http" }));
         }
@@ -194,6 +201,15 @@ mod tests {
             ("abc", Some("https://r.example:8443/v2/app/blobs/uploads/abc")),
             ("?n=2", Some("https://r.example:8443/v2/app/blobs/uploads/?n=2")),
             ("/x?next=http://y", Some("https://r.example:8443/x?next=http://y")),
+            ("http://cdn.example:99999/x", None),
+            ("http://cdn.example:0/x", None),
+            ("http://cdn.example:/x", None),
+            ("http://[::1]:5000/x", Some("http://[::1]:5000/x")),
+            ("http://[::1]/x", Some("http://[::1]/x")),
+            ("http://r.example:8443/x?n=1", Some("https://r.example:8443/x?n=1")),
+            ("http://R.EXAMPLE/x", Some("https://r.example:8443/x")),
+            ("http://r.example:5000/x", Some("http://r.example:5000/x")),
+            ("http://cdn.example/x", Some("http://cdn.example/x")),
             ("ftp://x/y", None),
             ("https://user:secret@cdn.example/x", None),
             ("/a b", None),

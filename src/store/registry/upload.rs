@@ -66,14 +66,16 @@ impl Repository {
         let action = "begin an upload to";
         let path = self.uploads_path();
         let answer = self.registry.ask(&self.writing(Method::POST, To::Path(&path), action))?;
-        match self.session(&answer) {
-            Some(session) if answer.code() == 202 => Ok(session),
-            _ if answer.code() == 202 => {
-                let reason = "it does not say where to send it to";
-                Err(self.registry.remote(action, &self.location, crate::error::Class::Failed, reason, None))
-            }
-            _ => Err(self.registry.complain(action, &self.location, &answer.into_complaint())),
+        if answer.code() != 202 {
+            return Err(self.registry.complain(action, &self.location, &answer.into_complaint()));
         }
+        self.session(&answer).ok_or_else(|| {
+            let reason = match answer.location() {
+                Some(_) => "it wants it sent without TLS, where anybody could read it",
+                None => "it does not say where to send it to",
+            };
+            self.registry.remote(action, &self.location, crate::error::Class::Failed, reason, None)
+        })
     }
 
     /// Asks for a blob that a sibling repository has (distribution-spec v1.1.1, spec.md, "Mounting a blob from another
@@ -183,9 +185,11 @@ impl Repository {
         })
     }
 
+    /// Returns where an upload goes on that an answer tells of; none where that is without TLS, and the answer came with it.
     fn session(&self, answer: &Answer) -> Option<Session> {
         let min_chunk = answer.header(MIN_CHUNK).and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-        Some(Session { url: answer.location()?, min_chunk })
+        let url = answer.location().filter(|url| !answer.url.origin().https || url.origin().https)?;
+        Some(Session { url, min_chunk })
     }
 
     /// Returns where an upload goes on after an answer that may say so.
