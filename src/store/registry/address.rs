@@ -32,11 +32,11 @@ impl Origin {
         self.host == "localhost" || self.address().is_some_and(|address| address.is_loopback())
     }
 
-    /// Returns the address, when the host is one and no name.
+    /// Returns the address, when the host is one and no name, in all the spellings that a system takes for one.
     pub(super) fn address(&self) -> Option<IpAddr> {
         match self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            Some(inner) => inner.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
-            None => self.host.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+            Some(inner) => inner.parse::<Ipv6Addr>().ok().map(|address| address.to_canonical()),
+            None => old_spelling(&self.host).map(IpAddr::V4),
         }
     }
 
@@ -51,6 +51,65 @@ impl fmt::Display for Origin {
         let (scheme, usual) = if self.https { ("https", 443) } else { ("http", 80) };
         write!(f, "{scheme}://{}", self.host)?;
         if self.port == usual { Ok(()) } else { write!(f, ":{}", self.port) }
+    }
+}
+
+/// Reads an address of up to four numbers, decimal, octal or hexadecimal, the last of which fills the rest, as `inet_aton(3)`
+/// does, and with it every function that looks up a host: `127.1`, `0x7f000001` and `2130706433` are `127.0.0.1`.
+fn old_spelling(host: &str) -> Option<Ipv4Addr> {
+    let number = |part: &str| match part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")) {
+        _ if part.starts_with('+') => None,
+        Some(hex) => u32::from_str_radix(hex, 16).ok(),
+        None if part.len() > 1 && part.starts_with('0') => u32::from_str_radix(part, 8).ok(),
+        None => part.parse().ok(),
+    };
+    let parts: Vec<u32> = host.split('.').map(number).collect::<Option<_>>()?;
+    let (last, first) = parts.split_last().filter(|(_, first)| first.len() < 4)?;
+    let room = 8 * (4 - first.len() as u32);
+    if first.iter().any(|part| *part > 255) || u64::from(*last) >= 1 << room {
+        return None;
+    }
+    let bits = first.iter().zip([24, 16, 8]).fold(*last, |bits, (part, by)| bits | (part << by));
+    Some(Ipv4Addr::from(bits))
+}
+
+/// What an address is inside of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inside {
+    /// This machine.
+    Machine,
+    /// A network of its owner's (RFC 1918, 4193, 6598).
+    Network,
+    /// Something that is for the machine alone, such as the one that tells a machine in a cloud its keys (RFC 3927), or for
+    /// nobody in particular.
+    Link,
+}
+
+impl Inside {
+    /// Returns what an address is inside of; none for one that everybody can reach.
+    pub(super) fn of(address: IpAddr) -> Option<Self> {
+        match address.to_canonical() {
+            IpAddr::V4(address) => match address.octets() {
+                [127, ..] => Some(Self::Machine),
+                // 100.100.100.200 and 192.0.0.192 are clouds' own, beside 169.254.169.254
+                [0 | 224..=255, ..] | [169, 254, ..] | [100, 100, 100, 200] | [192, 0, 0, _] => Some(Self::Link),
+                [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] => Some(Self::Network),
+                _ => None,
+            },
+            IpAddr::V6(address) => match address.segments() {
+                [0, 0, 0, 0, 0, 0, 0, 1] => Some(Self::Machine),
+                [0, 0, 0, 0, 0, 0, ..] | [0xfe80..=0xfebf | 0xff00..=0xffff, ..] | [0xfd00, 0x0ec2, ..] => {
+                    Some(Self::Link)
+                }
+                [0xfc00..=0xfdff, ..] => Some(Self::Network),
+                _ => None,
+            },
+        }
+    }
+
+    /// Returns whether a registry, which is where `from` says, may lead there.
+    pub(super) fn is_open_from(self, from: &[Self]) -> bool {
+        from.contains(&self) || (self == Self::Network && from.contains(&Self::Machine))
     }
 }
 
@@ -186,8 +245,59 @@ mod tests {
             ("localhost.example", false),
             ("127.0.0.1.example", false),
             ("10.0.0.1", false),
+            ("127.1:5000", true),
+            ("0x7f000001", true),
+            ("017700000001", true),
+            ("2130706433", true),
+            ("[::ffff:127.0.0.1]:5000", true),
+            ("2130706433.example", false),
+            ("127.0.0.1.1", false),
+            ("1e3", false),
         ] {
             assert_eq!(Origin::of_host(host, false).unwrap().is_loopback(), loopback, "{host}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_inside_of_something_or_for_everybody() {
+        use Inside::{Link, Machine, Network};
+        for (host, inside) in [
+            ("127.0.0.1", Some(Machine)),
+            ("[::1]", Some(Machine)),
+            ("[::ffff:127.0.0.2]", Some(Machine)),
+            ("10.1.2.3", Some(Network)),
+            ("172.31.0.1", Some(Network)),
+            ("192.168.1.1", Some(Network)),
+            ("100.64.0.1", Some(Network)),
+            ("[fd12::1]", Some(Network)),
+            ("169.254.169.254", Some(Link)),
+            ("2852039166", Some(Link)),
+            ("0xa9.0xfe.43518", Some(Link)),
+            ("[::ffff:169.254.169.254]", Some(Link)),
+            ("[fe80::1]", Some(Link)),
+            ("[fd00:ec2::254]", Some(Link)),
+            ("100.100.100.200", Some(Link)),
+            ("0.0.0.0", Some(Link)),
+            ("[::]", Some(Link)),
+            ("255.255.255.255", Some(Link)),
+            ("172.32.0.1", None),
+            ("192.0.2.1", None),
+            ("1.1.1.1", None),
+            ("[2606:4700::1]", None),
+        ] {
+            let address = Origin::of_host(host, true).unwrap().address().unwrap();
+            assert_eq!(Inside::of(address), inside, "{host}");
+        }
+        for (to, from, open) in [
+            (Machine, vec![], false),
+            (Network, vec![], false),
+            (Link, vec![Machine, Network], false),
+            (Machine, vec![Network], false),
+            (Network, vec![Machine], true),
+            (Network, vec![Network], true),
+            (Link, vec![Link], true),
+        ] {
+            assert_eq!(to.is_open_from(&from), open, "{to:?} from {from:?}");
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,12 +14,12 @@ use ureq::http::{Method, Request as HttpRequest};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector as _};
 use ureq::{Agent, SendBody};
 
-use super::address::{Origin, Url};
+use super::address::{Inside, Origin, Url};
 use super::answer::Answer;
 use super::limit::RateLimit;
 use super::proxy::{self, Proxies};
 use super::tls::{self, TlsConnector, TlsOptions};
-use super::wire::{Addresses, WireConnector};
+use super::wire::{Addresses, LedInside, WireConnector};
 use crate::blob::{CHUNK, Cancel};
 use crate::store::StoreError;
 
@@ -131,7 +132,11 @@ impl Http {
             .user_agent(concat!("barge/", env!("CARGO_PKG_VERSION")))
             .proxy(proxy)
             .build();
-        let addresses = Addresses::new(&self.cancel);
+        let mut addresses = Addresses::new(&self.cancel);
+        let own = Origin::of_host(&self.own, origin.https);
+        if let Some(own) = own.filter(|_| !is_own) {
+            addresses = addresses.named_by(&own.host, own.port);
+        }
         let connector =
             ().chain(ConnectProxyConnector::default())
                 .chain(WireConnector::new(addresses.clone()))
@@ -144,6 +149,7 @@ impl Http {
     /// Sends a request and waits for the head of its answer.
     pub(super) fn exchange(&self, request: Request<'_>) -> Result<Answer, ExchangeError> {
         let Request { method, url, headers, body } = request;
+        self.refuse_link(&url.origin())?;
         let agent = self.agent(&url.origin()).map_err(ExchangeError::Machine)?;
         let mut builder = HttpRequest::builder().method(method.clone()).uri(url.uri().clone());
         let mut authorization = None;
@@ -195,6 +201,18 @@ impl Http {
             Err(_) if self.cancel.is_cancelled() => Err(ExchangeError::Machine(StoreError::Cancelled)),
             Err(error) => Err(explain(&url.origin(), agent.config().proxy(), &error, idle)),
         }
+    }
+
+    /// Refuses an address that is for a machine alone, unless the registry itself is named so. Others are looked at when they are
+    /// connected to; behind a proxy it is the proxy that connects, and to it such an address is its own.
+    fn refuse_link(&self, origin: &Origin) -> Result<(), ExchangeError> {
+        let is_link = |address: &IpAddr| Inside::of(*address) == Some(Inside::Link);
+        let Some(address) = origin.address().filter(is_link) else { return Ok(()) };
+        if Origin::of_host(&self.own, origin.https).and_then(|own| own.address()).is_some_and(|own| is_link(&own)) {
+            return Ok(());
+        }
+        let reason = format!("{origin}: {}", LedInside(address));
+        Err(ExchangeError::Lasting { reason, hint: Some(LED_INSIDE.to_owned()) })
     }
 
     /// Slows the reading of a body down to what the user allows.
@@ -299,6 +317,7 @@ fn explain(origin: &Origin, proxy: Option<&ureq::Proxy>, error: &ureq::Error, id
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             ("the connection was refused".to_owned(), Some("check the host and the port, and that the registry runs"))
         }
+        ureq::Error::Io(error) if is_led_inside(error) => (error.to_string(), Some(LED_INSIDE)),
         ureq::Error::Io(error) if is_cut(error) => ("the connection was cut".to_owned(), None),
         ureq::Error::Io(error) => (error.to_string(), None),
         ureq::Error::LargeResponseHeader(..) => ("its headers are too large".to_owned(), None),
@@ -306,6 +325,7 @@ fn explain(origin: &Origin, proxy: Option<&ureq::Proxy>, error: &ureq::Error, id
     };
     let (reason, hint) = (format!("{origin}: {reason}"), hint.map(str::to_owned));
     match error {
+        ureq::Error::Io(error) if is_led_inside(error) => ExchangeError::Lasting { reason, hint },
         ureq::Error::LargeResponseHeader(..) | ureq::Error::Protocol(_) | ureq::Error::Http(_) => {
             ExchangeError::Lasting { reason, hint }
         }
@@ -313,6 +333,7 @@ fn explain(origin: &Origin, proxy: Option<&ureq::Proxy>, error: &ureq::Error, id
     }
 }
 
+const LED_INSIDE: &str = "the registry sends us there: this is for those to mend who run it";
 const NO_HOST: &str = "no host of that name is found";
 const CHECK_NAME: &str = "check the name, and the network; a proxy (HTTPS_PROXY) may be needed";
 
@@ -320,6 +341,11 @@ const CHECK_NAME: &str = "check the name, and the network; a proxy (HTTPS_PROXY)
 /// sys/net/connection/socket/unix.rs, `cvt_gai`).
 fn is_unresolved(error: &io::Error) -> bool {
     error.to_string().starts_with("failed to lookup address information")
+}
+
+/// Returns whether a host was not asked because of where it is.
+fn is_led_inside(error: &io::Error) -> bool {
+    error.get_ref().and_then(|error| error.downcast_ref::<LedInside>()).is_some()
 }
 
 /// Returns whether the peer ended a connection in the middle.

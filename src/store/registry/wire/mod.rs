@@ -22,6 +22,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Error, Timeout};
 
+use super::address::Inside;
 use crate::blob::Cancel;
 
 /// How long a wait is deaf.
@@ -74,7 +75,21 @@ fn in_time<T: Send + 'static>(
 pub(super) struct Addresses {
     cancel: Cancel,
     known: Arc<Mutex<HashMap<String, Known>>>,
+    /// The host and port of the registry that names the hosts that are looked for; none where that is itself.
+    named_by: Option<(String, u16)>,
 }
+
+/// The error of a host that is inside of something where the registry that names it is not.
+#[derive(Debug)]
+pub(super) struct LedInside(pub(super) IpAddr);
+
+impl fmt::Display for LedInside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "it is at {}, an address inside of a machine or a network in which the registry is not", self.0)
+    }
+}
+
+impl std::error::Error for LedInside {}
 
 #[derive(Clone, Debug)]
 struct Known {
@@ -84,7 +99,24 @@ struct Known {
 
 impl Addresses {
     pub(super) fn new(cancel: &Cancel) -> Self {
-        Self { cancel: cancel.clone(), known: Arc::default() }
+        Self { cancel: cancel.clone(), known: Arc::default(), named_by: None }
+    }
+
+    /// Looks for hosts that a registry names. It may be anybody's: what is inside of this machine, or of a network where the
+    /// registry itself is not, is not asked for it.
+    pub(super) fn named_by(self, host: &str, port: u16) -> Self {
+        Self { named_by: Some((host.to_owned(), port)), ..self }
+    }
+
+    /// Leaves of some addresses those that may be connected to.
+    fn open(&self, mut found: Vec<SocketAddr>, timeout: NextTimeout) -> Result<Vec<SocketAddr>, Error> {
+        let Some((host, port)) = &self.named_by else { return Ok(found) };
+        let inside = |address: &SocketAddr| Inside::of(address.ip());
+        let Some(first) = found.iter().copied().find(|address| inside(address).is_some()) else { return Ok(found) };
+        // where it cannot be told where the registry is, it counts as outside
+        let own: Vec<Inside> = self.find(host, *port, timeout).iter().flatten().filter_map(inside).collect();
+        found.retain(|address| inside(address).is_none_or(|inside| inside.is_open_from(&own)));
+        if found.is_empty() { Err(Error::Io(io::Error::other(LedInside(first.ip())))) } else { Ok(found) }
     }
 
     fn find(&self, host: &str, port: u16, timeout: NextTimeout) -> Result<Vec<SocketAddr>, Error> {
@@ -117,7 +149,7 @@ impl Resolver for Addresses {
         let host = uri.host().ok_or(Error::HostNotFound)?;
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
         let mut addresses = self.empty();
-        for address in self.find(host, port, timeout)? {
+        for address in self.open(self.find(host, port, timeout)?, timeout)? {
             addresses.push(address);
         }
         if addresses.is_empty() { Err(Error::HostNotFound) } else { Ok(addresses) }
