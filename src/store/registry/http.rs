@@ -26,6 +26,9 @@ use crate::store::StoreError;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a peer may be silent.
 const IDLE: Duration = Duration::from_secs(60);
+/// How many times as long the head of an answer may take in all: one that consists of headers, or of notes that the answer is
+/// to come, comes to its end as well.
+const WHOLE_HEAD: u32 = 2;
 /// How long it may be silent once it has all of a blob: it may hash and move it first.
 const IDLE_AFTER_UPLOAD: Duration = Duration::from_secs(600);
 /// How long to wait for a peer to say that it wants a body, before it is sent unasked.
@@ -80,6 +83,8 @@ pub(super) struct Http {
     proxies: Proxies,
     limit: Option<Arc<RateLimit>>,
     cancel: Cancel,
+    /// How long a peer may be silent.
+    idle: Duration,
     agents: Mutex<HashMap<Origin, Agent>>,
 }
 
@@ -95,7 +100,7 @@ impl Http {
     ) -> Self {
         let (registry, own, cancel) = (registry.to_owned(), own.to_owned(), cancel.clone());
         let (tls, proxies) = (tls.clone(), proxies.clone());
-        Self { registry, own, tls, proxies, limit, cancel, agents: Mutex::default() }
+        Self { registry, own, tls, proxies, limit, cancel, idle: IDLE, agents: Mutex::default() }
     }
 
     fn agent(&self, origin: &Origin) -> Result<Agent, StoreError> {
@@ -183,7 +188,7 @@ impl Http {
             Body::Stream { reader, length } => (reader, length),
         };
         let mut exact = Exact { inner: source, left: size, failed: false, limit: self.limit.as_deref() };
-        let idle = if streamed { IDLE_AFTER_UPLOAD } else { IDLE };
+        let idle = if streamed { IDLE_AFTER_UPLOAD } else { self.idle };
         let result = match length {
             None => send(&agent, builder.body(()), idle),
             Some(0) => send(&agent, builder.body(SendBody::none()), idle),
@@ -226,8 +231,8 @@ fn send<B: ureq::AsSendBody>(
     request: Result<HttpRequest<B>, ureq::http::Error>,
     idle: Duration,
 ) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> {
-    let request = agent.configure_request(request.map_err(ureq::Error::Http)?).timeout_per_read(Some(idle)).build();
-    agent.run(request)
+    let request = agent.configure_request(request.map_err(ureq::Error::Http)?);
+    agent.run(request.timeout_per_read(Some(idle)).timeout_recv_response(Some(idle * WHOLE_HEAD)).build())
 }
 
 const fn known_method(method: &Method) -> &'static str {
@@ -313,6 +318,9 @@ fn explain(origin: &Origin, proxy: Option<&ureq::Proxy>, error: &ureq::Error, id
         ureq::Error::Timeout(ureq::Timeout::PerWrite) => {
             (format!("nothing was taken for {} seconds", IDLE.as_secs()), None)
         }
+        ureq::Error::Timeout(ureq::Timeout::RecvResponse) => {
+            (format!("no answer was complete within {} seconds", (idle * WHOLE_HEAD).as_secs()), None)
+        }
         ureq::Error::Timeout(_) => (format!("nothing came for {} seconds", idle.as_secs()), None),
         ureq::Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             ("the connection was refused".to_owned(), Some("check the host and the port, and that the registry runs"))
@@ -352,4 +360,61 @@ fn is_led_inside(error: &io::Error) -> bool {
 fn is_cut(error: &io::Error) -> bool {
     use io::ErrorKind as Kind;
     matches!(error.kind(), Kind::UnexpectedEof | Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_that_is_always_to_come_comes_to_an_end() {
+        for piece in ["HTTP/1.1 103 Early Hints\r\n\r\n", "HTTP/1.1 102 Processing\r\nX: y\r\n\r\n"] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let host = listener.local_addr().unwrap().to_string();
+            let peer = thread::spawn(move || {
+                let mut stream = listener.accept().unwrap().0;
+                while stream.write_all(piece.as_bytes()).is_ok() {
+                    thread::sleep(Duration::from_millis(5));
+                }
+            });
+            let http = Http::new(&host, &host, &TlsOptions::default(), &Proxies::default(), None, &Cancel::default());
+            let http = Http { idle: Duration::from_millis(300), ..http };
+            let url = Origin::of_host(&host, false).unwrap().url("/v2/").unwrap();
+            let request = Request { method: Method::GET, url, headers: Vec::new(), body: Body::None };
+            let error = http.exchange(request).unwrap_err();
+            let ExchangeError::Network { reason, .. } = error else { panic!("{error:?}") };
+            assert!(reason.contains("no answer was complete"), "{reason}");
+            peer.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_registry_names_is_not_looked_for_inside() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let here = listener.local_addr().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        for (own, asked, refused) in [
+            // an address that nobody has (RFC 5737): there is nothing to look up
+            ("192.0.2.1:443", format!("127.0.0.1:{}", here.port()), true),
+            ("192.0.2.1:443", format!("localhost:{}", here.port()), true),
+            ("192.0.2.1:443", format!("2130706433:{}", here.port()), true),
+            ("192.0.2.1:443", "169.254.169.254".to_owned(), true),
+            ("127.0.0.1:5000", "169.254.169.254".to_owned(), true),
+            ("10.0.0.1:5000", format!("127.0.0.1:{}", here.port()), true),
+            ("127.0.0.1:5000", format!("localhost:{}", here.port()), false),
+        ] {
+            let http = Http::new(own, own, &TlsOptions::default(), &Proxies::default(), None, &Cancel::default());
+            let http = Http { idle: Duration::from_millis(300), ..http };
+            let url = Origin::of_host(&asked, false).unwrap().url("/").unwrap();
+            let request = Request { method: Method::GET, url, headers: Vec::new(), body: Body::None };
+            let error = http.exchange(request).unwrap_err();
+            let is_refusal = matches!(&error, ExchangeError::Lasting { reason, .. } if reason.contains("inside"));
+            assert_eq!(is_refusal, refused, "{asked} from {own}: {error:?}");
+            assert_eq!(listener.accept().is_err(), refused, "{asked} from {own}");
+        }
+    }
 }

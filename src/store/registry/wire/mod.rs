@@ -29,6 +29,8 @@ use crate::blob::Cancel;
 const STEP: Duration = Duration::from_millis(250);
 /// How long an address is good for. The HTTP library asks for it before every request.
 const REMEMBERED: Duration = Duration::from_secs(60);
+/// How many bytes have to come in the time that a peer may be silent. One that gives a byte now and then is as good as silent.
+const LEAST: usize = 4 * 1024;
 /// How many addresses of a host are tried.
 const MOST_ADDRESSES: usize = 8;
 
@@ -210,6 +212,15 @@ pub(super) struct Wire {
     stream: TcpStream,
     buffers: LazyBuffers,
     cancel: Cancel,
+    trickle: Option<Trickle>,
+}
+
+/// What has come since something was sent, or since enough had come; none as long as nothing has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Trickle {
+    bytes: usize,
+    /// For how long it was waited for.
+    waited: Duration,
 }
 
 impl Wire {
@@ -217,7 +228,7 @@ impl Wire {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(STEP))?;
         stream.set_write_timeout(Some(STEP))?;
-        Ok(Self { stream, buffers, cancel })
+        Ok(Self { stream, buffers, cancel, trickle: None })
     }
 }
 
@@ -249,6 +260,8 @@ impl Transport for Wire {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let timeout = timeout.for_write();
         let time = allowed(timeout)?;
+        // for the answer to this it is waited anew
+        self.trickle = None;
         let mut rest = &self.buffers.output()[..amount];
         let mut since = Instant::now();
         while !rest.is_empty() {
@@ -268,10 +281,22 @@ impl Transport for Wire {
         let timeout = timeout.for_read();
         let time = allowed(timeout)?;
         let since = Instant::now();
+        // how long an answer may be thought about is one thing, how slowly it may come is another
+        let time = time.map(|time| time.saturating_sub(self.trickle.unwrap_or_default().waited));
+        if time == Some(Duration::ZERO) {
+            return Err(Error::Timeout(timeout.reason));
+        }
         loop {
             match self.stream.read(self.buffers.input_append_buf()) {
                 Ok(count) => {
                     self.buffers.input_appended(count);
+                    self.trickle = Some(match self.trickle {
+                        Some(Trickle { bytes, waited }) if bytes + count < LEAST => {
+                            Trickle { bytes: bytes + count, waited: waited + since.elapsed() }
+                        }
+                        Some(_) => Trickle::default(),
+                        None => Trickle { bytes: count, waited: Duration::ZERO },
+                    });
                     return Ok(count > 0);
                 }
                 Err(error) => wait_on(error, since, time, timeout.reason, &self.cancel)?,

@@ -116,14 +116,16 @@ fn a_peer_may_be_silent_for_so_long_and_no_longer() {
     let mut wire = wire(&cancel, |mut stream| {
         for _ in 0..3 {
             thread::sleep(Duration::from_millis(600));
-            stream.write_all(b"x").unwrap();
+            stream.write_all(&[b'x'; LEAST]).unwrap();
         }
         thread::sleep(SECOND * 3);
     });
     let began = Instant::now();
     for count in 1..=3 {
-        assert!(wire.await_input(of(SECOND, MINUTE)).unwrap());
-        assert_eq!(wire.buffers.input(), vec![b'x'; count]);
+        while wire.buffers.input().len() < count * LEAST {
+            assert!(wire.await_input(of(SECOND, MINUTE)).unwrap());
+        }
+        assert_eq!(wire.buffers.input(), vec![b'x'; count * LEAST]);
     }
     let silent_since = Instant::now();
     let error = wire.await_input(of(SECOND, MINUTE)).unwrap_err();
@@ -234,4 +236,44 @@ fn addresses_are_asked_for_once_and_again_when_nobody_is_there() {
     cancel.cancel();
     let error = Addresses::new(&cancel).find("localhost", 80, long).unwrap_err();
     assert!(error.to_string().contains("interrupted"), "{error}");
+}
+
+#[test]
+fn who_gives_a_byte_now_and_then_is_as_good_as_silent() {
+    let mut wire = wire(&Cancel::default(), |mut stream| {
+        while stream.write_all(b"x").is_ok() {
+            thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let time = Duration::from_millis(400);
+    let mut came = 0;
+    let error = loop {
+        match wire.await_input(of(time, time)) {
+            Ok(_) => {
+                let count = wire.buffers.input().len();
+                wire.buffers.input_consume(count);
+                came += count;
+            }
+            Err(error) => break error,
+        }
+        assert!(came < 1000, "it is waited on and on");
+    };
+    assert!(came > 0 && matches!(error, Error::Timeout(_)), "{came} bytes, {error}");
+}
+
+#[test]
+fn an_answer_that_was_thought_about_may_come_late() {
+    let (asked, heard) = mpsc::channel();
+    let mut wire = wire(&Cancel::default(), move |mut stream| {
+        // three requests, each of which takes most of the time that there is
+        for () in heard {
+            thread::sleep(Duration::from_millis(700));
+            stream.write_all(b"x").unwrap();
+        }
+    });
+    for _ in 0..3 {
+        asked.send(()).unwrap();
+        wire.transmit_output(0, of(SECOND, SECOND)).unwrap();
+        assert!(wire.await_input(of(SECOND * 2, SECOND)).unwrap());
+    }
 }
