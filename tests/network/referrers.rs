@@ -535,11 +535,13 @@ fn pages_without_an_end_have_one() {
     let bench = Bench::new();
     let _ = bench.run(&format!("pull -o circle {}/app:v1", registry.host())).exits(0).says(&["brings 2 referrers"]);
     assert!(registry.count("GET", &path) <= 3);
-    // somewhere else: nobody is asked there
+    // somewhere else: nobody is asked there, and a part of a list is not the list
     let elsewhere = FakeRegistry::start();
     registry.clear_script();
     registry.script([Rule::on("GET", &path).header("Link", format!("<{}{path}>; rel=\"next\"", elsewhere.url()))]);
-    let _ = bench.run(&format!("pull -o elsewhere {}/app:v1", registry.host())).exits(0);
+    let line = format!("pull -o elsewhere {}/app:v1", registry.host());
+    let _ = bench.run(&line).exits(4).says(&["goes on at", "hint: --referrers none"]);
+    let _ = bench.run(&format!("{line} --referrers none")).exits(0);
     assert_eq!(elsewhere.log().len(), 0);
     // more and more
     let entry = |number: usize| json!({"mediaType": MANIFEST, "size": 500, "digest": barge::digest::Digest::of(&noise(number as u64, 8)).to_string()});

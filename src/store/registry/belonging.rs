@@ -14,7 +14,7 @@ use ureq::http::header;
 use super::answer::Answer;
 use super::client::{Ask, To};
 use super::documents::accept;
-use super::listing::{PAGE, next_page, read_page};
+use super::listing::{PAGE, leads_nowhere, next_page, read_page};
 use super::repository::Repository;
 use super::retry::Attempt;
 use crate::content::{CONTAINERD_SUBJECT, Descriptor, REF_NAME};
@@ -101,10 +101,13 @@ impl Repository {
     }
 
     fn hinted(&self, error: StoreError) -> StoreError {
+        let alone = || Some("--referrers none takes the image alone".to_owned());
         match error {
             StoreError::Remote { action, place, class, reason, hint: None } => {
-                let hint = Some("--referrers none takes the image alone".to_owned());
-                StoreError::Remote { action, place, class, reason, hint }
+                StoreError::Remote { action, place, class, reason, hint: alone() }
+            }
+            StoreError::Malformed { what, place, reason, hint: None } => {
+                StoreError::Malformed { what, place, reason, hint: alone() }
             }
             other => other,
         }
@@ -180,7 +183,7 @@ impl Repository {
                 if answer.code() != 200 || !is_index(&answer) {
                     return Ok(Err(answer));
                 }
-                let link = next_page(&answer);
+                let link = next_page(&answer, "referrers", &self.location)?;
                 Ok(Ok((self.read_document_body(answer)?, link)))
             })?;
             let (body, link) = match answered {
@@ -203,6 +206,12 @@ impl Repository {
             next = link.filter(|_| seen.len() > before).map(To::Url);
             if listed.entries.len() > MOST_REFERRERS || (next.is_some() && pages >= MOST_PAGES) {
                 return Err(malformed(format!("there are more than {MOST_REFERRERS}, or than {MOST_PAGES} pages")));
+            }
+            if next.is_some() && leads_nowhere(pages, listed.entries.len()) {
+                return Err(malformed(format!(
+                    "it has {pages} pages with {} entries, and goes on",
+                    listed.entries.len()
+                )));
             }
         }
         Ok(Some(listed))
@@ -296,10 +305,10 @@ impl Repository {
             };
             // it only saves requests: where it fails, whatever the reason, single tags are asked for
             let page = match self.registry.attempt(&ask) {
-                Ok(answer) if answer.code() == 200 => {
-                    next = next_page(&answer).map(To::Url);
+                Ok(answer) if answer.code() == 200 => next_page(&answer, "tags", &self.location).and_then(|link| {
+                    next = link.map(To::Url);
                     read_page(answer, "tags", &self.location)
-                }
+                }),
                 Ok(_) => return Ok(Tags::Any),
                 Err(attempt) => Err(attempt),
             };

@@ -134,7 +134,7 @@ impl Repository {
         if DOCUMENTS.contains(&said.as_str()) {
             return Ok(MediaType::new(&said));
         }
-        let value: Option<serde_json::Value> = serde_json::from_slice(bytes).ok();
+        let value = crate::json::parse(bytes).ok();
         let own = value.as_ref().and_then(|value| value.get("mediaType")).and_then(serde_json::Value::as_str);
         match own.filter(|own| DOCUMENTS.contains(own)) {
             Some(own) => Ok(MediaType::new(own)),

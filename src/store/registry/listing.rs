@@ -15,13 +15,20 @@ use super::repository::Repository;
 use super::retry::{Attempt, Passing};
 use crate::digest::Digest;
 use crate::error::Class;
+use crate::json::{self, Items};
 use crate::reference::is_tag;
 use crate::store::{Location, StoreError};
 
 /// How large one page of a list may be, in bytes.
 const LARGEST_PAGE: u64 = 8 * 1024 * 1024;
-/// How large all entries of a list may be, in bytes: a million tags and more.
+/// How many entries a list may have, and how large they may be in all, in bytes.
+const LONGEST_LIST: usize = 1_000_000;
 const LARGEST_LIST: usize = 64 * 1024 * 1024;
+/// How many pages of a list are read.
+const MOST_PAGES: usize = 10_000;
+/// After so many pages there must be this many entries on each: who gives one at a time comes to no end.
+const FIRST_PAGES: usize = 100;
+const FEWEST_ON_A_PAGE: usize = 10;
 /// How many are asked for at once.
 pub(super) const PAGE: usize = 1000;
 
@@ -136,7 +143,7 @@ fn list(
     let place = registry.place(repository);
     let mut found: Vec<String> = Vec::new();
     let mut seen: HashSet<String> = HashSet::new();
-    let mut bytes = 0;
+    let (mut bytes, mut pages) = (0, 0);
     let mut next = Some(To::Path(path));
     while let Some(to) = next.take() {
         let ask = Ask {
@@ -153,7 +160,7 @@ fn list(
             if answer.code() != 200 {
                 return Err(Attempt::Final(not_listed(registry, action, &place, answer)));
             }
-            let link = next_page(&answer);
+            let link = next_page(&answer, field, &place)?;
             Ok((read_page(answer, field, &place)?, link))
         })?;
         // a registry that leads in circles gives nothing new
@@ -164,13 +171,23 @@ fn list(
                 found.push(entry);
             }
         }
-        if bytes > LARGEST_LIST {
-            let reason = format!("it has more than {}", crate::text::human_size(LARGEST_LIST as u64));
-            return Err(StoreError::malformed(format!("its list of {field}"), &place, reason));
+        pages += 1;
+        let malformed = |reason: String| Err(StoreError::malformed(format!("its list of {field}"), &place, reason));
+        if bytes > LARGEST_LIST || found.len() > LONGEST_LIST {
+            let size = crate::text::human_size(LARGEST_LIST as u64);
+            return malformed(format!("it has more than {LONGEST_LIST} entries, or than {size}"));
         }
         next = link.filter(|_| seen.len() > before).map(To::Url);
+        if next.is_some() && (pages >= MOST_PAGES || leads_nowhere(pages, found.len())) {
+            return malformed(format!("it has {pages} pages with {} entries, and goes on", found.len()));
+        }
     }
     Ok(found)
+}
+
+/// Returns whether so many pages have so few entries that a list comes to no end.
+pub(super) const fn leads_nowhere(pages: usize, entries: usize) -> bool {
+    pages >= FIRST_PAGES && entries < pages * FEWEST_ON_A_PAGE
 }
 
 fn not_listed(registry: &Registry, action: &str, place: &Location, answer: Answer) -> StoreError {
@@ -191,21 +208,34 @@ pub(super) fn read_page(answer: Answer, field: &str, place: &Location) -> Result
         .read_at_most(LARGEST_PAGE)
         .map_err(|error| Attempt::Passing(Passing::because(format!("{place}: {what} broke off: {error}"))))?;
     let body = body.ok_or_else(|| malformed("a page of it is larger than 8 MiB"))?;
-    let value: Value = serde_json::from_slice(&body).map_err(|error| malformed(&error.to_string()))?;
+    let mut entries = Items::default();
+    let value = json::parse_lists(&body, "the page", &[field], &mut |_, entry| {
+        entries.take(|| Ok(entry.text()?.to_owned()));
+    });
+    let value = value.map_err(|error| malformed(&error.to_string()))?;
     match value.get(field) {
         // distribution writes null for none
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(entries)) => {
-            let texts: Option<Vec<String>> = entries.iter().map(|entry| entry.as_str().map(str::to_owned)).collect();
-            texts.ok_or_else(|| malformed("an entry of it is no text"))
-        }
+        None | Some(Value::Null | Value::Array(_)) => entries.all().map_err(|error| malformed(&error.to_string())),
         Some(_) => Err(malformed("it is no list")),
     }
 }
 
-/// Returns where the next page is (RFC 8288; distribution-spec v1.1.1, spec.md, "Listing Tags"): on the same registry, and
-/// nowhere else.
-pub(super) fn next_page(answer: &Answer) -> Option<Url> {
+/// Returns where the next page of a list is (RFC 8288; distribution-spec v1.1.1, spec.md, "Listing Tags").
+///
+/// # Errors
+/// When it is not on the same registry: it is not asked for, and a part of a list is not the list.
+pub(super) fn next_page(answer: &Answer, field: &str, place: &Location) -> Result<Option<Url>, Attempt> {
+    let Some(address) = next_address(answer) else { return Ok(None) };
+    let url = answer.url.join(address).filter(|url| url.origin() == answer.url.origin());
+    url.map(Some).ok_or_else(|| {
+        // a query can hold a signature
+        let shown = crate::text::quoted(address.split('?').next().unwrap_or_default());
+        let reason = format!("it goes on at {shown}, which is not the registry");
+        Attempt::Final(StoreError::malformed(format!("its list of {field}"), place, reason))
+    })
+}
+
+fn next_address(answer: &Answer) -> Option<&str> {
     for value in answer.headers.get_all("link") {
         for link in value.to_str().ok()?.split(',') {
             let (address, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
@@ -216,8 +246,7 @@ pub(super) fn next_page(answer: &Answer) -> Option<Url> {
                 })
             };
             if parameters.split(';').any(is_next) {
-                let url = answer.url.join(address)?;
-                return (url.origin() == answer.url.origin()).then_some(url);
+                return Some(address);
             }
         }
     }
