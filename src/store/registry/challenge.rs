@@ -38,7 +38,8 @@ fn parse(text: &str) -> Vec<Challenge> {
         let (word, after) = rest.split_at(end);
         let after = after.trim_start_matches([' ', '\t']);
         if let Some(value) = after.strip_prefix('=').filter(|_| !word.is_empty()) {
-            let (value, after) = parse_value(value.trim_start_matches([' ', '\t']));
+            // a part of an address is another address: what was cut off has no realm
+            let Some((value, after)) = parse_value(value.trim_start_matches([' ', '\t'])) else { break };
             if let Some((_, parameters)) = schemes.last_mut() {
                 parameters.push((word.to_ascii_lowercase(), value));
             }
@@ -76,22 +77,22 @@ fn known(scheme: &str, parameters: Vec<(String, String)>) -> Option<Challenge> {
     }
 }
 
-/// Parses a token or a quoted string, and returns what follows.
-fn parse_value(text: &str) -> (String, &str) {
+/// Parses a token or a quoted string, and returns what follows. `None` for a string without an end.
+fn parse_value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find([' ', '\t', ',']).unwrap_or(text.len());
-        return (text[..end].to_owned(), &text[end..]);
+        return Some((text[..end].to_owned(), &text[end..]));
     };
     let mut value = String::new();
     let mut characters = quoted.char_indices();
     while let Some((at, character)) = characters.next() {
         match character {
-            '"' => return (value, &quoted[at + 1..]),
+            '"' => return Some((value, &quoted[at + 1..])),
             '\\' => value.extend(characters.next().map(|(_, next)| next)),
             other => value.push(other),
         }
     }
-    (value, "")
+    None
 }
 
 #[cfg(test)]
@@ -128,6 +129,8 @@ mod tests {
             ),
             (r#"Bearer realm="a\"b""#, vec![bearer("a\"b", None, None)]),
             (r#"Digest qop="auth""#, vec![]),
+            (r#"Bearer realm="https://auth.exa"#, vec![]),
+            (r#"Basic realm="x", Bearer realm="https://auth.exa"#, vec![Challenge::Basic]),
             ("", vec![]),
             ("=,=,\"", vec![]),
         ] {
