@@ -3,6 +3,8 @@
 use std::io::Read;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use ureq::http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -14,6 +16,8 @@ use crate::text::escaped;
 const LARGEST_ERROR: u64 = 64 * 1024;
 /// How much of what a registry says stands in a message, in characters.
 const LONGEST_MESSAGE: usize = 400;
+/// What is shorter, in bytes, is no password worth the name, and a word of many messages.
+const SHORTEST_SECRET: usize = 4;
 /// The longest wait that a registry may ask for. Beyond it a person decides.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
@@ -71,7 +75,12 @@ impl Answer {
         let mut body = Vec::new();
         // a body that breaks off says as much as it says
         let _ = self.body.by_ref().take(LARGEST_ERROR).read_to_end(&mut body);
-        let (codes, message) = read_errors(&body);
+        let hidden =
+            |text: String| self.authorization.as_ref().map_or_else(|| text.clone(), |shown| without(&text, shown));
+        // before it is cut, which could leave most of a token, and when it is read, where a password may be spelled otherwise
+        let body = hidden(String::from_utf8_lossy(&body).into_owned());
+        let (codes, message) = read_errors(body.as_bytes());
+        let message = hidden(message);
         Complaint {
             method: self.method,
             path: self.url.path().to_owned(),
@@ -147,6 +156,23 @@ fn is_passing(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502..=504 | 520..=530)
 }
 
+/// Leaves out of what a registry says what it was shown: a server that repeats the request would bring a password into a log.
+fn without(message: &str, shown: &HeaderValue) -> String {
+    let shown = shown.to_str().unwrap_or_default();
+    let Some((scheme, credential)) = shown.split_once(' ') else { return message.to_owned() };
+    let mut secrets = vec![credential.to_owned()];
+    if scheme == "Basic"
+        && let Ok(pair) = STANDARD.decode(credential)
+        && let Some((_, password)) = String::from_utf8_lossy(&pair).split_once(':')
+    {
+        secrets.extend([password.to_owned(), escaped(password)]);
+    }
+    let hidden = |text: String, secret: &String| {
+        if secret.len() < SHORTEST_SECRET { text } else { text.replace(secret.as_str(), "***") }
+    };
+    secrets.iter().fold(message.to_owned(), hidden)
+}
+
 /// Returns the codes and the words of an error body, escaped.
 fn read_errors(body: &[u8]) -> (Vec<String>, String) {
     let shortened = |text: &str| escaped(&text.chars().take(LONGEST_MESSAGE).collect::<String>());
@@ -207,6 +233,19 @@ mod tests {
             ),
         ] {
             assert_eq!(complaint(status, body).reason(), expected);
+        }
+    }
+
+    #[test]
+    fn what_was_shown_is_not_said() {
+        let basic = STANDARD.encode("me:correct-horse");
+        for (shown, message, expected) in [
+            (format!("Basic {basic}"), format!("you sent Basic {basic}"), "you sent Basic ***"),
+            (format!("Basic {basic}"), "me and correct-horse do not match".to_owned(), "me and *** do not match"),
+            ("Bearer eyJ.x.y".to_owned(), "the token eyJ.x.y has expired".to_owned(), "the token *** has expired"),
+            (format!("Basic {}", STANDARD.encode("me:no")), "no, not now".to_owned(), "no, not now"),
+        ] {
+            assert_eq!(without(&message, &HeaderValue::from_str(&shown).unwrap()), expected);
         }
     }
 
