@@ -157,6 +157,12 @@ impl<'a> BlobReader<'a> {
         &self.content
     }
 
+    /// Returns whether a read of it has failed: why, that read has said, and no other will.
+    #[must_use]
+    pub const fn has_failed(&self) -> bool {
+        matches!(self.state, State::Failed)
+    }
+
     /// Fills the start of the buffer; 0 means that the whole content was handed out and is right.
     pub(super) fn next(&mut self, buffer: &mut [u8]) -> Result<usize, BlobError> {
         if self.cancel.is_some_and(Cancel::is_cancelled) {

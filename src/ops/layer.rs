@@ -25,6 +25,11 @@ pub(super) fn unpacked<T>(
     let start = raw.fill_buf().map_err(|error| failed(BlobError::from_io(error)))?;
     let compression = Compression::sniffed(start);
     let (consumed, mut raw) = decode(compression, raw, consume);
+    // what the reader said is the reason; asked again, it knows only that it has failed
+    let consumed = match consumed {
+        Err(error) if raw.get_ref().has_failed() => return Err(failed(BlobError::from_io(error))),
+        consumed => consumed,
+    };
     // The decoder may have stopped before the end: the rest decides whether the bytes were right at all.
     io::copy(&mut raw, &mut io::sink()).map_err(|error| failed(BlobError::from_io(error)))?;
     raw.into_inner().finish().map_err(failed)?;
