@@ -19,6 +19,7 @@ use crate::blob::Cancel;
 use crate::content::{Content, Descriptor, Kind, total};
 use crate::digest::Digest;
 use crate::document::{Body, Document, ImageConfig};
+use crate::error::Class;
 use crate::graph::{self, Finding, Node};
 use crate::platform::Platform;
 use crate::reference::Selector;
@@ -61,10 +62,15 @@ pub struct Verified {
     pub unreferenced: Vec<(Digest, u64)>,
 }
 
+/// Returns whether nothing is known of some content because nobody could be asked: then it is neither right nor wrong.
+fn is_out_of_reach(error: &StoreError) -> bool {
+    matches!(error, StoreError::Remote { class: Class::Unreachable | Class::Refused, .. })
+}
+
 /// Checks everything that can be reached from an image, or from all of a place.
 ///
 /// # Errors
-/// When the image is not there, or somebody asked to stop. Whatever is wrong with content is a [`Problem`].
+/// When the image is not there, its registry cannot be reached or does not let us, or somebody asked to stop. Whatever is wrong with content is a [`Problem`].
 pub fn verify(
     store: &Store,
     selector: Option<&Selector>,
@@ -197,12 +203,15 @@ impl Task<'_> {
         }
         self.reached = reach.nodes.iter().map(|node| node.content.digest).collect();
         let mut done: HashSet<Digest> = HashSet::new();
-        for finding in &reach.findings {
+        for finding in reach.findings {
+            if is_out_of_reach(&finding.error) {
+                return Err(finding.error.into());
+            }
             done.insert(finding.digest);
-            self.finding(finding);
+            self.finding(&finding);
         }
         let abouts: HashMap<Digest, &Node> = reach.nodes.iter().map(|node| (node.content.digest, node)).collect();
-        let diff_ids = self.configs(&abouts, &mut done);
+        let diff_ids = self.configs(&abouts, &mut done)?;
         let mut contents: Vec<Content> = Vec::new();
         for node in &reach.nodes {
             let read = matches!(node.content.kind, Kind::Manifest(_));
@@ -238,7 +247,7 @@ impl Task<'_> {
         &mut self,
         nodes: &HashMap<Digest, &Node>,
         done: &mut HashSet<Digest>,
-    ) -> HashMap<Digest, BTreeSet<Digest>> {
+    ) -> Result<HashMap<Digest, BTreeSet<Digest>>, Error> {
         let mut diff_ids: HashMap<Digest, BTreeSet<Digest>> = HashMap::new();
         for image in std::mem::take(&mut self.images) {
             let digest = *image.config.digest();
@@ -246,6 +255,7 @@ impl Task<'_> {
             let first = done.insert(digest);
             let config = match read_config(self.store, &image.config) {
                 Ok(config) => config,
+                Err(error) if is_out_of_reach(&error) => return Err(error.into()),
                 Err(error) => {
                     if first {
                         self.found(digest.to_string(), &about, vec![image.manifest], &error);
@@ -262,7 +272,7 @@ impl Task<'_> {
                 diff_ids.entry(*layer).or_default().insert(*diff_id);
             }
         }
-        diff_ids
+        Ok(diff_ids)
     }
 
     /// Compares a config with what refers to it.
@@ -331,6 +341,7 @@ impl Task<'_> {
             let unpacked = match checked {
                 Ok(unpacked) => unpacked,
                 Err(StoreError::Cancelled) => return Err(StoreError::Cancelled),
+                Err(error) if is_out_of_reach(&error) => return Err(error),
                 Err(error) => {
                     report(problem(content.digest.to_string(), about.to_owned(), referenced_by(), &error));
                     return Ok(());
