@@ -200,6 +200,12 @@ impl Output {
         code
     }
 
+    /// Returns the exit code, standard output and standard error, whatever they are: who asks has to check them.
+    #[allow(dead_code)] // not every test file collects what is wrong
+    pub(crate) fn parts(&self) -> (Option<i32>, &str, &str) {
+        (self.status.code(), &self.stdout, &self.stderr)
+    }
+
     /// Checks the whole output, word for word.
     #[track_caller]
     pub(crate) fn shows(self, expected: &str) {

@@ -8,6 +8,8 @@ mod bench;
 #[path = "../cli/environment.rs"]
 mod environment;
 mod hostile;
+mod misbehaving;
+mod ordeal;
 mod properties;
 mod pull;
 mod push;

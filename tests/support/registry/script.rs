@@ -214,7 +214,7 @@ impl Rule {
         self.with(|effects| effects.longer_by = bytes)
     }
 
-    /// Sends more and more after the answer's body, chunked, until the other side hangs up.
+    /// Sends more and more after the answer's body, chunked, until the other side hangs up; a raw answer again and again.
     pub fn endless_body(self) -> Self {
         self.with(|effects| effects.endless = true)
     }

@@ -57,6 +57,9 @@ pub fn send(
 ) -> io::Result<Then> {
     if answer.raw {
         wire.send(&answer.body)?;
+        while effects.endless && sleep(Duration::ZERO) {
+            wire.send(&answer.body)?;
+        }
         return Ok(Then::Close);
     }
     let body = answer.sent();
