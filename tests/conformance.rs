@@ -269,7 +269,7 @@ impl Sink for ToRegistry {
     }
     fn begin(&mut self, coming: &Inventory) -> Result<Vec<Vec<Content>>, StoreError> {
         let delivery = Delivery {
-            whole: HashMap::default(),
+            whole: std::collections::HashMap::new(),
             repository: self.repository.clone(),
             contents: coming.contents.iter().map(|content| (content.clone(), true)).collect(),
             turns: std::collections::HashMap::new(),
