@@ -107,11 +107,15 @@ pub(super) fn length_of(root: &Directory, content: &Content) -> Result<u64, Stor
 
 /// Lists the partial blobs in a directory that nobody writes to.
 pub(super) fn list(directory: &Directory, algorithm: Algorithm) -> Result<Vec<Partial>, StoreError> {
+    list_among(directory, algorithm, &directory.names()?)
+}
+
+fn list_among(directory: &Directory, algorithm: Algorithm, names: &[String]) -> Result<Vec<Partial>, StoreError> {
     let mut found = Vec::new();
-    for name in directory.names()? {
-        let Some(digest) = digest_of(algorithm, &name) else { continue };
-        let Some(Locked(file)) = &lock(directory, &name) else { continue };
-        let metadata = file.metadata().map_err(StoreError::io("read", directory.path_of(&name)))?;
+    for name in names {
+        let Some(digest) = digest_of(algorithm, name) else { continue };
+        let Some(Locked(file)) = &lock(directory, name) else { continue };
+        let metadata = file.metadata().map_err(StoreError::io("read", directory.path_of(name)))?;
         let written = metadata.modified().ok();
         let age = written.and_then(|written| SystemTime::now().duration_since(written).ok());
         found.push(Partial { digest, size: metadata.len(), age });
@@ -135,8 +139,8 @@ pub(super) fn remove(directory: &Directory, digest: &Digest) -> Result<bool, Sto
 }
 
 /// Removes the partial blobs that are old and not wanted. A convenience: whatever cannot be removed stays, and stops nobody.
-pub(super) fn remove_old(directory: &Directory, algorithm: Algorithm, wanted: &[Content]) {
-    for partial in list(directory, algorithm).unwrap_or_default() {
+pub(super) fn remove_old(directory: &Directory, algorithm: Algorithm, names: &[String], wanted: &[Content]) {
+    for partial in list_among(directory, algorithm, names).unwrap_or_default() {
         let is_wanted = || wanted.iter().any(|content| content.digest == partial.digest);
         if partial.age.is_some_and(|age| age > OLD) && !is_wanted() {
             let _ = remove(directory, &partial.digest);

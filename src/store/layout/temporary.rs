@@ -164,8 +164,13 @@ pub(super) fn is_ours(prefix: &str, name: &str) -> bool {
 
 /// Removes the temporary files of processes that died. A convenience: whatever cannot be removed stays, and stops nobody.
 pub(super) fn remove_stale(directory: &Directory, prefix: &str) {
-    for name in directory.names().unwrap_or_default() {
-        if is_ours(prefix, &name) && is_stale(directory, &name) {
+    remove_stale_among(directory, prefix, &directory.names().unwrap_or_default());
+}
+
+/// As [`remove_stale`], of a directory that was listed already.
+pub(super) fn remove_stale_among(directory: &Directory, prefix: &str, names: &[String]) {
+    for name in names {
+        if is_ours(prefix, name) && is_stale(directory, name) {
             let _ = rustix::fs::unlinkat(directory.handle(), name.as_str(), AtFlags::empty());
         }
     }

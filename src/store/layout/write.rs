@@ -285,8 +285,12 @@ impl LayoutSink {
                     self.begun.algorithms.push(algorithm);
                 }
                 let directory = root.below(&path)?.ok_or_else(|| gone(&path))?;
-                temporary::remove_stale(&directory, BLOB);
-                partial::remove_old(&directory, algorithm, &coming.contents);
+                // a run that brings no content has no reason to look through what may be a hundred thousand files
+                if !coming.contents.is_empty() {
+                    let names = directory.names().unwrap_or_default();
+                    temporary::remove_stale_among(&directory, BLOB, &names);
+                    partial::remove_old(&directory, algorithm, &names, &coming.contents);
+                }
                 self.blobs.push(BlobDirectory { algorithm, directory });
             }
         }
