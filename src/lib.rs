@@ -43,6 +43,8 @@
 //! 8. Input is hostile: sizes, counts and depths are bounded, and text from outside is escaped by [`text::escaped`] before
 //!    it reaches a terminal.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod blob;
 pub mod bundle;
 pub mod content;

@@ -16,7 +16,7 @@ use crate::digest::Digest;
 use crate::reference::{Place, Reference, Rejected, Selector, Split, Word, parse_word};
 use crate::store::archive::{Archive, Format, PartSet, ReadOptions};
 use crate::store::layout::Layout;
-use crate::store::listing::names_in;
+use crate::store::listing::{is_empty, names_in};
 use crate::store::registry::{Registries, Repository};
 use crate::store::{Location, Source, StoreError, Wanted};
 use crate::text::{escaped, quoted};
@@ -327,6 +327,12 @@ fn registry_hint(word: &str) -> Option<String> {
     let is_host =
         name == "localhost" || is_port || (word.contains('/') && name.contains('.') && !name.starts_with('.'));
     is_host.then(|| format!("if a registry is meant, write docker://{}", escaped(word)))
+}
+
+/// Returns whether a path is that of a directory with nothing in it.
+#[must_use]
+pub fn is_empty_directory(path: &Path) -> bool {
+    is_empty(path).unwrap_or(false)
 }
 
 /// Returns what lies beside a mistyped path and is spelled almost alike.

@@ -15,17 +15,25 @@ use rustix::io::retry_on_intr;
 /// # Errors
 /// As the system says.
 pub(crate) fn names_in(directory: &Path) -> io::Result<Vec<OsString>> {
+    names(directory)?.collect()
+}
+
+/// Returns whether nothing is in a directory.
+///
+/// # Errors
+/// As the system says.
+pub(crate) fn is_empty(directory: &Path) -> io::Result<bool> {
+    Ok(names(directory)?.next().transpose()?.is_none())
+}
+
+fn names(directory: &Path) -> io::Result<impl Iterator<Item = io::Result<OsString>> + use<>> {
     // what it would be by the standard library
     let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let handle = retry_on_intr(|| rustix::fs::open(directory, flags, Mode::empty()))?;
-    let mut names = Vec::new();
-    for entry in Dir::new(handle)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if !matches!(name, b"." | b"..") {
-            names.push(OsStr::from_bytes(name).to_owned());
-        }
-    }
-    Ok(names)
+    Ok(Dir::new(handle)?.filter_map(|entry| match entry {
+        Ok(entry) if matches!(entry.file_name().to_bytes(), b"." | b"..") => None,
+        Ok(entry) => Some(Ok(OsStr::from_bytes(entry.file_name().to_bytes()).to_owned())),
+        Err(error) => Some(Err(error.into())),
+    }))
 }

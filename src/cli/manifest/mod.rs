@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 
 use barge::ops::Error;
 use barge::ops::lookup::is_attached;
-use barge::ops::open::{Opened, Store, open, open_path};
+use barge::ops::open::{Opened, Store, is_empty_directory, open, open_path};
 use barge::ops::target::{Target, names_of};
 use barge::plan::Plan;
 use barge::reference::ImageName;
@@ -116,7 +116,7 @@ fn here(session: &Session<'_>) -> Result<Option<Store>, Error> {
         Err(Error::Store(StoreError::Absent { .. })) => Ok(None),
         Err(Error::Store(StoreError::Io { source, .. })) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
         // an empty directory is about to become one
-        Err(_) if path.read_dir().is_ok_and(|mut entries| entries.next().is_none()) => Ok(None),
+        Err(_) if is_empty_directory(path) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -14,6 +14,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::remove;
 use super::tree::{DIRECTORY, WORKING};
+use crate::store::listing::is_empty;
 use crate::store::{Durability, StoreError, UNPACK};
 
 /// A directory younger than this may belong to a process that has not come to lock it yet.
@@ -134,8 +135,7 @@ fn examined(target: &Path) -> Result<PathBuf, StoreError> {
     if !metadata.is_dir() {
         return Err(refused(target, io::ErrorKind::NotADirectory, "it is not a directory"));
     }
-    let mut list = std::fs::read_dir(&path).map_err(StoreError::io("open", target))?;
-    if list.next().is_some() {
+    if !is_empty(&path).map_err(StoreError::io("open", target))? {
         return Err(refused(target, io::ErrorKind::DirectoryNotEmpty, "it is not empty"));
     }
     let above = path.parent().and_then(|above| std::fs::metadata(above).ok());

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::address::Url;
 use crate::digest::Digest;
+use crate::store::listing::names_in;
 
 /// From which size on an upload is worth a note, in bytes.
 pub(super) const WORTH: u64 = 1024 * 1024;
@@ -76,11 +77,12 @@ impl Journal {
 
     /// Removes notes that are too old to be of use.
     pub(super) fn sweep(&self) {
-        let Some(entries) = self.directory.as_ref().and_then(|directory| fs::read_dir(directory).ok()) else { return };
-        for entry in entries.flatten() {
-            let age = entry.metadata().ok().and_then(|it| it.modified().ok()).and_then(|it| it.elapsed().ok());
-            if age.is_some_and(|age| age > KEPT) {
-                let _ = fs::remove_file(entry.path());
+        let Some(directory) = &self.directory else { return };
+        for name in names_in(directory).unwrap_or_default() {
+            let path = directory.join(name);
+            let changed = fs::symlink_metadata(&path).and_then(|it| it.modified());
+            if changed.ok().and_then(|it| it.elapsed().ok()).is_some_and(|age| age > KEPT) {
+                let _ = fs::remove_file(path);
             }
         }
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::document::{open, read_all};
 use crate::blob::Cancel;
+use crate::store::listing::names_in;
 use crate::store::{Location, StoreError, directory_of, flock};
 
 /// How long to wait for others that change the same file: each takes a moment.
@@ -151,12 +152,11 @@ fn temporary(path: &Path, prefix: &str) -> Result<tempfile::NamedTempFile, Store
 /// that has any.
 fn remove_leftovers(path: &Path) {
     let prefix = prefix(path);
-    let Ok(entries) = fs::read_dir(directory_of(path)) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
+    let directory = directory_of(path);
+    for name in names_in(directory).unwrap_or_default() {
         let rest = name.to_str().and_then(|name| name.strip_prefix(&prefix));
         if rest.is_some_and(|rest| rest.len() == RANDOM && rest.bytes().all(|byte| byte.is_ascii_alphanumeric())) {
-            let _ = fs::remove_file(entry.path());
+            let _ = fs::remove_file(directory.join(&name));
         }
     }
 }

@@ -13,6 +13,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, RootCertStore};
 
 use crate::error::Class;
+use crate::store::listing::names_in;
 use crate::store::{Location, Reason, StoreError, causes};
 use crate::text::{escaped, shell_word};
 
@@ -146,12 +147,13 @@ fn is_plain(host: &str) -> bool {
 
 fn list(directory: &Path) -> Result<Found, Fault> {
     let mut found = Found::default();
-    for (count, entry) in fs::read_dir(directory).map_err(Fault::io("read", directory))?.enumerate() {
-        if count == MOST_FILES {
-            let reason = format!("it holds more than {MOST_FILES} files");
-            return Err(Fault::unusable(directory, reason, None));
-        }
-        let path = entry.map_err(Fault::io("read", directory))?.path();
+    let names = names_in(directory).map_err(Fault::io("read", directory))?;
+    if names.len() > MOST_FILES {
+        let reason = format!("it holds more than {MOST_FILES} files");
+        return Err(Fault::unusable(directory, reason, None));
+    }
+    for name in names {
+        let path = directory.join(name);
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("crt") => found.authorities.push(path),
             Some("cert") => found.certificates.push(path),
