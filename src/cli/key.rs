@@ -1,13 +1,13 @@
 //! `barge key`: make keys to sign with, and see what belongs to them.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use barge::ops::Error;
 use barge::signing::{KeyError, KeyType, Password, PrivateKey, PublicKey};
+use barge::store::lacking::sync_directory;
 use barge::store::{StoreError, directory_of};
 use barge::text::escaped;
 use clap::{Args, Subcommand, ValueEnum};
@@ -138,7 +138,7 @@ fn generate(args: &GenerateArgs, session: &Session<'_>) -> Result<Report, Error>
         }
     }
     let directory = directory_of(&private);
-    File::open(directory).and_then(|it| it.sync_all()).map_err(StoreError::io("write", directory))?;
+    sync_directory(directory).map_err(StoreError::io("write", directory))?;
     let [private, public] = [private, public].map(|path| path.to_string_lossy().into_owned());
     let how = if password.is_some() { "encrypted" } else { "not encrypted: keep it safe" };
     session.ui.say(&format!("wrote {} ({how}) and {}", escaped(&private), escaped(&public)));

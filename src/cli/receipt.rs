@@ -12,6 +12,7 @@ use barge::ops::open::open;
 use barge::reference::ImageName;
 use barge::signing::Signature;
 use barge::store::StoreError;
+use barge::store::lacking::sync_directory;
 use barge::text::{escaped, human_size, quoted};
 use barge::transfer::{Event, Observer as _};
 use clap::Args;
@@ -180,7 +181,7 @@ fn write(path: &Path, receipt: &[u8], signature: Option<&str>, session: &Session
     for (name, temporary) in written {
         temporary.persist(name).map_err(|error| failed(error.error))?;
     }
-    File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
+    sync_directory(directory).map_err(failed)
 }
 
 /// Refuses to replace something else than what is written: a mistyped name must not cost an archive.

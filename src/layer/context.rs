@@ -150,7 +150,7 @@ fn walk(directory: BorrowedFd<'_>, name: &[u8], flags: OFlags) -> Result<OwnedFd
 /// # Errors
 /// When there can be none.
 pub(crate) fn spool_file(directory: &Path) -> Result<File, StoreError> {
-    tempfile::tempfile_in(directory).map_err(StoreError::io(crate::store::TEMPORARY, directory))
+    crate::store::lacking::unnamed_file(directory).map_err(StoreError::io(crate::store::TEMPORARY, directory))
 }
 
 #[cfg(test)]

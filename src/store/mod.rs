@@ -5,6 +5,7 @@
 
 pub mod archive;
 mod flock;
+pub mod lacking;
 pub mod lanes;
 pub mod layout;
 pub(crate) mod listing;

@@ -13,6 +13,7 @@ use crate::blob::{BlobReader, Making};
 use crate::content::{Content, Descriptor, Kind};
 use crate::digest::Digest;
 use crate::ops::open::Context;
+use crate::store::lacking::unnamed_file;
 use crate::store::layout::LayoutSink;
 use crate::store::{Inventory, Location, Sink as _, Source, StoreError, TEMPORARY, directory_of};
 
@@ -103,7 +104,7 @@ impl Workbench<'_> {
             Bench::Layout(sink) => sink.make(kind, write)?,
             Bench::Apart => {
                 let failed = |error: io::Error| StoreError::io(TEMPORARY, &self.spool)(error);
-                let mut file = tempfile::tempfile_in(&self.spool).map_err(failed)?;
+                let mut file = unnamed_file(&self.spool).map_err(failed)?;
                 let mut making = Making::new(kind, &self.spool, &mut file);
                 let result = write(&mut making)?;
                 let content = making.finish().map_err(failed)?.content().clone();

@@ -14,6 +14,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::remove;
 use super::tree::{DIRECTORY, WORKING};
+use crate::store::lacking::sync_open_directory;
 use crate::store::listing::is_empty;
 use crate::store::{Durability, StoreError, UNPACK};
 
@@ -101,11 +102,7 @@ impl Staging {
             .map_err(failed("create"))?;
         self.published = true;
         if durability == Durability::Synced {
-            match retry_on_intr(|| rustix::fs::fsync(&self.above)) {
-                // some network and FUSE file systems have no such thing for directories
-                Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF) => {}
-                Err(error) => return Err(failed("write")(error)),
-            }
+            sync_open_directory(&self.above).map_err(failed("write"))?;
         }
         Ok(())
     }

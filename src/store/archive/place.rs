@@ -1,11 +1,11 @@
 //! How an archive gets its name: a temporary file beside it, and one rename.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::lock::ArchiveLock;
 use super::stale;
+use crate::store::lacking;
 use crate::store::{CREATE_IN, Durability, Location, StoreError, directory_of, flock};
 
 /// Which file an archive takes the place of.
@@ -132,8 +132,7 @@ fn rename(temporary: &tempfile::NamedTempFile, place: &Place, path: &Path) -> Re
 
 /// Makes the names in a directory safe from a loss of power.
 pub(super) fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    let directory = File::open(path).map_err(StoreError::io("open", path))?;
-    directory.sync_all().map_err(StoreError::io("sync", path))
+    lacking::sync_directory(path).map_err(StoreError::io("sync", path))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
 
+use crate::store::lacking::sync_open_directory;
 use crate::store::{Location, StoreError};
 
 /// Reading never waits for a writer of a FIFO, and never makes a terminal ours.
@@ -173,11 +174,7 @@ impl Directory {
 
     /// Makes the names in this directory survive a loss of power.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
-        match retry_on_intr(|| rustix::fs::fsync(&self.handle)) {
-            // some network and FUSE file systems have no such thing for directories
-            Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS | Errno::BADF) => Ok(()),
-            Err(error) => Err(StoreError::io("write", &self.path)(error.into())),
-        }
+        sync_open_directory(&self.handle).map_err(|error| StoreError::io("write", &self.path)(error.into()))
     }
 
     pub(super) fn malformed(&self, name: &str, reason: &str) -> StoreError {

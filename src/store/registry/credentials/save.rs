@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::document::{open, read_all};
 use crate::blob::Cancel;
+use crate::store::lacking::sync_directory;
 use crate::store::listing::names_in;
 use crate::store::{Location, StoreError, directory_of, flock};
 
@@ -126,8 +127,7 @@ impl<'a> Held<'a> {
             return Ok(false);
         }
         temporary.persist(self.path).map_err(|error| failed(error.error))?;
-        let directory_itself = File::open(directory).map_err(StoreError::io("open", directory))?;
-        directory_itself.sync_all().map_err(StoreError::io("write", directory))?;
+        sync_directory(directory).map_err(StoreError::io("write", directory))?;
         Ok(true)
     }
 }
