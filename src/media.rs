@@ -56,6 +56,21 @@ impl Compression {
     }
 }
 
+/// Packings that barge does not unpack: first bytes, name, the command that does.
+const FOREIGN: [(&[u8], &str, &str); 5] = [
+    (b"\xfd7zXZ\0", "xz", "xz -d"),
+    (b"BZh", "bzip2", "bzip2 -d"),
+    (b"\x04\x22\x4d\x18", "lz4", "lz4 -d"),
+    (b"LZIP", "lzip", "lzip -d"),
+    (b"\x1f\x9d", "compress", "gzip -d"),
+];
+
+/// Returns the packing that barge does not unpack and the command that does, if the first bytes of some content show one.
+#[must_use]
+pub fn foreign_packing(start: &[u8]) -> Option<(&'static str, &'static str)> {
+    FOREIGN.iter().find(|(magic, ..)| start.starts_with(magic)).map(|(_, name, command)| (*name, *command))
+}
+
 impl fmt::Display for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

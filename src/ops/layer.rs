@@ -3,8 +3,9 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 use crate::blob::{BlobError, BlobReader, CHUNK};
-use crate::media::Compression;
-use crate::store::{Location, StoreError};
+use crate::media::{Compression, foreign_packing};
+use crate::store::{Location, Reason, StoreError};
+use crate::tar::header::starts_tar;
 
 /// The largest window that a zstd frame may ask for, as a power of two: 128 MiB, the limit of the format's own tools.
 const LARGEST_WINDOW: u32 = 27;
@@ -24,6 +25,17 @@ pub(super) fn unpacked<T>(
     let mut raw = BufReader::with_capacity(CHUNK, reader);
     let start = raw.fill_buf().map_err(|error| failed(BlobError::from_io(error)))?;
     let compression = Compression::sniffed(start);
+    if let Some((packing, _)) = foreign_packing(start).filter(|_| !is_tar(start)) {
+        // whether it is what its digest says comes first here too
+        io::copy(&mut raw, &mut io::sink()).map_err(|error| failed(BlobError::from_io(error)))?;
+        raw.into_inner().finish().map_err(failed)?;
+        return Err(StoreError::Unsupported {
+            action: format!("unpack {} in", content.digest),
+            place: place.clone(),
+            reason: Reason(format!("it is packed with {packing}, for which OCI has no media type")),
+            hint: Some("pack the layer with gzip or zstd where the image was made".to_owned()),
+        });
+    }
     let (consumed, mut raw) = decode(compression, raw, consume);
     // what the reader said is the reason; asked again, it knows only that it has failed
     let consumed = match consumed {
@@ -41,6 +53,11 @@ pub(super) fn unpacked<T>(
         }
         other => failed(other),
     })
+}
+
+/// Returns whether a tar begins here: the name of its first file may look like anything.
+fn is_tar(start: &[u8]) -> bool {
+    start.first_chunk().is_some_and(starts_tar)
 }
 
 type Raw<'a> = BufReader<BlobReader<'a>>;

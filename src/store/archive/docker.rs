@@ -15,7 +15,6 @@ use serde_json::json;
 
 use super::bytes::{ReadAt as _, Span, Stored};
 use super::name::{normalised, resolved};
-use super::outer;
 use super::read::{Files, Held, MANIFEST_JSON, OCI_LAYOUT};
 use super::tar::Entry;
 use super::{cannot_read, refusal};
@@ -24,7 +23,9 @@ use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::digest::{Algorithm, Digest};
 use crate::document::{ImageConfig, LARGEST_DOCUMENT};
 use crate::json::{self, JsonError, View};
-use crate::media::{Compression, MediaType, OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST};
+use crate::media::{
+    Compression, MediaType, OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST, foreign_packing,
+};
 use crate::platform::Platform;
 use crate::store::StoreError;
 use crate::text::quoted;
@@ -315,7 +316,7 @@ impl<'a> Reading<'a> {
         let count =
             self.files.bytes.read_full_at(&mut head[..room], entry.offset).map_err(cannot_read(self.files.place))?;
         // What is no tar at all is not told here: it cannot be what its diff_id says, and reading it says so.
-        match outer::foreign_compression(&head[..count]) {
+        match foreign_packing(&head[..count]) {
             None => Ok(Compression::sniffed(&head[..count])),
             Some((packing, _)) => {
                 let reason = format!("it is compressed with {packing}, for which OCI has no media type");

@@ -14,7 +14,8 @@ use super::bytes::{Identity, ReadAt as _, Span, Stored};
 use super::patient::{self, Patient};
 use super::{Parts, ReadOptions, cannot_read, refusal};
 use crate::blob::{CHUNK, Cancel};
-use crate::media::Compression;
+use crate::media::{Compression, foreign_packing};
+use crate::store::lacking::unnamed_file;
 use crate::store::{Location, StoreError, TEMPORARY, directory_of};
 use crate::tar::header::{Block, starts_tar};
 use crate::text::human_size;
@@ -147,7 +148,7 @@ impl Opening<'_> {
 
     /// Writes what comes, unpacked, to a temporary file.
     fn spooled(&self, from: impl Read, compression: Compression, bound: &Bound) -> Result<Stored, StoreError> {
-        let mut to = tempfile::tempfile_in(self.directory).map_err(StoreError::io(TEMPORARY, self.directory))?;
+        let mut to = unnamed_file(self.directory).map_err(StoreError::io(TEMPORARY, self.directory))?;
         let (taken, failed) = (Cell::new(0), Cell::new(false));
         let metered = BufReader::with_capacity(CHUNK, Metered { inner: from, taken: &taken, failed: &failed });
         let mut decoder: Box<dyn Read + '_> = match compression {
@@ -216,15 +217,6 @@ impl Opening<'_> {
     }
 }
 
-/// Compressions that barge does not unpack: first bytes, name, the command that does.
-const PACKED: [(&[u8], &str, &str); 5] = [
-    (b"\xfd7zXZ\0", "xz", "xz -d"),
-    (b"BZh", "bzip2", "bzip2 -d"),
-    (b"\x04\x22\x4d\x18", "lz4", "lz4 -d"),
-    (b"LZIP", "lzip", "lzip -d"),
-    (b"\x1f\x9d", "compress", "gzip -d"),
-];
-
 /// Other formats that are met in the place of a tar: first bytes, what they are, what to do.
 const OTHERS: [(&[u8], &str, &str); 7] = [
     (b"PK\x03\x04", "a zip file", "unpack it first: the archive may be in it"),
@@ -235,11 +227,6 @@ const OTHERS: [(&[u8], &str, &str); 7] = [
     (b"{", "a JSON document", "give the archive or the directory that it belongs to"),
     (b"070701", "a cpio archive", "convert it to a tar first"),
 ];
-
-/// Returns the compression that barge does not unpack and the command that does, if the first bytes show one.
-pub(super) fn foreign_compression(head: &[u8]) -> Option<(&'static str, &'static str)> {
-    PACKED.iter().find(|(magic, ..)| head.starts_with(magic)).map(|(_, name, command)| (*name, *command))
-}
 
 /// Returns how a tar is packed, by its first 512 bytes.
 ///
@@ -253,7 +240,7 @@ fn recognised(head: &[u8]) -> Result<Compression, (String, Option<String>)> {
     if packed != Compression::None || <&Block>::try_from(head).is_ok_and(starts_tar) {
         return Ok(packed);
     }
-    if let Some((name, command)) = foreign_compression(head) {
+    if let Some((name, command)) = foreign_packing(head) {
         let reason = format!("it is compressed with {name}, which barge does not unpack");
         return Err((reason, Some(format!("unpack it first: `{command} FILE`"))));
     }
