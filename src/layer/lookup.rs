@@ -14,7 +14,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::context::{Context, Opened, refused};
 use super::path;
-use super::resolve::MOST_LINKS;
+use super::way::MOST_LINKS;
 use crate::store::StoreError;
 
 /// How many names a directory may hold.

@@ -7,6 +7,7 @@
 //! tree      what the layer holds: a sorted map from path to entry; later adds replace earlier ones
 //! covers    what a layer has to say of a path to the one above it
 //! resolve   where a destination leads to: links and directories of the layer and of those below it
+//! way       how far links may lead on the way to one thing
 //! walk      files and directories of a context -> entries (content is not read)
 //! changed   whether owners were lost on the way, for a warning
 //! unpack    a tar -> entries (content stays in the tar, or in a spool file when the tar is packed)
@@ -45,6 +46,7 @@ mod resolve;
 mod tree;
 mod unpack;
 mod walk;
+mod way;
 mod write;
 mod xattrs;
 
@@ -60,6 +62,7 @@ pub(crate) use self::picked::{Picked, Thing, ThingKind};
 pub use self::resolve::Standing;
 pub use self::tree::Tree;
 pub use self::unpack::{Packed, sniff};
+pub(crate) use self::way::Way;
 pub use self::write::{LayerError, write};
 
 /// Where something comes from that is added to a layer.

@@ -2,6 +2,8 @@
 
 /// The longest name or link target, in bytes: Linux takes no longer path.
 pub(super) const LONGEST: usize = 4096;
+/// The longest part of a path, in bytes: no file system of Linux takes a longer name.
+const LONGEST_PART: usize = 255;
 /// How deep directories may lie in one another: programs that unpack hold a directory open for each on the way down.
 const DEEPEST: usize = 400;
 /// What the names of whiteouts begin with.
@@ -34,6 +36,9 @@ pub(super) fn check(path: &[u8]) -> Result<(), String> {
         depth += 1;
         if part == b".." {
             return Err("its name climbs with `..`".to_owned());
+        }
+        if part.len() > LONGEST_PART {
+            return Err(format!("a part of its name has {} bytes, expected at most {LONGEST_PART}", part.len()));
         }
         if part.starts_with(WHITEOUT) {
             return Err("a name that begins with `.wh.` removes a file in a layer, and cannot be one".to_owned());
@@ -81,12 +86,14 @@ mod tests {
     #[test]
     fn what_could_lead_elsewhere_is_refused() {
         let (long, deep) = ("x".repeat(LONGEST + 1), "d/".repeat(DEEPEST + 1));
+        let part = "x".repeat(LONGEST_PART + 1);
         for (path, complaint) in [
             ("..", "climbs"),
             ("a/../b", "climbs"),
             ("/a/..", "climbs"),
             ("a\0b", "NUL"),
             (&long, "expected at most"),
+            (&part, "256 bytes, expected at most 255"),
             (&deep, "deep"),
             ("a/.wh.b", "removes a file"),
             (".wh..wh..opq", "removes a file"),
@@ -95,7 +102,8 @@ mod tests {
             assert!(cleaned(path.as_bytes()).unwrap_err().contains(complaint), "{path}");
         }
         assert!(cleaned("d/".repeat(DEEPEST).as_bytes()).is_ok());
-        assert!(cleaned(&[b'x'; LONGEST]).is_ok());
+        assert!(cleaned(&[b'x'; LONGEST_PART]).is_ok());
+        assert!(cleaned(&b"x/".repeat(LONGEST / 2 / 16)).is_ok());
     }
 
     proptest! {

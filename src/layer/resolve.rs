@@ -7,11 +7,9 @@ use std::path::Path;
 
 use super::context::refused;
 use super::tree::{Entry, Facts, Kind, Tree};
+use super::way::Way;
 use super::{AddOptions, path};
 use crate::store::StoreError;
-
-/// How many links are followed on the way to one path: as many as Linux does.
-pub(super) const MOST_LINKS: usize = 40;
 
 /// What stands at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,8 +109,9 @@ impl Tree {
         }
         let mut todo: VecDeque<Vec<u8>> = parts(path);
         let mut at = Vec::new();
-        let mut links = 0;
+        let mut way = Way::default();
         while let Some(part) = todo.pop_front() {
+            way.step(&part, 1)?;
             if part == b".." {
                 let length = path::parent(&at).map_or(0, <[u8]>::len); // above the root is the root
                 at.truncate(length);
@@ -122,8 +121,7 @@ impl Tree {
             let is_last = todo.is_empty();
             match self.standing(options, &next) {
                 Some(Standing::Symlink(target)) if !is_last || last == Last::Followed => {
-                    links += 1;
-                    if links > MOST_LINKS || target.len() > path::LONGEST {
+                    if way.link().is_err() || target.len() > path::LONGEST {
                         return Err(format!("{} cannot be followed: there are too many symbolic links", shown(&next)));
                     }
                     if target.starts_with(b"/") {

@@ -89,6 +89,12 @@ impl Extensions {
         self.pax.is_none() && self.name.is_none() && self.link.is_none()
     }
 
+    /// Returns why the next entry cannot be read, when its content is not in one piece.
+    pub(crate) fn sparse(&self) -> Option<&'static str> {
+        let is_sparse = self.pax.as_ref().is_some_and(|pax| pax.is_sparse);
+        is_sparse.then_some("it describes a sparse file, whose content is not in one piece")
+    }
+
     /// Takes the body of an extension for the next entry: of type `x`, `L` or `K`.
     ///
     /// # Errors
@@ -109,6 +115,9 @@ impl Extensions {
     /// # Errors
     /// In words, when they contradict each other.
     pub(crate) fn join(&mut self, header: Header) -> Result<Joined, String> {
+        if let Some(reason) = self.sparse() {
+            return Err(reason.to_owned());
+        }
         let Self { pax, name: long_name, link: long_link } = std::mem::take(self);
         let mut pax = pax.unwrap_or_default();
         let size = pax.size_beside(header.size)?;

@@ -18,6 +18,8 @@ pub(crate) struct Pax {
     pub(crate) linkpath: Option<Vec<u8>>,
     /// The size in place of the header's, in bytes.
     pub(crate) size: Option<u64>,
+    /// Whether the content is that of a sparse file, which is not in one piece.
+    pub(crate) is_sparse: bool,
     records: Vec<u8>,
 }
 
@@ -38,7 +40,7 @@ impl Pax {
     /// Parses the records for one entry.
     ///
     /// # Errors
-    /// In words, when a record is malformed, says something twice, or describes a sparse file.
+    /// In words, when a record is malformed or says something twice.
     pub(crate) fn parse(records: impl Into<Vec<u8>>) -> Result<Self, String> {
         let records = records.into();
         let mut pax = Self::default();
@@ -49,7 +51,8 @@ impl Pax {
                 b"linkpath" => pax.linkpath.replace(not_empty(key, value)?.to_vec()).is_none(),
                 b"size" => pax.size.replace(decimal(value)?).is_none(),
                 _ if key.starts_with(b"GNU.sparse.") => {
-                    return Err("it describes a sparse file, whose content is not in one piece".to_owned());
+                    pax.is_sparse = true;
+                    true
                 }
                 _ => true,
             };
@@ -101,8 +104,8 @@ impl Pax {
     /// As [`Self::parse`], and when there is a name, a link target or a size for all entries.
     pub(crate) fn check_global(records: impl Into<Vec<u8>>) -> Result<Self, String> {
         match Self::parse(records)? {
-            pax @ Self { path: None, linkpath: None, size: None, .. } => Ok(pax),
-            _ => Err("it gives one path, linkpath or size to all entries".to_owned()),
+            pax @ Self { path: None, linkpath: None, size: None, is_sparse: false, .. } => Ok(pax),
+            _ => Err("it gives one path, linkpath, size or sparse map to all entries".to_owned()),
         }
     }
 
@@ -275,13 +278,13 @@ mod tests {
         assert_eq!(pax.path.as_deref(), Some(&b"a=b\nc"[..]));
         assert_eq!(pax.linkpath.as_deref(), Some(&b"../x"[..]));
         assert_eq!(pax.size, Some(9 << 30));
+        assert!(!pax.is_sparse && Pax::parse(pax_record("GNU.sparse.major", "1")).unwrap().is_sparse);
         assert_eq!(Pax::parse(b"").unwrap(), Pax::default());
     }
 
     #[test]
     fn what_readers_take_differently_is_refused() {
         let twice = pax_record("path", "a") + &pax_record("path", "b");
-        let sparse = pax_record("GNU.sparse.major", "1");
         for (reason, records, complaint) in [
             ("no length", "path=x\n", "is no LENGTH"),
             ("no space", "9path=xy\n", "is no LENGTH"),
@@ -298,7 +301,6 @@ mod tests {
             ("NULs after the end", "10 path=x\n\0\0", "is no LENGTH"),
             ("an empty path, which may mean the header's", "8 path=\n", "is empty"),
             ("a path twice", &twice, "says \"path\" twice"),
-            ("a sparse file", &sparse, "sparse"),
             ("a negative size", "11 size=-1\n", "whole number"),
             ("a size with a sign", "11 size=+1\n", "whole number"),
             ("an empty size", "8 size=\n", "whole number"),
@@ -356,7 +358,7 @@ mod tests {
     #[test]
     fn a_global_header_may_say_nothing_about_single_entries() {
         Pax::check_global(pax_record("comment", "a commit").as_bytes()).unwrap();
-        for key in ["path", "linkpath"] {
+        for key in ["path", "linkpath", "GNU.sparse.major"] {
             assert!(Pax::check_global(pax_record(key, "x").as_bytes()).is_err());
         }
         assert!(Pax::check_global(pax_record("size", "1").as_bytes()).is_err());

@@ -189,6 +189,9 @@ impl<R: BufRead> Stream<R> {
     }
 
     fn take(&mut self, at: u64, header: Header, block: &Block) -> Result<StreamEntry, TarError> {
+        if let Some(reason) = self.extensions.sparse() {
+            return Err(TarError::Unsupported(format!("the header at byte {at}: {reason}")));
+        }
         let joined = self.extensions.join(header).map_err(|reason| in_header(at, &reason))?;
         let wrong = |reason: String| {
             let name = quoted(&String::from_utf8_lossy(&joined.name));

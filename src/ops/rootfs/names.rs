@@ -5,6 +5,8 @@
 
 /// The longest name or link target, in bytes: Linux takes no longer path.
 pub(in crate::ops) const LONGEST: usize = 4096;
+/// The longest part of a path, in bytes: no file system of Linux takes a longer name.
+const LONGEST_PART: usize = 255;
 /// How deep directories may lie in one another. Programs hold a directory open for each on the way down.
 pub(in crate::ops) const DEEPEST: usize = 400;
 /// What the names of whiteouts begin with.
@@ -33,7 +35,7 @@ impl<'a> Name<'a> {
     /// Takes the name of an entry apart. A leading slash means the root of the image, as it does for everybody else.
     ///
     /// # Errors
-    /// In words, when it climbs, is too long or too deep, or holds a NUL, or is no proper whiteout.
+    /// In words, when it climbs, is too long or too deep, holds a NUL, or is no proper whiteout.
     pub(in crate::ops) fn parse(name: &'a [u8]) -> Result<Self, String> {
         let mut parts = parts(name).map_err(|reason| format!("its name {reason}"))?;
         if parts.iter().any(|part| part.starts_with(META) && *part != OPAQUE) {
@@ -68,6 +70,9 @@ pub(in crate::ops) fn parts(path: &[u8]) -> Result<Vec<&[u8]>, String> {
     let parts: Vec<&[u8]> = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
     if parts.contains(&&b".."[..]) {
         return Err("climbs with `..`".to_owned());
+    }
+    if parts.iter().any(|part| part.len() > LONGEST_PART) {
+        return Err(format!("has a part of more than {LONGEST_PART} bytes"));
     }
     if parts.len() > DEEPEST {
         return Err(format!("lies more than {DEEPEST} directories deep"));
@@ -116,6 +121,7 @@ mod tests {
     #[test]
     fn what_could_lead_elsewhere_is_refused() {
         let (long, deep) = ("x".repeat(LONGEST + 1), "d/".repeat(DEEPEST + 1));
+        let part = format!("d/{}/x", "x".repeat(LONGEST_PART + 1));
         for (name, complaint) in [
             ("..", "climbs"),
             ("../x", "climbs"),
@@ -128,6 +134,7 @@ mod tests {
             ("a/.wh.b/c", "below a whiteout"),
             ("a\0b", "NUL"),
             (&long, "longer"),
+            (&part, "a part of more than 255 bytes"),
             (&deep, "deep"),
         ] {
             assert!(parse(name).unwrap_err().contains(complaint), "{name}");

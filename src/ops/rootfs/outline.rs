@@ -2,16 +2,15 @@
 //!
 //! What `unpack` does to a directory is done here to a tree in memory, by the same names and the same rules.
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::{BTreeMap, HashSet, btree_map};
 
 use super::names::{self, DEEPEST, LONGEST, Name};
+use crate::layer::Way;
 use crate::tar::entry::EntryKind;
 use crate::tar::header::Attributes;
 use crate::tar::stream::StreamEntry;
 use crate::text::{human_size, quoted};
 
-/// How many links are followed on the way to one thing, as Linux does.
-const MOST_HOPS: usize = 40;
 /// How many bytes the names and attributes of an image may take. Three million files with usual names take less.
 const LARGEST: u64 = 1 << 30;
 /// What one name takes beside its own bytes, in bytes, and rather too much.
@@ -110,11 +109,13 @@ pub(in crate::ops) struct Outline {
     root_is_said: bool,
     /// How many bytes all of this may still take.
     left: u64,
+    /// Directories in which a layer has hidden what lower ones have, and that layer: it needs not look there again.
+    emptied: (usize, HashSet<usize>),
 }
 
 impl Outline {
     pub(in crate::ops) fn new() -> Self {
-        Self { nodes: vec![Node::implied()], root_is_said: false, left: LARGEST }
+        Self { nodes: vec![Node::implied()], root_is_said: false, left: LARGEST, emptied: Default::default() }
     }
 
     /// Takes note of an entry, and returns the number of what it stands for now; none when it stands for nothing.
@@ -217,23 +218,21 @@ impl Outline {
 
     /// Finds what a path leads to, through links as a program in the image would go.
     pub(in crate::ops) fn find(&self, parts: &[&[u8]], last: Last) -> Option<usize> {
-        let mut way = vec![ROOT];
+        let mut at = vec![ROOT];
         let mut todo: Vec<&[u8]> = parts.iter().rev().copied().collect();
-        let mut hops = 0;
+        let mut way = Way::default();
         while let Some(part) = todo.pop() {
-            let node = self.step(&mut way, part)?;
+            way.step(part, at.len() - 1).ok()?;
+            let node = self.step(&mut at, part)?;
             match &self.nodes[node].kind {
                 NodeKind::Link(target) if last == Last::Followed || !todo.is_empty() => {
-                    hops += 1;
-                    if hops > MOST_HOPS {
-                        return None;
-                    }
-                    follow(target, &mut way, &mut todo);
+                    way.link().ok()?;
+                    follow(target, &mut at, &mut todo);
                 }
-                _ => way.push(node),
+                _ => at.push(node),
             }
         }
-        way.pop()
+        at.pop()
     }
 
     /// Goes one part on; `..` goes back, and stays at the root.
@@ -331,30 +330,28 @@ impl Outline {
 
     /// Goes to the directory of an entry.
     fn directory(&mut self, parts: &[&[u8]], missing: Missing) -> Result<Option<usize>, String> {
-        let mut way = vec![ROOT];
+        let mut at = vec![ROOT];
         let mut todo: Vec<Vec<u8>> = parts.iter().rev().map(|part| part.to_vec()).collect();
-        let mut hops = 0;
+        let mut way = Way::default();
         while let Some(part) = todo.pop() {
-            let node = match (self.step(&mut way, &part), missing) {
+            way.step(&part, at.len() - 1)?;
+            let node = match (self.step(&mut at, &part), missing) {
                 (Some(node), _) => node,
                 (None, Missing::Leave) => return Ok(None),
                 (None, Missing::Make(layer)) => {
                     let node = self.push(Node::implied())?;
-                    if let Some(last) = way.last() {
+                    if let Some(last) = at.last() {
                         self.name(*last, &part, Child { node, layer })?;
                     }
                     node
                 }
             };
             match (&self.nodes[node].kind, missing) {
-                (NodeKind::Directory(_), _) => way.push(node),
+                (NodeKind::Directory(_), _) => at.push(node),
                 (NodeKind::Link(target), _) => {
-                    hops += 1;
-                    if hops > MOST_HOPS {
-                        return Err("the links on its way lead around in a circle".to_owned());
-                    }
+                    way.link()?;
                     let mut steps = Vec::new();
-                    follow(target, &mut way, &mut steps);
+                    follow(target, &mut at, &mut steps);
                     todo.extend(steps.into_iter().map(<[u8]>::to_vec));
                 }
                 (_, Missing::Leave) => return Ok(None),
@@ -363,14 +360,22 @@ impl Outline {
                     return Err(format!("it lies below {part}, which is no directory"));
                 }
             }
-            if way.len() > DEEPEST + 1 {
+            if at.len() > DEEPEST + 1 {
                 return Err(format!("it lies more than {DEEPEST} directories deep"));
             }
         }
-        Ok(way.pop())
+        Ok(at.pop())
     }
 
     fn hide_all(&mut self, directory: usize, layer: usize) {
+        let (last, emptied) = &mut self.emptied;
+        if *last != layer {
+            *last = layer;
+            emptied.clear();
+        }
+        if !self.nodes[directory].is_directory() || !emptied.insert(directory) {
+            return;
+        }
         let names: Vec<Box<[u8]>> = self.children(directory).keys().cloned().collect();
         for name in names {
             self.hide(directory, &name, layer);

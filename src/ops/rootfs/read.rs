@@ -62,7 +62,10 @@ impl<'a> Rootfs<'a> {
                 let mut stream = Stream::new(chunks);
                 while let Some(entry) = next(&mut stream)? {
                     entries += 1;
-                    limits.check_files(entries)?;
+                    limits
+                        .check_files(entries)
+                        .and_then(|()| stream.source().check(entry.size))
+                        .map_err(|fault| fault.at(&entry.what()))?;
                     let node = outline.add(at, &entry).map_err(|reason| Fault::Layer(reason).at(&entry.what()))?;
                     each(node, &entry, &mut stream)?;
                 }

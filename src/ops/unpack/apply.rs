@@ -120,13 +120,13 @@ impl<'a> Applier<'a> {
             Name::Opaque(parts) => {
                 let Some(directory) = self.tree.parent(&parts, Missing::Leave)? else { return Ok(()) };
                 let path = path(&self.tree, &parts, b"");
-                remove::all_lower(&self.tree, &directory).map_err(Fault::io("remove what is below", path))?;
+                remove::all_lower(&mut self.tree, &directory).map_err(Fault::io("remove what is below", path))?;
                 self.tree.leave()
             }
             Name::Whiteout(parts, name) => {
                 let Some(directory) = self.tree.parent(&parts, Missing::Leave)? else { return Ok(()) };
                 let path = path(&self.tree, &parts, name);
-                remove::lower(&self.tree, &directory, name).map_err(Fault::io("remove", path))?;
+                remove::lower(&mut self.tree, &directory, name).map_err(Fault::io("remove", path))?;
                 self.tree.leave()
             }
             Name::Entry(parts, name) => {
@@ -210,10 +210,15 @@ impl<'a> Applier<'a> {
         let mut parts = names::parts(target).map_err(|reason| wrong(&reason))?;
         let Some(name) = parts.pop() else { return Err(wrong("is the root")) };
         let look = |directory: &Directory| standing(directory, name).map_err(Fault::io("read", &spot.path));
-        let Some(directory) = self.tree.resolve(&parts, Missing::Leave)? else {
-            return self.link_to_nothing(wrong("is not there"));
+        let Some(directory) = self.tree.resolve(&parts, Missing::Leave)? else { return Err(wrong("is not there")) };
+        let Some(first) = look(&directory)? else {
+            if !self.tree.is_left_out(directory.inode, name) {
+                return Err(wrong("is not there"));
+            }
+            // a second name of a device that is left out is left out with it
+            self.clear(spot)?;
+            return self.leave_out(spot);
         };
-        let Some(first) = look(&directory)? else { return self.link_to_nothing(wrong("is not there")) };
         if FileType::from_raw_mode(first.st_mode) == FileType::Directory {
             return Err(wrong("is a directory"));
         }
@@ -230,11 +235,9 @@ impl<'a> Applier<'a> {
             .map_err(Fault::io("create", &spot.path))
     }
 
-    /// A second name of a device that was skipped is skipped with it.
-    fn link_to_nothing(&mut self, fault: Fault) -> Result<(), Fault> {
-        if self.keeper.skipped.devices == 0 {
-            return Err(fault);
-        }
+    /// Leaves a device out, and notes where it would be.
+    fn leave_out(&mut self, spot: &Spot<'_>) -> Result<(), Fault> {
+        self.tree.leave_out(spot.parent.inode, spot.name);
         self.keeper.skipped.devices += 1;
         Ok(())
     }
@@ -250,10 +253,7 @@ impl<'a> Applier<'a> {
         let mode = Mode::from_raw_mode(wanted.mode);
         match rustix::fs::mknodat(spot.parent.handle(), spot.name, kind, OWNER_ONLY, number) {
             Ok(()) => self.keeper.on_node(spot.parent.handle(), spot.name, wanted, Some(mode), &spot.path),
-            Err(Errno::PERM) if kind != FileType::Fifo => {
-                self.keeper.skipped.devices += 1;
-                Ok(())
-            }
+            Err(Errno::PERM) if kind != FileType::Fifo => self.leave_out(spot),
             Err(error) => Err(Fault::io("create", &spot.path)(error)),
         }
     }

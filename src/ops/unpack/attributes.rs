@@ -43,8 +43,7 @@ impl Keeper {
             mode.remove(Mode::SUID | Mode::SGID);
             self.skipped.set_ids += 1;
         }
-        retry_on_intr(|| rustix::fs::fchmod(file, mode)).map_err(Fault::io("set the mode of", path))?;
-        self.xattrs(wanted, path, |name, value| rustix::fs::fsetxattr(file, name, value, XattrFlags::empty()))?;
+        self.mode_and_xattrs(file, wanted, mode, path)?;
         rustix::fs::futimens(file, &times(wanted.mtime)).map_err(Fault::io("set the times of", path))
     }
 
@@ -59,10 +58,24 @@ impl Keeper {
         if let Some((uid, gid)) = self.owner(wanted) {
             rustix::fs::fchown(directory, Some(uid), Some(gid)).map_err(|error| owner_fault(error, path))?;
         }
-        retry_on_intr(|| rustix::fs::fchmod(directory, mode)).map_err(Fault::io("set the mode of", path))?;
         remove_stale_xattrs(directory, wanted);
-        self.xattrs(wanted, path, |name, value| rustix::fs::fsetxattr(directory, name, value, XattrFlags::empty()))?;
+        self.mode_and_xattrs(directory, wanted, mode, path)?;
         rustix::fs::futimens(directory, &times(wanted.mtime)).map_err(Fault::io("set the times of", path))
+    }
+
+    /// Sets the mode and extended attributes of what is open and can be written by its owner. Those of users come before the
+    /// mode, which may forbid them; ACLs come after it, for each change of the mode changes them.
+    fn mode_and_xattrs(
+        &mut self,
+        handle: BorrowedFd<'_>,
+        wanted: &Attributes,
+        mode: Mode,
+        path: &PathBuf,
+    ) -> Result<(), Fault> {
+        let set = |name: &[u8], value: &[u8]| rustix::fs::fsetxattr(handle, name, value, XattrFlags::empty());
+        self.xattrs(handle, wanted, path, |name| !is_acl(name), set)?;
+        retry_on_intr(|| rustix::fs::fchmod(handle, mode)).map_err(Fault::io("set the mode of", path))?;
+        self.xattrs(handle, wanted, path, is_acl, set)
     }
 
     /// Sets all there is on a link, a device or a FIFO that was made under this name just now. Links have no mode.
@@ -86,7 +99,8 @@ impl Keeper {
         // There is no call that takes a directory, a name and no link: the directory is named by its handle.
         let mut through = format!("/proc/self/fd/{}/", parent.as_raw_fd()).into_bytes();
         through.extend_from_slice(name);
-        self.xattrs(wanted, path, |name, value| rustix::fs::lsetxattr(&through[..], name, value, XattrFlags::empty()))?;
+        let set = |name: &[u8], value: &[u8]| rustix::fs::lsetxattr(&through[..], name, value, XattrFlags::empty());
+        self.xattrs(parent, wanted, path, |_| true, set)?;
         rustix::fs::utimensat(parent, name, &times(wanted.mtime), itself).map_err(Fault::io("set the times of", path))
     }
 
@@ -100,18 +114,23 @@ impl Keeper {
         None
     }
 
+    /// Sets extended attributes; `there` is any handle on the file system.
     fn xattrs(
         &mut self,
+        there: BorrowedFd<'_>,
         wanted: &Attributes,
         path: &PathBuf,
+        which: impl Fn(&[u8]) -> bool,
         set: impl Fn(&[u8], &[u8]) -> Result<(), Errno>,
     ) -> Result<(), Fault> {
-        for (name, value) in &wanted.xattrs {
+        for (name, value) in wanted.xattrs.iter().filter(|(name, _)| which(name)) {
             let result = if is_of_the_host(name) { Err(Errno::OPNOTSUPP) } else { set(name, value) };
             match result {
                 Ok(()) => {}
                 // this file system, this kind of thing or this user has none of these
                 Err(Errno::OPNOTSUPP | Errno::PERM | Errno::ACCESS) => self.skipped.xattrs += 1,
+                // ext4 has 4 KiB for all of a file, and says that it is full
+                Err(Errno::NOSPC) if has_room(there) => self.skipped.xattrs += 1,
                 Err(error @ (Errno::INVAL | Errno::TOOBIG | Errno::RANGE)) => {
                     let name = crate::text::quoted(&String::from_utf8_lossy(name));
                     return Err(Fault::Layer(format!("its extended attribute {name} cannot be set: {error}")));
@@ -123,12 +142,22 @@ impl Keeper {
     }
 }
 
+/// Returns whether a file system has room for more than a few extended attributes.
+fn has_room(there: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstatvfs(there).is_ok_and(|found| found.f_bavail.saturating_mul(found.f_frsize) > 1 << 20)
+}
+
 fn owner_fault(error: Errno, path: &PathBuf) -> Fault {
     if matches!(error, Errno::PERM | Errno::INVAL) {
         let reason = format!("its owner cannot be set: {error}");
         return Fault::Refused { reason, hint: "leave owners out with --no-same-owner".to_owned() };
     }
     Fault::io("set the owner of", path)(error)
+}
+
+/// Returns whether an attribute is bound up with the mode.
+fn is_acl(name: &[u8]) -> bool {
+    name.starts_with(b"system.")
 }
 
 fn is_of_the_host(name: &[u8]) -> bool {
@@ -141,7 +170,11 @@ fn is_of_the_host(name: &[u8]) -> bool {
 /// Takes away what a directory of a lower layer had and this layer's has no more. What cannot be listed or removed is
 /// nothing that an image could have set.
 fn remove_stale_xattrs(directory: BorrowedFd<'_>, wanted: &Attributes) {
-    let mut list = Vec::with_capacity(4096);
+    const LARGEST: usize = 64 << 10; // Linux, xattr(7)
+    if rustix::fs::flistxattr_query(directory) == Ok(0) {
+        return;
+    }
+    let mut list = Vec::with_capacity(LARGEST);
     if rustix::fs::flistxattr(directory, rustix::buffer::spare_capacity(&mut list)).is_err() {
         return;
     }

@@ -12,16 +12,16 @@ use super::tree::{DIRECTORY, Directory, Tree, WORKING, modified};
 /// # Errors
 /// As the system says.
 pub(super) fn whole(parent: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
-    walk(parent, name, &mut |_, _| false)
+    walk(parent, name, None)
 }
 
 /// Removes what lies under a name in a directory, but for what the present layer has made.
 ///
 /// # Errors
 /// As the system says.
-pub(super) fn lower(tree: &Tree, parent: &Directory, name: &[u8]) -> Result<(), Errno> {
+pub(super) fn lower(tree: &mut Tree, parent: &Directory, name: &[u8]) -> Result<(), Errno> {
     if is_directory(parent.handle(), name)? {
-        return walk(parent.handle(), name, &mut |directory, name| tree.is_marked(directory, name));
+        return walk(parent.handle(), name, Some(tree));
     }
     if tree.is_marked(parent.inode, name) { Ok(()) } else { whole(parent.handle(), name) }
 }
@@ -30,7 +30,10 @@ pub(super) fn lower(tree: &Tree, parent: &Directory, name: &[u8]) -> Result<(), 
 ///
 /// # Errors
 /// As the system says.
-pub(super) fn all_lower(tree: &Tree, parent: &Directory) -> Result<(), Errno> {
+pub(super) fn all_lower(tree: &mut Tree, parent: &Directory) -> Result<(), Errno> {
+    if tree.is_emptied(parent.inode) {
+        return Ok(());
+    }
     // the names first: what is being listed does not change
     let mut names = Vec::new();
     for entry in retry_on_intr(|| Dir::read_from(parent.handle()))? {
@@ -51,6 +54,8 @@ struct Frame {
     /// It stays, because something in it does or because it is to.
     stays: bool,
     changed: bool,
+    /// Nothing is left to be looked at.
+    done: bool,
 }
 
 impl Frame {
@@ -66,7 +71,19 @@ impl Frame {
         let stat = rustix::fs::fstat(&handle)?;
         let name = name.to_vec();
         let (inode, kept) = (stat.st_ino, modified(&stat));
-        Ok(Self { name, list: Dir::new(handle)?, inode, kept, stays: false, changed: false })
+        Ok(Self { name, list: Dir::new(handle)?, inode, kept, stays: false, changed: false, done: false })
+    }
+
+    /// Leaves what is in it as it is.
+    fn pass_over(&mut self) -> Result<(), Errno> {
+        self.done = true;
+        while let Some(entry) = self.list.read() {
+            if !is_dot(entry?.file_name().to_bytes()) {
+                self.stays = true;
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Removes something from it, also where its own mode forbids that.
@@ -83,7 +100,8 @@ impl Frame {
     }
 }
 
-fn walk(parent: BorrowedFd<'_>, name: &[u8], stays: &mut dyn FnMut(u64, &[u8]) -> bool) -> Result<(), Errno> {
+/// Removes what lies under a name; what the present layer of a tree has made stays.
+fn walk(parent: BorrowedFd<'_>, name: &[u8], mut tree: Option<&mut Tree>) -> Result<(), Errno> {
     if !is_directory(parent, name)? {
         return match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
             Err(Errno::NOENT) => Ok(()),
@@ -91,11 +109,17 @@ fn walk(parent: BorrowedFd<'_>, name: &[u8], stays: &mut dyn FnMut(u64, &[u8]) -
         };
     }
     let mut first = Frame::open(parent, name)?;
-    first.stays = stays(rustix::fs::fstat(parent)?.st_ino, name);
+    if let Some(tree) = &mut tree {
+        first.stays = tree.is_marked(rustix::fs::fstat(parent)?.st_ino, name);
+        if tree.is_emptied(first.inode) {
+            first.pass_over()?;
+        }
+    }
     // what stays was worked in by this layer: its mode allows it
     let mut stack = vec![first];
     while let Some(frame) = stack.last_mut() {
-        let Some(entry) = frame.list.read() else {
+        let next = if frame.done { None } else { frame.list.read() };
+        let Some(entry) = next else {
             let Some(done) = stack.pop() else { break };
             let above = stack.last_mut();
             if done.stays {
@@ -117,11 +141,14 @@ fn walk(parent: BorrowedFd<'_>, name: &[u8], stays: &mut dyn FnMut(u64, &[u8]) -
         if is_dot(name) {
             continue;
         }
-        let to_stay = stays(frame.inode, name);
+        let to_stay = tree.as_ref().is_some_and(|tree| tree.is_marked(frame.inode, name));
         let known = entry.file_type();
         if known == FileType::Directory || (known == FileType::Unknown && is_directory(frame.list.fd()?, name)?) {
             let mut below = Frame::open(frame.list.fd()?, name)?;
             below.stays = to_stay;
+            if tree.as_mut().is_some_and(|tree| tree.is_emptied(below.inode)) {
+                below.pass_over()?;
+            }
             stack.push(below);
         } else if to_stay {
             frame.stays = true;

@@ -22,6 +22,7 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::super::rootfs::fault::Fault;
 use super::super::rootfs::names::DEEPEST;
+use crate::layer::Way;
 use crate::text::quoted;
 
 /// Directories are opened for reading, never through a link.
@@ -29,10 +30,11 @@ pub(super) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 /// What the owner needs to work in a directory.
 pub(super) const WORKING: Mode = Mode::RWXU;
-/// How many links are followed to one directory, as Linux does.
-const MOST_HOPS: usize = 40;
-/// How many bytes of names of directories with a mode for later are kept.
-const MOST_LATER: usize = 16 << 20;
+/// What one of them takes beside its path, in bytes.
+const EACH_LATER: usize = 2 * size_of::<(u64, Later)>();
+/// How many bytes of paths of directories with a mode for later are kept: those of half a million. In a store of Nix all are
+/// such.
+const MOST_LATER: usize = 64 << 20;
 
 /// What becomes of directories on the way that are not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +75,8 @@ impl Directory {
 /// A mode that would be in the way until everything is unpacked.
 #[derive(Debug)]
 struct Later {
-    real: Vec<Vec<u8>>,
+    /// Its path from the root without links.
+    real: Box<[u8]>,
     mode: Mode,
 }
 
@@ -84,6 +87,8 @@ pub(super) struct Tree {
     path: PathBuf,
     current: Option<(Vec<u8>, Rc<Directory>)>,
     made: HashSet<u64>,
+    emptied: HashSet<u64>,
+    left_out: HashSet<u64>,
     keys: RandomState,
     later: HashMap<u64, Later>,
     later_bytes: usize,
@@ -97,6 +102,8 @@ impl Tree {
             path: path.to_path_buf(),
             current: None,
             made: HashSet::new(),
+            emptied: HashSet::new(),
+            left_out: HashSet::new(),
             keys: RandomState::new(),
             later: HashMap::new(),
             later_bytes: 0,
@@ -116,6 +123,13 @@ impl Tree {
     /// Forgets what the layer before has made.
     pub(super) fn begin_layer(&mut self) {
         self.made.clear();
+        self.emptied.clear();
+    }
+
+    /// Notes that what lower layers have in a directory is removed now. Returns whether this layer has done that before:
+    /// then all that is in it is of this layer, and need not be looked at again.
+    pub(super) fn is_emptied(&mut self, directory: u64) -> bool {
+        !self.emptied.insert(directory)
     }
 
     /// Notes that this layer has made, or has an entry of, a name in a directory.
@@ -127,6 +141,17 @@ impl Tree {
     /// Returns whether this layer has made a name in a directory.
     pub(super) fn is_marked(&self, directory: u64, name: &[u8]) -> bool {
         self.made.contains(&self.keys.hash_one((directory, name)))
+    }
+
+    /// Notes that something is left out that the layer has under a name in a directory.
+    pub(super) fn leave_out(&mut self, directory: u64, name: &[u8]) {
+        let key = self.keys.hash_one((directory, name));
+        self.left_out.insert(key);
+    }
+
+    /// Returns whether something was left out under a name in a directory.
+    pub(super) fn is_left_out(&self, directory: u64, name: &[u8]) -> bool {
+        self.left_out.contains(&self.keys.hash_one((directory, name)))
     }
 
     /// Opens the directory of an entry. The one before is kept open, for the next entry most often lies there too.
@@ -155,13 +180,14 @@ impl Tree {
         let mut todo: Vec<Vec<u8>> = parts.iter().rev().map(|part| part.to_vec()).collect();
         let mut real: Vec<Vec<u8>> = Vec::new();
         let mut at = self.open_root()?;
-        let mut hops = 0;
+        let mut way = Way::default();
         while let Some(part) = todo.pop() {
+            way.step(&part, real.len()).map_err(Fault::Layer)?;
             if part == b".." {
                 // never by the system: the directory could have been moved
                 real.pop();
                 at = self
-                    .open_real(&real)
+                    .open_real(real.iter().map(Vec::as_slice))
                     .map_err(|error| Fault::io("open", self.path_of(&slices(&real), b""))(error))?;
                 continue;
             }
@@ -188,10 +214,7 @@ impl Tree {
                         }
                         Err(error) => return Err(failed(error)),
                     };
-                    hops += 1;
-                    if hops > MOST_HOPS {
-                        return Err(Fault::Layer("the links on its way lead around in a circle".to_owned()));
-                    }
+                    way.link().map_err(Fault::Layer)?;
                     if target.starts_with(b"/") {
                         real.clear();
                         at = self.open_root()?;
@@ -217,10 +240,10 @@ impl Tree {
     }
 
     /// Opens a directory by the parts that it had when it was found, none of them a link.
-    fn open_real(&self, real: &[Vec<u8>]) -> Result<OwnedFd, Errno> {
+    fn open_real<'p>(&self, real: impl IntoIterator<Item = &'p [u8]>) -> Result<OwnedFd, Errno> {
         let mut at = retry_on_intr(|| rustix::fs::openat(&self.root, ".", DIRECTORY, Mode::empty()))?;
         for part in real {
-            at = retry_on_intr(|| rustix::fs::openat(&at, &part[..], DIRECTORY, Mode::empty()))?;
+            at = retry_on_intr(|| rustix::fs::openat(&at, part, DIRECTORY, Mode::empty()))?;
         }
         Ok(at)
     }
@@ -235,15 +258,20 @@ impl Tree {
         mode: Mode,
     ) -> Result<(), Fault> {
         if mode.contains(WORKING) {
-            self.later.remove(&inode);
+            if let Some(before) = self.later.remove(&inode) {
+                self.later_bytes -= before.real.len() + EACH_LATER;
+            }
             return Ok(());
         }
-        let real: Vec<Vec<u8>> = parent.real.iter().cloned().chain(std::iter::once(name.to_vec())).collect();
-        self.later_bytes += real.iter().map(|part| part.len() + size_of::<Vec<u8>>()).sum::<usize>();
+        let parts: Vec<&[u8]> = parent.real.iter().map(Vec::as_slice).chain(std::iter::once(name)).collect();
+        let real = parts.join(&b'/').into_boxed_slice();
+        self.later_bytes += real.len() + EACH_LATER;
+        if let Some(before) = self.later.insert(inode, Later { real, mode }) {
+            self.later_bytes -= before.real.len() + EACH_LATER;
+        }
         if self.later_bytes > MOST_LATER {
             return Err(Fault::Layer("there are too many directories that their owner may not enter".to_owned()));
         }
-        self.later.insert(inode, Later { real, mode });
         Ok(())
     }
 
@@ -251,10 +279,11 @@ impl Tree {
     pub(super) fn finish(&mut self) -> Result<(), Fault> {
         self.leave()?;
         let mut later: Vec<(u64, Later)> = self.later.drain().collect();
-        later.sort_by_key(|(_, later)| std::cmp::Reverse(later.real.len()));
+        let depth = |later: &Later| later.real.iter().filter(|byte| **byte == b'/').count();
+        later.sort_by_cached_key(|(_, later)| std::cmp::Reverse(depth(later)));
         for (inode, Later { real, mode }) in later {
-            let failed = |error| Fault::io("set the mode of", self.path_of(&slices(&real), b""))(error);
-            let directory = match self.open_real(&real) {
+            let failed = |error| Fault::io("set the mode of", self.path_of(&[], &real))(error);
+            let directory = match self.open_real(real.split(|byte| *byte == b'/')) {
                 Ok(directory) => directory,
                 Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue, // it was removed
                 Err(error) => return Err(failed(error)),
