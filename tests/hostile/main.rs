@@ -10,6 +10,10 @@
 //! | `bombs.rs` | little that wants to become much, in time or in memory |
 //! | `docker_archives.rs` | archives whose images `manifest.json` lists |
 //! | `parts.rs` | split archives and receipts |
+//! | `layers.rs` | layers: how a row is run, and what has to hold |
+//! | `layers_names.rs`, `layers_links.rs`, `layers_whiteouts.rs`, `layers_attributes.rs` | layers: what they hold |
+//! | `layers_large.rs` | layers: little that wants to become much |
+//! | `layers_made.rs` | layers as programs make them |
 //! | `unusual.rs`, `rare.rs` | odd and right: taken as it is |
 //!
 //! A row says what the case is, why it is tried, what has to be said, and with which exit code.
@@ -32,6 +36,13 @@ mod docker_archives;
 mod documents;
 mod files;
 mod index_json;
+mod layers;
+mod layers_attributes;
+mod layers_large;
+mod layers_links;
+mod layers_made;
+mod layers_names;
+mod layers_whiteouts;
 mod ordeal;
 mod parts;
 mod rare;

@@ -83,6 +83,12 @@ impl Block {
         self.size_field(field)
     }
 
+    /// Writes bytes over whatever stands there.
+    pub(crate) fn field(mut self, at: usize, bytes: &[u8]) -> Self {
+        self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
+        self
+    }
+
     pub(crate) fn size_field(mut self, field: [u8; 12]) -> Self {
         self.bytes[124..136].copy_from_slice(&field);
         self
