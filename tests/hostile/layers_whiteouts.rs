@@ -102,7 +102,6 @@ fn whiteouts_that_are_none_or_lead_out() {
 #[test]
 fn whiteouts_hide_what_is_below_whatever_the_order() {
     let new = ("d/a", "file 644 new");
-    let other = |block: Block| Tar::new().entry(block, b"");
     tried(vec![
         on_base("of what is not there", "nothing to do", hides("d/.wh.nothing"), [D, A, B, F]),
         on_base("where nothing is", "no directory is made for it", hides("x/y/.wh.z"), [D, A, B, F]),
@@ -158,6 +157,13 @@ fn whiteouts_hide_what_is_below_whatever_the_order() {
             Tar::new().hard_link("h", "d/a").file("d/.wh..wh..opq", b""),
             [D, F, ("h", "file 644 a")],
         ),
+    ]);
+}
+
+#[test]
+fn what_is_a_whiteout_and_what_is_none() {
+    let other = |block: Block| Tar::new().entry(block, b"");
+    tried(vec![
         on_base("a whiteout with content", "the content is nobody's", Tar::new().file(".wh.f", b"content"), [D, A, B]),
         on_base("a whiteout as a directory", "its name counts", other(dir(".wh.f")), [D, A, B]),
         on_base("a whiteout as a directory with a slash", "its name counts", other(dir(".wh.d/")), [F]),
@@ -227,6 +233,12 @@ fn whiteouts_hide_what_is_below_whatever_the_order() {
             },
             [F],
         ),
+    ]);
+}
+
+#[test]
+fn things_take_each_others_place() {
+    tried(vec![
         becomes(
             "of directories that nobody may enter",
             "they are opened first",
