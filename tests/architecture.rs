@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 11] = [
     &["store"],
     // backends, and layers from files: know the above, never each other
     &["store::names", "store::flock", "store::lanes", "store::room"],
-    &["store::referrer_list"],
+    &["store::referrer_list", "store::beside"],
     &["store::memory", "store::layout", "store::archive", "store::registry", "layer"],
     // the engine, which knows the contract and no backend
     &["graph", "plan", "transfer"],

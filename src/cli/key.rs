@@ -1,18 +1,15 @@
 //! `barge key`: make keys to sign with, and see what belongs to them.
 
 use std::ffi::OsString;
-use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use barge::ops::Error;
 use barge::signing::{KeyError, KeyType, Password, PrivateKey, PublicKey};
-use barge::store::lacking::sync_directory;
-use barge::store::{StoreError, directory_of};
+use barge::store::StoreError;
+use barge::store::beside::{SmallFile, sync_name};
 use barge::text::escaped;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
-use tempfile::NamedTempFile;
 
 use super::Session;
 use super::keys::{ask, given_password, private_key, public_key, wrong};
@@ -106,7 +103,11 @@ fn generate(args: &GenerateArgs, session: &Session<'_>) -> Result<Report, Error>
         });
     }
     if !args.force {
-        [&private, &public].into_iter().try_for_each(|path| must_be_free(path))?;
+        for path in [&private, &public] {
+            if is_there(path)? {
+                return Err(there(path, &args.output));
+            }
+        }
     }
     if session.global.dry_run {
         let names = [&private, &public].map(|path| escaped(&path.to_string_lossy()));
@@ -126,19 +127,27 @@ fn generate(args: &GenerateArgs, session: &Session<'_>) -> Result<Report, Error>
     };
     let pem = pem.map_err(wrong("make the private key", &private))?;
     // both are whole before either has its name
-    let files = [file(&private, pem.as_bytes(), 0o600)?, file(&public, key.public_key().to_pem().as_bytes(), 0o644)?];
-    for (file, path) in files.into_iter().zip([&private, &public]) {
-        if args.force {
-            file.persist(path).map_err(|error| StoreError::io("write", path)(error.error))?;
-        } else {
-            file.persist_noclobber(path).map_err(|error| match error.error.kind() {
-                std::io::ErrorKind::AlreadyExists => there(path),
-                _ => StoreError::io("write", path)(error.error).into(),
-            })?;
+    let files = [
+        SmallFile::write(&private, pem.as_bytes(), 0o600)?,
+        SmallFile::write(&public, key.public_key().to_pem().as_bytes(), 0o644)?,
+    ];
+    if args.force {
+        // the old public key never stands beside the new private one
+        match std::fs::remove_file(&public) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(StoreError::io("remove", &public)(error).into());
+            }
+            _ => {}
         }
     }
-    let directory = directory_of(&private);
-    sync_directory(directory).map_err(StoreError::io("write", directory))?;
+    for (file, path) in files.into_iter().zip([&private, &public]) {
+        if args.force {
+            file.replace()?;
+        } else if !file.name()? {
+            return Err(there(path, &args.output));
+        }
+    }
+    sync_name(&private)?;
     let [private, public] = [private, public].map(|path| path.to_string_lossy().into_owned());
     let how = if password.is_some() { "encrypted" } else { "not encrypted: keep it safe" };
     session.ui.say(&format!("wrote {} ({how}) and {}", escaped(&private), escaped(&public)));
@@ -169,35 +178,25 @@ pub(super) fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-fn must_be_free(path: &Path) -> Result<(), Error> {
+fn is_there(path: &Path) -> Result<bool, Error> {
     match path.symlink_metadata() {
-        Ok(_) => Err(there(path)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(StoreError::io("read", path)(error).into()),
     }
 }
 
-fn there(path: &Path) -> Error {
-    Error::Unsupported {
-        message: format!("cannot write {}: it is there already", escaped(&path.to_string_lossy())),
-        cause: None,
-        hint: Some("give another PREFIX, or replace the old keys, which are then gone, with --force".to_owned()),
-    }
-}
-
-/// Writes a file that has no name yet.
-fn file(path: &Path, content: &[u8], mode: u32) -> Result<NamedTempFile, Error> {
-    let directory = directory_of(path);
-    let made = tempfile::Builder::new()
-        .prefix(".barge-key-")
-        .permissions(PermissionsExt::from_mode(mode))
-        .tempfile_in(directory)
-        .and_then(|mut file| {
-            file.write_all(content)?;
-            file.as_file().sync_all()?;
-            Ok(file)
-        });
-    made.map_err(|error| StoreError::io("create a file in", directory)(error).into())
+fn there(path: &Path, prefix: &Path) -> Error {
+    let [private, public] = [".key", ".pub"].map(|suffix| with_suffix(prefix, suffix));
+    let message = format!("cannot write {}: it is there already", escaped(&path.to_string_lossy()));
+    // a run that was killed between the two may have left the first
+    let hint = if path == private && public.symlink_metadata().is_err() {
+        let [private, public] = [private, public].map(|path| escaped(&path.to_string_lossy()));
+        format!("`barge key public {private} > {public}` writes what belongs to it; or give another PREFIX, or --force")
+    } else {
+        "give another PREFIX, or replace the old keys, which are then gone, with --force".to_owned()
+    };
+    Error::Unsupported { message, cause: None, hint: Some(hint) }
 }
 
 /// Returns that there is no password, unless the environment says otherwise.

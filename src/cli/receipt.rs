@@ -1,7 +1,6 @@
 //! `barge receipt`
 
 use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use barge::bundle::SIGNATURE_SUFFIX;
@@ -11,8 +10,7 @@ use barge::ops::draft::moment;
 use barge::ops::open::open;
 use barge::reference::ImageName;
 use barge::signing::Signature;
-use barge::store::StoreError;
-use barge::store::lacking::sync_directory;
+use barge::store::beside::{SmallFile, sync_name};
 use barge::text::{escaped, human_size, quoted};
 use barge::transfer::{Event, Observer as _};
 use clap::Args;
@@ -167,21 +165,11 @@ fn write(path: &Path, receipt: &[u8], signature: Option<&str>, session: &Session
         }
         None => {}
     }
-    let directory = barge::store::directory_of(path);
-    let failed = |error| Error::from(StoreError::io("write", path)(error));
-    let mut written = Vec::new();
-    for (name, bytes) in files {
-        let mut temporary = tempfile::Builder::new()
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(directory)
-            .map_err(failed)?;
-        temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_all()).map_err(failed)?;
-        written.push((name, temporary));
+    let written = files.into_iter().map(|(name, bytes)| SmallFile::write(name, bytes, 0o644));
+    for file in written.collect::<Result<Vec<_>, _>>()? {
+        file.replace()?;
     }
-    for (name, temporary) in written {
-        temporary.persist(name).map_err(|error| failed(error.error))?;
-    }
-    sync_directory(directory).map_err(failed)
+    Ok(sync_name(path)?)
 }
 
 /// Refuses to replace something else than what is written: a mistyped name must not cost an archive.

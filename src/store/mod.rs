@@ -4,6 +4,7 @@
 //! The traits ask only for what every backend can do: what one backend can do is a method of its own.
 
 pub mod archive;
+pub mod beside;
 mod flock;
 pub mod lacking;
 pub mod lanes;

@@ -75,6 +75,11 @@ impl Receipted {
                     let told = crate::store::causes(&error)
                         .into_iter()
                         .fold(error.to_string(), |all, next| all + ": " + &next);
+                    // a machine that fails while it is read tells no more than the place
+                    let told = match told.contains(&content.digest.hex()) {
+                        true => told,
+                        false => format!("{}: {told}", content.digest),
+                    };
                     wrong.lock().unwrap_or_else(PoisonError::into_inner).insert(content.digest, told);
                 }
             }

@@ -37,7 +37,6 @@ mod patient;
 mod place;
 mod read;
 mod split;
-mod stale;
 mod tar;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::lock::ArchiveLock;
-use super::stale;
+use crate::store::beside::stale;
 use crate::store::lacking;
 use crate::store::{CREATE_IN, Durability, Location, StoreError, directory_of, flock};
 

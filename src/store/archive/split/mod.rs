@@ -34,12 +34,12 @@ use self::stream::Stream;
 use self::writer::{Ground, Writer};
 use super::arrange::{Arrangement, Fragment};
 use super::place::Place;
-use super::stale;
 use super::write::ArchiveOptions;
 use crate::blob::{BlobReader, Cancel};
 use crate::bundle::{PartNames, PartNote};
 use crate::content::Content;
 use crate::digest::Digest;
+use crate::store::beside::stale;
 use crate::store::listing::names_in;
 use crate::store::{
     CREATE_IN, Committed, Inventory, Location, Outcome, PutError, Sink, StoreError, directory_of, flock, room,

@@ -14,9 +14,9 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::NamedTempFile;
 
 use super::super::place::sync_directory;
-use super::super::stale;
 use super::Set;
 use crate::digest::{Algorithm, Digest, Hasher};
+use crate::store::beside::stale;
 use crate::store::{CREATE_IN, Durability, Location, StoreError};
 
 /// How large a buffer is, in bytes, and how many may wait: what a slow medium keeps in memory.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::document::{open, read_all};
 use crate::blob::Cancel;
+use crate::store::beside::stale;
 use crate::store::lacking::sync_directory;
 use crate::store::listing::names_in;
 use crate::store::{Location, StoreError, directory_of, flock};
@@ -23,7 +24,9 @@ const ATTEMPTS: usize = 16;
 /// How many links may lead to the file.
 const LINKS: usize = 40;
 /// How many random characters end the name of a temporary file: what ends otherwise is somebody else's.
-const RANDOM: usize = 16;
+const RANDOM: usize = stale::RANDOM;
+/// What stands before those when it is the first file of that name.
+const NEW: &str = "new-";
 /// What a file says that is made to be locked.
 const NOTHING: &[u8] = b"{}\n";
 
@@ -90,7 +93,7 @@ impl<'a> Held<'a> {
 
     /// Makes the file, unless somebody else has.
     fn make(path: &Path) -> Result<(), StoreError> {
-        let mut temporary = temporary(path, &format!("{}new-", prefix(path)))?;
+        let mut temporary = temporary(path, &format!("{}{NEW}", prefix(path)))?;
         let failed = |error| StoreError::io("write", path)(error);
         temporary.write_all(NOTHING).map_err(failed)?;
         match temporary.persist_noclobber(path) {
@@ -152,6 +155,8 @@ fn temporary(path: &Path, prefix: &str) -> Result<tempfile::NamedTempFile, Store
 /// that has any.
 fn remove_leftovers(path: &Path) {
     let prefix = prefix(path);
+    // made without the lock: somebody may be about to give it its name
+    stale::remove_named(directory_of(path), &format!("{prefix}{NEW}"), None);
     let directory = directory_of(path);
     for name in names_in(directory).unwrap_or_default() {
         let rest = name.to_str().and_then(|name| name.strip_prefix(&prefix));

@@ -1,4 +1,4 @@
-//! Temporary files beside an archive: how they are called, how those of dead processes go, and how one of them is taken over.
+//! Temporary files beside an archive or another file: how they are called, how those of dead processes go, and how one of them is taken over.
 
 use std::fs::File;
 use std::io;
@@ -17,17 +17,17 @@ use crate::store::listing::names_in;
 const YOUNG: Duration = Duration::from_secs(60);
 
 /// How many random characters end the name: what ends otherwise is somebody else's.
-pub(super) const RANDOM: usize = 16;
+pub(in crate::store) const RANDOM: usize = 16;
 
 /// Returns how the temporary files for a target begin.
-pub(super) fn prefix(name: &str) -> String {
+pub(in crate::store) fn prefix(name: &str) -> String {
     // a name of the greatest length must leave room for what comes behind it
     let name: String = name.chars().take(40).collect();
     format!(".{name}.barge-")
 }
 
 /// Returns how the temporary file for a target is called that is to hold what has this identity, in hex.
-pub(super) fn named(name: &str, identity: &str) -> String {
+pub(in crate::store) fn named(name: &str, identity: &str) -> String {
     let identity: String = identity.chars().take(RANDOM).collect();
     format!("{}{identity}", prefix(name))
 }
@@ -40,7 +40,7 @@ const ATTEMPTS: usize = 16;
 ///
 /// # Errors
 /// When no file can be made or opened there.
-pub(super) fn take(path: &Path) -> io::Result<Option<NamedTempFile>> {
+pub(in crate::store) fn take(path: &Path) -> io::Result<Option<NamedTempFile>> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
     for _ in 0..ATTEMPTS {
@@ -92,12 +92,16 @@ pub(super) fn take(path: &Path) -> io::Result<Option<NamedTempFile>> {
 
 /// Removes what dead processes left for this target, but for the one that is about to be taken over. A living one holds a
 /// lock on its file. Failures are no matter: the next run tries again.
-pub(super) fn remove(directory: &Path, name: &str, but: Option<&str>) {
-    let prefix = prefix(name);
+pub(in crate::store) fn remove(directory: &Path, name: &str, but: Option<&str>) {
+    remove_named(directory, &prefix(name), but);
+}
+
+/// The same for files that begin otherwise.
+pub(in crate::store) fn remove_named(directory: &Path, prefix: &str, but: Option<&str>) {
     for found in names_in(directory).unwrap_or_default() {
         let path = directory.join(&found);
         let found = found.to_string_lossy();
-        if is_ours(&prefix, &found) && but != Some(&*found) && is_dead(&path) {
+        if is_ours(prefix, &found) && but != Some(&*found) && is_dead(&path) {
             let _ = std::fs::remove_file(path);
         }
     }
