@@ -147,9 +147,11 @@ pub(crate) fn logout(args: &LogoutArgs, session: &Session<'_>) -> Result<Report,
         Some(path) => vec![barge::store::registry::credentials::AuthFile::named(path)],
         None => keyring.files.clone(),
     };
-    for file in files.iter().filter(|file| file.path.exists()) {
+    for file in &files {
         if session.global.dry_run {
-            session.ui.say(&format!("would look into {}", file.path.display()));
+            if file.path.exists() {
+                session.ui.say(&format!("would look into {}", file.path.display()));
+            }
         } else if file.form != barge::store::registry::credentials::Form::Legacy {
             kept.extend(keyring.erase(&host, file)?);
         }
