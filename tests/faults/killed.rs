@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::calls::{chosen, disturbed, sequence, strace};
+use super::calls::{chosen, disturbed, in_threads, sequence, strace};
 use super::cases::{self, Case};
 use super::lab::{Lab, full};
 use super::properties::{Experiment, Report};
@@ -20,9 +20,13 @@ fn at_calls(cases: &[Case]) {
     let mut report = Report::default();
     for (seed, case) in cases.iter().enumerate() {
         let experiment = Experiment::prepare(&lab, case);
-        let calls = sequence(&lab, &experiment.line());
+        let mut calls = sequence(&lab, &experiment.line());
+        if case.is_threaded() {
+            experiment.reset();
+            calls.extend(in_threads(&lab, &experiment.line()));
+        }
         let changing: Vec<_> = calls.iter().filter(|call| call.changes()).collect();
-        for call in chosen(&changing, case.target, STEP, seed) {
+        for call in chosen(&changing, &case.shows_at(), STEP, seed) {
             experiment.reset();
             let (ended, was_killed) = disturbed(&lab, &experiment.line(), call, "signal=KILL");
             let fault = format!("{}: killed at {}", case.line, call.text);
@@ -53,7 +57,7 @@ fn at_any_time() {
     let mut numbers = Numbers(10);
     let mut report = Report::default();
     let (mut killed, mut ended_before) = (0, 0);
-    for case in cases::ALL.iter().copied().flatten() {
+    for case in cases::every() {
         let experiment = Experiment::prepare(&lab, case);
         let begun = Instant::now();
         lab.ok(case.line);
@@ -98,4 +102,10 @@ killed! {
     sign_is_whole: SIGN,
     manifest_is_whole: MANIFEST,
     edit_is_whole: EDIT,
+    convert_is_whole: CONVERT,
+    split_is_whole: SPLIT,
+    delta_is_whole: DELTA,
+    receipt_is_whole: RECEIPT,
+    unpack_is_whole: UNPACK,
+    logout_is_whole: LOGOUT,
 }

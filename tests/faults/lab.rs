@@ -3,6 +3,7 @@
 //! `in` holds what is only read, `start` what is copied into the working directory before each experiment.
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -103,6 +104,8 @@ impl Lab {
         }
         fs::write(self.above("in/note.txt"), noise(40, 100_000)).unwrap();
         self.ok("key generate --no-password -o ../in/release");
+        self.ok("build -q -o ../in/files -t built:v1 --platform linux/amd64 ../in/context");
+        self.ok("receipt -q -o ../in/site.json ../in/amd64");
     }
 
     fn make_starts(&self) {
@@ -116,6 +119,14 @@ impl Lab {
             self.ok(&format!("copy -q ../in/two ../start/{name}"));
         }
         self.ok("rm -q ../start/litter:app:v1");
+        self.ok("receipt -q -o ../start/site.json ../start/old");
+        fs::create_dir(self.above("start/set")).unwrap();
+        self.ok("save -q --format oci --split 1M -o ../start/set/p.tar ../in/two");
+        let entry = r#"{"auth":"dXNlcjpwYXNzd29yZA=="}"#;
+        let passwords =
+            format!("{{\"auths\":{{\"a.example\":{entry},\"b.example\":{entry}}},\"own\":{{\"kept\":1}}}}\n");
+        fs::write(self.above("start/auth.json"), passwords).unwrap();
+        fs::set_permissions(self.above("start/auth.json"), fs::Permissions::from_mode(0o600)).unwrap();
         fs::remove_dir_all(self.above("in/keep")).unwrap();
     }
 
@@ -164,8 +175,9 @@ impl Lab {
     }
 }
 
-/// Sets the time of a file back, as if it had been written long ago.
+/// Sets the time of a file or a directory back, as if it had been written long ago.
 pub(crate) fn age(path: &std::path::Path) {
-    let file = File::options().write(true).open(path).unwrap();
+    // a directory can only be opened so
+    let file = File::open(path).unwrap();
     file.set_modified(SystemTime::now() - Duration::from_secs(3 * 3600)).unwrap();
 }

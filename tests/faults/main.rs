@@ -28,6 +28,8 @@ mod registries;
 mod registry;
 mod rights;
 mod room;
+mod secrets;
+mod shapes;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use super::environment::available;
 use super::lab::Lab;
@@ -12,6 +13,8 @@ use super::lab::Lab;
 pub(crate) struct Mounted {
     at: PathBuf,
     image: Option<PathBuf>,
+    /// What holds the image, when it is not a file of the machine's.
+    below: Option<Box<Mounted>>,
     guard: Child,
 }
 
@@ -42,7 +45,7 @@ impl Mounted {
     pub(crate) fn memory(lab: &Lab) -> Option<Self> {
         let at = lab.path("").canonicalize().unwrap();
         let mounted = done(Command::new("mount").args(["-t", "tmpfs", "-o", "size=64m", "tmpfs"]).arg(&at));
-        available("right to mount a tmpfs", mounted).then(|| Self { guard: guard(&at), at, image: None })
+        available("right to mount a tmpfs", mounted).then(|| Self { guard: guard(&at), at, image: None, below: None })
     }
 
     /// Changes how large it is, in bytes.
@@ -60,12 +63,36 @@ impl Mounted {
     pub(crate) fn disk(lab: &Lab, kind: &str) -> Option<Self> {
         let at = lab.path("").canonicalize().unwrap();
         let image = at.parent().unwrap().join("disk");
-        File::create(&image).unwrap().set_len(320 << 20).unwrap();
-        let force = if kind == "xfs" { "-f" } else { "-F" };
+        Self::in_file(kind, image, 320 << 20, &at)
+    }
+
+    /// Makes a file system on a disk that forgets, when its power goes, what it was not told to flush: the disk is a file in another
+    /// file system. So all kinds lose their power alike, also those that cannot be shut down.
+    pub(crate) fn forgetful_disk(lab: &Lab, kind: &str) -> Option<Self> {
+        let at = lab.path("").canonicalize().unwrap();
+        let above = at.parent().unwrap();
+        let beneath = above.join("beneath");
+        fs::create_dir_all(&beneath).unwrap();
+        let below = Self::in_file("ext4", above.join("disk"), 480 << 20, &beneath)?;
+        let image = beneath.join("disk");
+        // what is allocated already needs no journal: the content of the disk is all that counts
+        File::create(&image).unwrap();
+        if !available("room for a disk", done(Command::new("fallocate").args(["-l", "320M"]).arg(&image))) {
+            return None;
+        }
+        let mut disk = Self::in_file(kind, image, 320 << 20, &at)?;
+        below.flush();
+        disk.below = Some(Box::new(below));
+        Some(disk)
+    }
+
+    fn in_file(kind: &str, image: PathBuf, size: u64, at: &Path) -> Option<Self> {
+        File::options().write(true).create(true).truncate(false).open(&image).unwrap().set_len(size).unwrap();
+        let force = if kind == "ext4" { "-F" } else { "-f" };
         let made = done(Command::new(format!("/usr/sbin/mkfs.{kind}")).args(["-q", force]).arg(&image));
-        let mounted = made && mount(&image, &at);
+        let mounted = made && mount(&image, at);
         let what = format!("loop device with {kind}, or right to mount it");
-        available(&what, mounted).then(|| Self { guard: guard(&at), at, image: Some(image) })
+        available(&what, mounted).then(|| Self { guard: guard(at), at: at.to_owned(), image: Some(image), below: None })
     }
 
     /// Brings everything in it to the disk.
@@ -78,12 +105,22 @@ impl Mounted {
         // FS_IOC_SHUTDOWN, with FS_SHUTDOWN_FLAGS_NOLOGFLUSH
         let script = "import fcntl, os, struct, sys\n\
                       fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
-        assert!(done(Command::new("python3").args(["-c", script]).arg(&self.at)));
+        let shut = self.below.as_ref().map_or(&self.at, |below| &below.at);
+        assert!(done(Command::new("python3").args(["-c", script]).arg(shut)));
     }
 
     /// Gives it power again: what it had written down in its journal is carried out.
     pub(crate) fn restart(&self) {
         assert!(done(Command::new("umount").arg(&self.at)));
+        if let Some(below) = &self.below {
+            // its loop device goes a moment after the last that used it
+            let is_free = || done(Command::new("umount").arg(&below.at));
+            assert!((0..100).any(|_| is_free() || {
+                std::thread::sleep(Duration::from_millis(20));
+                false
+            }));
+            assert!(mount(below.image.as_ref().unwrap(), &below.at));
+        }
         assert!(mount(self.image.as_ref().unwrap(), &self.at));
     }
 }

@@ -114,19 +114,25 @@ fn files_of_layout(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
 
 /// Reads a tar to its end, which has to be there.
 fn files_of_archive(path: &Path) -> Result<BTreeMap<String, Vec<u8>>, String> {
-    let told = |error: std::io::Error| format!("{}: {error}", path.display());
-    let bytes = fs::read(path).map_err(told)?;
+    let told = |error: String| format!("{}: {error}", path.display());
+    let bytes = fs::read(path).map_err(|error| told(error.to_string()))?;
+    files_in_archive(&bytes).map_err(told)
+}
+
+/// Reads the bytes of a tar, to the end.
+pub(crate) fn files_in_archive(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
+    let told = |error: std::io::Error| error.to_string();
     if bytes.len() < 1024 || bytes[bytes.len() - 1024..].iter().any(|byte| *byte != 0) {
-        return Err(format!("{} does not end as a tar", path.display()));
+        return Err("it does not end as a tar".to_owned());
     }
     let mut files = BTreeMap::new();
-    for entry in tar::Archive::new(&bytes[..]).entries().map_err(told)? {
+    for entry in tar::Archive::new(bytes).entries().map_err(told)? {
         let mut entry = entry.map_err(told)?;
         let name = entry.path().map_err(told)?.to_string_lossy().into_owned();
         let mut content = Vec::new();
         entry.read_to_end(&mut content).map_err(told)?;
         if entry.header().entry_type().is_file() && files.insert(name.clone(), content).is_some() {
-            return Err(format!("{}: {name} is there twice", path.display()));
+            return Err(format!("{name} is there twice"));
         }
     }
     Ok(files)

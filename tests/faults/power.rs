@@ -1,5 +1,7 @@
 //! A sudden loss of power: what was only in memory is gone, and the file system comes up from its journal.
 
+use std::fs::{self, File};
+use std::path::Path;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,8 +13,7 @@ use super::mounted::Mounted;
 use super::properties::{Experiment, Report};
 
 /// A command, once undisturbed, and the power goes right after it said that it had succeeded; then several times while it runs.
-fn of(kind: &str, cases: &[Case], report: &mut Report, lab: &Lab) -> Option<()> {
-    let disk = Mounted::disk(lab, kind)?;
+fn of(kind: &str, disk: &Mounted, cases: &[Case], report: &mut Report, lab: &Lab) {
     for case in cases {
         let experiment = Experiment::prepare(lab, case);
         // what lies there before lies there for good
@@ -54,32 +55,72 @@ fn of(kind: &str, cases: &[Case], report: &mut Report, lab: &Lab) -> Option<()> 
             report.note(&format!("{}: power lost after {after:?}, {kind}", case.line), &ended, result);
         }
     }
-    Some(())
 }
 
-fn all_on(kind: &str) {
-    let tools = ["/usr/sbin/mkfs.ext4", "/usr/sbin/mkfs.xfs"].iter().all(|tool| std::path::Path::new(tool).exists());
-    if !available("mkfs.ext4 and mkfs.xfs", tools) {
+fn can_be_made(kind: &str) -> bool {
+    let tools = ["ext4", kind].map(|kind| format!("/usr/sbin/mkfs.{kind}"));
+    available(&tools.join(" and "), tools.iter().all(|tool| Path::new(tool).exists()))
+}
+
+/// Takes each command, or one in so many, on one kind of file system.
+fn all_on(kind: &str, mount: fn(&Lab, &str) -> Option<Mounted>, step: usize) {
+    if !can_be_made(kind) {
         return;
     }
     let lab = Lab::new();
     let mut report = Report::default();
-    for cases in cases::ALL {
+    let Some(disk) = mount(&lab, kind) else { return };
+    let step = if full() { 1 } else { step };
+    for cases in cases::ALL.iter().chain(cases::OTHERS).copied().step_by(step) {
         // without everything each of them is made once
         let cases = if full() { cases } else { &cases[..1] };
-        if of(kind, cases, &mut report, &lab).is_none() {
-            return;
-        }
+        of(kind, &disk, cases, &mut report, &lab);
     }
+    drop(disk);
     report.end(&lab);
 }
 
 #[test]
 fn ext4_has_the_old_state_or_the_new_one() {
-    all_on("ext4");
+    all_on("ext4", Mounted::disk, 1);
 }
 
 #[test]
 fn xfs_has_the_old_state_or_the_new_one() {
-    all_on("xfs");
+    all_on("xfs", Mounted::disk, 1);
+}
+
+#[test]
+fn btrfs_has_the_old_state_or_the_new_one() {
+    all_on("btrfs", Mounted::forgetful_disk, 4);
+}
+
+/// The experiments above say something only if a disk forgets: what nobody flushed is not there, and what somebody did is.
+#[test]
+fn a_disk_without_power_forgets_what_was_not_flushed() {
+    type Mount = fn(&Lab, &str) -> Option<Mounted>;
+    for (kind, mount) in [("ext4", Mounted::disk as Mount), ("xfs", Mounted::disk), ("btrfs", Mounted::forgetful_disk)]
+    {
+        let lab = Lab::new();
+        let Some(disk) = can_be_made(kind).then(|| mount(&lab, kind)).flatten() else { continue };
+        let content = vec![b'x'; 100_000];
+        let [flushed, other] = ["flushed", "other"].map(|name| lab.path(name));
+        // a machine that stands still for long flushes by itself
+        let has_forgotten = (0..5).any(|_| {
+            lab.reset(&[]);
+            disk.flush();
+            for path in [&flushed, &other] {
+                fs::write(path, &content).unwrap();
+            }
+            for path in [flushed.as_path(), &lab.path("")] {
+                File::open(path).unwrap().sync_all().unwrap();
+            }
+            fs::rename(&other, lab.path("renamed")).unwrap();
+            disk.cut();
+            disk.restart();
+            assert_eq!(fs::read(&flushed).unwrap(), content, "{kind}");
+            fs::read(lab.path("renamed")).map_or(true, |now| now != content)
+        });
+        assert!(has_forgotten, "{kind}");
+    }
 }
