@@ -10,6 +10,7 @@ use barge::ops::draft::moment;
 use barge::ops::open::open;
 use barge::reference::ImageName;
 use barge::signing::Signature;
+use barge::store::StoreError;
 use barge::store::beside::{SmallFile, sync_name};
 use barge::text::{escaped, human_size, quoted};
 use barge::transfer::{Event, Observer as _};
@@ -175,11 +176,21 @@ fn write(path: &Path, receipt: &[u8], signature: Option<&str>, session: &Session
 /// Refuses to replace something else than what is written: a mistyped name must not cost an archive.
 fn must_be(path: &Path, what: &str, is_one: impl Fn(&[u8]) -> bool) -> Result<(), Error> {
     use std::io::Read as _;
-    let mut start = Vec::new();
-    let is_file = || std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
-    let read = |start: &mut Vec<u8>| File::open(path).and_then(|file| file.take(8192).read_to_end(start)).is_ok();
-    if std::fs::symlink_metadata(path).is_err() || (is_file() && read(&mut start) && is_one(&start)) {
-        return Ok(());
+    let failed = StoreError::io("read", path);
+    let is_file = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.is_file(),
+        // a link to nothing is something
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && path.symlink_metadata().is_err() => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        Err(error) => return Err(failed(error).into()),
+    };
+    if is_file {
+        let mut start = Vec::new();
+        // what cannot be read is not told to be something else
+        File::open(path).and_then(|file| file.take(8192).read_to_end(&mut start)).map_err(failed)?;
+        if is_one(&start) {
+            return Ok(());
+        }
     }
     Err(Error::Unsupported {
         message: format!("cannot write {}: something else than {what} is there", quoted(&path.to_string_lossy())),
