@@ -1,6 +1,6 @@
 //! A small file with a name of its own, such as a receipt or a key: it is written beside that name, and gets it when it is whole.
 //!
-//! [`stale`] has what archives need too: how such files are called, and how those of dead processes go.
+//! `stale.rs` has what archives need too: how such files are called, and how those of dead processes go.
 
 pub(super) mod stale;
 
