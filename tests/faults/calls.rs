@@ -42,7 +42,7 @@ pub(crate) struct Call {
     /// As `strace` shows it.
     pub(crate) text: String,
     /// Whether a thread makes it that is not the first.
-    in_thread: bool,
+    pub(crate) in_thread: bool,
 }
 
 impl Call {

@@ -32,6 +32,21 @@ pub(in crate::store) fn named(name: &str, identity: &str) -> String {
     format!("{}{identity}", prefix(name))
 }
 
+/// Why a temporary file cannot be had.
+#[derive(Debug)]
+pub(in crate::store) enum NotTaken {
+    /// It cannot be made or opened.
+    Machine(io::Error),
+    /// It cannot be locked, which says nothing of other processes.
+    Lock(Errno),
+}
+
+impl From<io::Error> for NotTaken {
+    fn from(error: io::Error) -> Self {
+        Self::Machine(error)
+    }
+}
+
 /// How often a file is opened that others remove meanwhile.
 const ATTEMPTS: usize = 16;
 
@@ -39,8 +54,8 @@ const ATTEMPTS: usize = 16;
 /// stands there is no regular file of our own with this one name: then another name serves as well.
 ///
 /// # Errors
-/// When no file can be made or opened there.
-pub(in crate::store) fn take(path: &Path) -> io::Result<Option<NamedTempFile>> {
+/// When no file can be made or opened there, or it cannot be locked.
+pub(in crate::store) fn take(path: &Path) -> Result<Option<NamedTempFile>, NotTaken> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::NONBLOCK;
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
     for _ in 0..ATTEMPTS {
@@ -63,12 +78,12 @@ pub(in crate::store) fn take(path: &Path) -> io::Result<Option<NamedTempFile>> {
             Err(Errno::INTR) => continue,
             // it was removed just now; a new one fails so only when its directory is not there
             Err(Errno::NOENT) if !made => continue,
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(NotTaken::Machine(error.into())),
         };
         let held = match file.metadata() {
             Err(error) if made => {
                 let _ = std::fs::remove_file(path); // nobody has it, and nobody would clear it
-                return Err(error);
+                return Err(error.into());
             }
             held => held?,
         };
@@ -78,9 +93,10 @@ pub(in crate::store) fn take(path: &Path) -> io::Result<Option<NamedTempFile>> {
             // a file system without locks: nobody can take it over, and it would stay
             let _ = std::fs::remove_file(path);
         }
-        if !ours || locked != Ok(true) {
+        if !ours || locked == Ok(false) {
             return Ok(None);
         }
+        locked.map_err(NotTaken::Lock)?;
         // before it was locked, another process may have finished or removed it
         let named = std::fs::symlink_metadata(path);
         if named.is_ok_and(|named| (named.dev(), named.ino()) == (held.dev(), held.ino())) {

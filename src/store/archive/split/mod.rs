@@ -39,7 +39,7 @@ use crate::blob::{BlobReader, Cancel};
 use crate::bundle::{PartNames, PartNote};
 use crate::content::Content;
 use crate::digest::Digest;
-use crate::store::beside::stale;
+use crate::store::beside::stale::{self, NotTaken};
 use crate::store::listing::names_in;
 use crate::store::{
     CREATE_IN, Committed, Inventory, Location, Outcome, PutError, Sink, StoreError, directory_of, flock, room,
@@ -179,8 +179,17 @@ fn own_prefix(archive: &str) -> String {
 fn lock(directory: &Path, archive: &str, sink: &SplitSink) -> Result<NamedTempFile, StoreError> {
     let path = directory.join(format!("{}l00000", own_prefix(archive)));
     flock::wait(&sink.location, sink.split.lock_timeout, &sink.cancel, || {
-        stale::take(&path).map_err(StoreError::io(CREATE_IN, directory))
+        stale::take(&path).map_err(|error| not_taken(error, &path))
     })
+}
+
+/// Says why a temporary file of a set cannot be had.
+fn not_taken(error: NotTaken, path: &Path) -> StoreError {
+    const HINT: &str = "write to a local file system, or an archive in one piece: it needs no lock when it is new";
+    match error {
+        NotTaken::Machine(error) => StoreError::io(CREATE_IN, directory_of(path))(error),
+        NotTaken::Lock(error) => flock::failed(error, &Location::File(path.to_owned()), path, HINT),
+    }
 }
 
 /// Removes the temporary files that a dead process left of a set that is locked now.
@@ -253,9 +262,16 @@ impl Sink for SplitSink {
             retry_on_intr(|| rustix::fs::statvfs(&directory)),
             self.place.path(),
         )?;
-        let missing = (1..=set.names.parts).filter(|part| !found.kept.contains_key(part));
-        let is_there = |name: &String| directory.join(name).symlink_metadata().is_ok();
-        let replaced: BTreeSet<String> = missing.map(|part| set.names.part(part)).filter(is_there).collect();
+        let mut replaced = BTreeSet::new();
+        for name in (1..=set.names.parts).filter(|part| !found.kept.contains_key(part)).map(|part| set.names.part(part))
+        {
+            let path = directory.join(&name);
+            match path.symlink_metadata() {
+                Ok(_) => drop(replaced.insert(name)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(StoreError::io("look at", path)(error)),
+            }
+        }
         let set = Arc::new(set);
         let durability = self.options.durability;
         let ground = Ground { directory, set: Arc::clone(&set), durability, replaced: Arc::new(replaced) };

@@ -17,7 +17,7 @@ use super::super::place::sync_directory;
 use super::Set;
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::store::beside::stale;
-use crate::store::{CREATE_IN, Durability, Location, StoreError};
+use crate::store::{Durability, Location, StoreError};
 
 /// How large a buffer is, in bytes, and how many may wait: what a slow medium keeps in memory.
 pub(super) const BUFFER: usize = 1 << 20;
@@ -211,7 +211,7 @@ impl Ground {
                 Ok(file)
             }
             Ok(None) => Err(StoreError::Busy { place: Location::File(path) }),
-            Err(error) => Err(StoreError::io(CREATE_IN, &self.directory)(error)),
+            Err(error) => Err(super::not_taken(error, &path)),
         }
     }
 
