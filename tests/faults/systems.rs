@@ -5,6 +5,7 @@ use super::calls::{disturbed, lacking, sequence, strace};
 use super::cases::{self, Case};
 use super::lab::{Ended, Lab, full};
 use super::properties::{Experiment, Report};
+use super::shapes::Shape;
 
 /// What is missing, as calls and the error that they end with, and whether every command can do without.
 const LACKS: [(&str, &str, bool); 16] = [
@@ -95,8 +96,12 @@ fn a_directory_that_cannot_be_flushed_is_done_without() {
 }
 
 /// What is kept apart until an archive is written.
-const SPOOLED: [Case; 1] =
-    [Case { start: &["old.tar"], target: "old.tar", line: "edit old.tar:keep:v1 -t edited:v1 --env A=B" }];
+const SPOOLED: [Case; 1] = [Case {
+    shape: Shape::Place,
+    start: &["old.tar"],
+    target: "old.tar",
+    line: "edit old.tar:keep:v1 -t edited:v1 --env A=B",
+}];
 
 #[test]
 fn where_no_file_is_without_a_name_it_has_one_for_a_moment() {
