@@ -21,7 +21,7 @@ use crate::digest::Digest;
 use crate::ops::Error;
 use crate::ops::choose::Chosen;
 use crate::platform::Platform;
-use crate::store::{Durability, Source, StoreError, TEMPORARY, UNPACK};
+use crate::store::{Durability, Source, StoreError, TEMPORARY, UNPACK, beside};
 use crate::tar::entry::EntryKind;
 use crate::tar::header::Attributes;
 use crate::text::quoted;
@@ -40,6 +40,9 @@ pub struct Taken {
     durability: Durability,
     content: NamedTempFile,
 }
+
+/// What the file is called until it has its name, so that one which a dead process left is known.
+const UNPACKED: &str = "unpacked";
 
 /// Takes one file out of an image: the one that a program in it would find under this path, links followed. Its content
 /// is kept in a temporary file in `directory` until it is saved or copied.
@@ -67,10 +70,7 @@ pub fn take_file(
         Some((number, node, NodeKind::File(_, size))) => (number, node, *size),
         other => return Err(no_file(source, image, path, other.map(|(_, _, kind)| kind))),
     };
-    let mut content = tempfile::Builder::new()
-        .prefix(".barge-")
-        .tempfile_in(directory)
-        .map_err(StoreError::io(TEMPORARY, directory))?;
+    let mut content = beside::temporary(directory, UNPACKED, 0o600, TEMPORARY)?;
     let spool = content.path().to_path_buf();
     rootfs.contents(&mut [number], &mut |_, _, stream| copy(stream, &mut content, &spool))?;
     let (digest, platform) = (*image.descriptor.digest(), image.platform.clone());
@@ -111,6 +111,7 @@ impl Taken {
             file.sync_all().map_err(StoreError::io("write", path))?;
         }
         match self.content.persist_noclobber(path) {
+            Ok(_) if self.durability == Durability::Synced => beside::sync_name(path),
             Ok(_) => Ok(()),
             Err(failed) if failed.error.kind() == io::ErrorKind::AlreadyExists => Err(is_there(path)),
             Err(failed) => Err(StoreError::io("write", path)(failed.error)),

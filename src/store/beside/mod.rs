@@ -27,17 +27,8 @@ impl SmallFile {
     /// # Errors
     /// When it cannot be written there.
     pub fn write(path: &Path, content: &[u8], mode: u32) -> Result<Self, StoreError> {
-        let directory = directory_of(path);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        stale::remove(directory, &name, None);
-        let mut temporary = tempfile::Builder::new()
-            .prefix(&stale::prefix(&name))
-            .rand_bytes(stale::RANDOM)
-            .permissions(Permissions::from_mode(mode))
-            .tempfile_in(directory)
-            .map_err(StoreError::io(CREATE_IN, directory))?;
-        // where there are no locks, the next run takes the file for a living process's
-        let _ = flock::try_exclusive(temporary.as_file());
+        let mut temporary = temporary(directory_of(path), &name, mode, CREATE_IN)?;
         let written = temporary.write_all(content).and_then(|()| temporary.as_file().sync_all());
         written.map_err(StoreError::io("write", path))?;
         Ok(Self { temporary, path: path.to_owned() })
@@ -63,6 +54,29 @@ impl SmallFile {
             Err(failed) => Err(StoreError::io("write", self.path)(failed.error)),
         }
     }
+}
+
+/// Makes an empty file for something that is to be called so, after removing what dead processes left of the same. It goes when
+/// it is dropped before it has a name.
+///
+/// # Errors
+/// When it cannot be made there; `action` is the verb of that.
+pub(crate) fn temporary(
+    directory: &Path,
+    name: &str,
+    mode: u32,
+    action: &'static str,
+) -> Result<NamedTempFile, StoreError> {
+    stale::remove(directory, name, None);
+    let temporary = tempfile::Builder::new()
+        .prefix(&stale::prefix(name))
+        .rand_bytes(stale::RANDOM)
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(directory)
+        .map_err(StoreError::io(action, directory))?;
+    // where there are no locks, the next run takes the file for a living process's
+    let _ = flock::try_exclusive(temporary.as_file());
+    Ok(temporary)
 }
 
 /// Makes the names in the directory of a file safe from a loss of power.
