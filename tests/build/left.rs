@@ -33,7 +33,8 @@ fn who_stops_it_finds_what_was_there_before() {
         let mut command = barge.command();
         command.args(["build", "-o", out, "-t", "new", "--platform", "linux/amd64,linux/arm64"]);
         command.args(["--compression-level", "9", "--verbose", "c"]);
-        let running = Running::start(&mut command);
+        let mut running = Running::start(&mut command);
+        running.listens();
         std::thread::sleep(Duration::from_millis(700));
         running.signal(Signal::INT);
         let start = Instant::now();

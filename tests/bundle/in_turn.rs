@@ -350,10 +350,11 @@ fn a_part_dir_is_waited_for() {
     running.output(&barge).exits(0).prints(&["app:v1"]);
     assert_loaded(&barge, "out");
     // a signal ends the waiting, and what came is kept
-    let running = Running::start(barge.command().args("--part-dir slot load -i m1/x.tar.001 -o new".split(' ')));
+    let mut running = Running::start(barge.command().args("--part-dir slot load -i m1/x.tar.001 -o new".split(' ')));
     until("it waits", || {
         hidden(&barge, "new").first().is_some_and(|name| barge.path("new").join(name).join("note-0001.json").exists())
     });
+    running.listens();
     std::thread::sleep(Duration::from_millis(300));
     running.signal(Signal::INT);
     running.output(&barge).exits(130);

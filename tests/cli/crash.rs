@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::environment::age_temporaries;
+use super::environment::{age_temporaries, catches_signals};
 use super::support::image::sparse;
 use super::*;
 
@@ -46,7 +46,8 @@ fn a_signal_ends_a_run_and_leaves_no_trace() {
         assert_unchanged(&before, &barge.path(place), &words);
     }
     assert!(!barge.path("new").exists() && !barge.path("new.tar").exists());
-    let verifying = Running::start(barge.command().args(["verify", "--json", "large"]));
+    let mut verifying = Running::start(barge.command().args(["verify", "--json", "large"]));
+    verifying.listens();
     std::thread::sleep(Duration::from_millis(30));
     verifying.signal(Signal::INT);
     let stopped = verifying.output(&barge);
@@ -120,6 +121,7 @@ fn a_source_from_which_nothing_comes_can_be_given_up() {
         let (read, mut write) = std::io::pipe().unwrap();
         std::io::Write::write_all(&mut write, &archive[..sent]).unwrap();
         let mut running = Running::start(barge.command().args(words.split(' ')).stdin(read));
+        running.listens();
         std::thread::sleep(Duration::from_millis(200));
         assert!(!running.has_ended(), "{words} did not wait");
         running.signal(Signal::TERM);
@@ -128,6 +130,7 @@ fn a_source_from_which_nothing_comes_can_be_given_up() {
     }
     // a pipe with a name that nobody writes to
     let mut running = Running::start(barge.command().args(["verify", "fifo"]).stdin(Stdio::null()));
+    running.listens();
     std::thread::sleep(Duration::from_millis(200));
     assert!(!running.has_ended());
     running.signal(Signal::INT);
@@ -143,6 +146,7 @@ fn a_second_signal_ends_at_once() {
     prepare(&barge, &[8 * MIB]);
     let (read, write) = std::io::pipe().unwrap();
     let mut child = barge.command().args(["merge", "-o", "-", "-t", "app:v1", "large"]).stdout(write).spawn().unwrap();
+    until("a process that listens", || catches_signals(child.id()));
     std::thread::sleep(Duration::from_millis(300));
     let id = rustix::process::Pid::from_child(&child);
     for _ in 0..2 {

@@ -128,6 +128,12 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Waits until it would hear a request to stop, unless it has ended: one that comes before ends it without a word.
+    #[allow(dead_code)] // not every test file stops a program
+    pub(crate) fn listens(&mut self) {
+        until("a process that listens", || self.has_ended() || catches_signals(self.id()));
+    }
+
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
@@ -150,6 +156,15 @@ impl Running {
         let stderr = barge.shown(&err.join().unwrap());
         Output { words: self.words.clone(), status, stdout: barge.shown(&raw), raw, stderr }
     }
+}
+
+/// Returns whether a process catches SIGINT and SIGTERM (proc_pid_status(5), `SigCgt`).
+#[allow(dead_code)] // not every test file stops a program
+pub(crate) fn catches_signals(process: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    let caught = u64::from_str_radix(caught.trim(), 16).unwrap();
+    [Signal::INT, Signal::TERM].iter().all(|signal| caught >> (signal.as_raw() - 1) & 1 == 1)
 }
 
 /// A test that fails leaves no process behind.

@@ -38,6 +38,7 @@ fn a_place_that_another_process_holds_is_busy_and_whole() {
         barge.line(&format!("ls {place}")).exits(0).prints(&["old:v1"]).never(&["new:v1"]);
         // who waits can be stopped
         let mut waiting = Running::start(barge.command().args(merge.split(' ')).args(["--lock-timeout", "3600"]));
+        waiting.listens();
         std::thread::sleep(Duration::from_millis(300));
         assert!(!waiting.has_ended(), "{place} does not wait");
         waiting.signal(Signal::TERM);

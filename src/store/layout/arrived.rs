@@ -89,7 +89,10 @@ impl Arrived {
         let Some(line) = seal.line(&content.digest, stat) else { return };
         if journal.file().write_all(line.as_bytes()).is_err() {
             // the next line would be joined to a part of this one
-            if let Journal::Begun(journal, _) = std::mem::replace(&mut state.journal, Journal::GivenUp) {
+            let journal = std::mem::replace(&mut state.journal, Journal::GivenUp);
+            if let Journal::Begun(journal, _) = journal
+                && state.noted.bytes >= LEAST
+            {
                 journal.keep();
             }
             return;
