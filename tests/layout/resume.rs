@@ -357,7 +357,11 @@ fn beginnings_that_nobody_came_back_for_go_after_a_week() {
     bench.begun();
     let there = [&old, &young, &locked, &unlike, &bench.partial(), &link].map(|path| path.symlink_metadata().is_ok());
     assert_eq!(there, [false, true, true, true, true, true]);
+    // who brings nothing has no reason to look
     sink(&bench.path).begin(&Inventory::default()).unwrap();
+    assert!(bench.partial().exists());
+    let other = Inventory { contents: vec![Content::of(b"other", Kind::Blob)], ..Inventory::default() };
+    sink(&bench.path).begin(&other).unwrap();
     assert!(!bench.partial().exists(), "nobody wants it any more");
 }
 

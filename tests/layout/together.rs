@@ -118,7 +118,8 @@ fn leftovers_of_the_dead_are_cleared_and_the_work_of_the_living_stays() {
     rustix::fs::flock(&alive, FlockOperation::LockExclusive).unwrap();
     let young = "blobs/sha256/.tmp-1-2123456789abcdef";
     fs::write(path.join(young), "part").unwrap();
-    sink(&path).begin(&Inventory::default()).unwrap();
+    let coming = Inventory { contents: vec![Content::of(b"other", Kind::Blob)], ..Inventory::default() };
+    sink(&path).begin(&coming).unwrap();
     let exists = |name: &str| path.join(name).exists();
     assert_eq!([dead, dead_index].map(exists), [false; 2]);
     assert_eq!([living, young, other].map(exists), [true; 3]);

@@ -285,6 +285,6 @@ fn an_entry_that_a_crash_left_empty_is_mended() {
     let head = || registry.request("HEAD", &format!("/v2/app/blobs/{}", layers[0]), &[], b"").status;
     assert_eq!(head(), 500);
     registry.forget_log();
-    bench.ok(&format!("push --retry 1 dist {}", registry.host()));
+    bench.ok(&format!("push --recheck --retry 1 dist {}", registry.host()));
     assert_eq!((head(), uploads(&registry.log(), &layers)), (200, vec![layers[0].clone()]));
 }
