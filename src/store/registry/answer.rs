@@ -18,6 +18,8 @@ const LARGEST_ERROR: u64 = 64 * 1024;
 const LONGEST_MESSAGE: usize = 400;
 /// What is shorter, in bytes, is no password worth the name, and a word of many messages.
 const SHORTEST_SECRET: usize = 4;
+/// Up to here, in bytes, letters alone may be a word of the message: to hide `wrong` in `the password is wrong` would tell it.
+const LONGEST_WORD: usize = 12;
 /// The longest wait that a registry may ask for. Beyond it a person decides.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
@@ -168,7 +170,8 @@ fn without(message: &str, shown: &HeaderValue) -> String {
         secrets.extend([password.to_owned(), escaped(password)]);
     }
     let hidden = |text: String, secret: &String| {
-        if secret.len() < SHORTEST_SECRET { text } else { text.replace(secret.as_str(), "***") }
+        let is_word = secret.len() <= LONGEST_WORD && secret.bytes().all(|byte| byte.is_ascii_alphabetic());
+        if secret.len() < SHORTEST_SECRET || is_word { text } else { text.replace(secret.as_str(), "***") }
     };
     secrets.iter().fold(message.to_owned(), hidden)
 }
@@ -244,6 +247,7 @@ mod tests {
             (format!("Basic {basic}"), "me and correct-horse do not match".to_owned(), "me and *** do not match"),
             ("Bearer eyJ.x.y".to_owned(), "the token eyJ.x.y has expired".to_owned(), "the token *** has expired"),
             (format!("Basic {}", STANDARD.encode("me:no")), "no, not now".to_owned(), "no, not now"),
+            (format!("Basic {}", STANDARD.encode("me:wrong")), "password is wrong".to_owned(), "password is wrong"),
         ] {
             assert_eq!(without(&message, &HeaderValue::from_str(&shown).unwrap()), expected);
         }
