@@ -2,17 +2,22 @@
 
 # Makes the layout `image` with one image of one layer of random bytes; the digest of the layer is left in $blob.
 one_layer_image() { # MEBIBYTES NAME
+    head -c "$1M" /dev/urandom >layer
+    image_of layer.v1.tar "sha256:$(openssl dgst -sha256 -r layer | cut -d' ' -f1)" amd64 "$2"
+}
+
+# Makes the layout `image` with one image of the file `layer`, which goes; the digest of the layer is left in $blob.
+image_of() { # LAYER_TYPE DIFF_ID ARCHITECTURE NAME
     local layer config manifest
     mkdir -p image/blobs/sha256
     echo '{"imageLayoutVersion":"1.0.0"}' >image/oci-layout
-    head -c "$1M" /dev/urandom >layer
-    layer=$(put layer.v1.tar layer)
+    layer=$(put "$1" layer)
     blob=$(echo "$layer" | grep -o 'sha256:[0-9a-f]*')
-    echo "{\"os\":\"linux\",\"architecture\":\"amd64\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"$blob\"]}}" >config
+    echo "{\"os\":\"linux\",\"architecture\":\"$3\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"$2\"]}}" >config
     config=$(put config.v1+json config)
     echo "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"config\":$config,\"layers\":[$layer]}" >manifest
     manifest=$(put manifest.v1+json manifest)
-    manifest=${manifest%\}},"\"annotations\":{\"org.opencontainers.image.ref.name\":\"$2\"}}"
+    manifest=${manifest%\}},"\"annotations\":{\"org.opencontainers.image.ref.name\":\"$4\"}}"
     echo "{\"schemaVersion\":2,\"manifests\":[$manifest]}" >image/index.json
 }
 

@@ -43,16 +43,8 @@ for architecture in "${architectures[@]}"; do
     diff_id=$(openssl dgst -sha256 -r layer.tar | cut -d' ' -f1)
     gzip -n6 <layer.tar >layer
     rm layer.tar
-    mkdir -p image/blobs/sha256
-    echo '{"imageLayoutVersion":"1.0.0"}' >image/oci-layout
-    layer=$(put layer.v1.tar+gzip layer)
-    echo "{\"os\":\"linux\",\"architecture\":\"${architecture/armhf/arm}\",\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:$diff_id\"]}}" |
-        sed 's/i386/386/' >config
-    config=$(put config.v1+json config)
-    echo "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"config\":$config,\"layers\":[$layer]}" >manifest
-    manifest=$(put manifest.v1+json manifest)
-    manifest=${manifest%\}},"\"annotations\":{\"org.opencontainers.image.ref.name\":\"v1\"}}"
-    echo "{\"schemaVersion\":2,\"manifests\":[$manifest]}" >image/index.json
+    platform=${architecture/armhf/arm}
+    image_of layer.v1.tar+gzip "sha256:$diff_id" "${platform/i386/386}" v1
     if [ "$architecture" = amd64 ]; then rm -rf rootfs tree/dev; mv tree rootfs; fi
     tar -C image -cf "$architecture.tar.part" .
     mv "$architecture.tar.part" "$architecture.tar"
