@@ -13,8 +13,6 @@ use std::sync::OnceLock;
 use crate::digest::Digest;
 use crate::reference::is_repository;
 
-/// From which size on a blob is worth a line, in bytes: a smaller one is sent as fast as it is mounted.
-pub(super) const WORTH: u64 = 4096;
 /// How much of a file is read, from its end, in bytes: some forty thousand blobs.
 const LARGEST: u64 = 4 * 1024 * 1024;
 /// How long a line may be, in bytes: a digest, a space and a repository.

@@ -2,7 +2,6 @@
 
 use std::sync::PoisonError;
 
-use super::holders;
 use super::push::RegistrySink;
 use super::upload::Mount;
 use crate::content::{Content, Kind};
@@ -41,9 +40,9 @@ impl RegistrySink {
     pub(super) fn note_holders(&self) {
         let blobs = self.deliveries.iter().flat_map(|delivery| {
             let path = delivery.repository.path.as_str();
-            let large =
-                |content: &&Content| !matches!(content.kind, Kind::Manifest(_)) && content.size >= holders::WORTH;
-            delivery.contents.iter().map(|(content, _)| content).filter(large).map(move |blob| (&blob.digest, path))
+            // also small ones: a mount is one request, an upload two
+            let blobs = delivery.contents.iter().filter(|(content, _)| !matches!(content.kind, Kind::Manifest(_)));
+            blobs.map(move |(blob, _)| (&blob.digest, path))
         });
         self.holders.note(blobs);
     }
