@@ -53,5 +53,7 @@ fn objects(count: usize) -> String {
 
 /// An answer of the wire: what is said in the head, and a body.
 fn wire(head: &str, body: &[u8]) -> Answer {
-    Answer::raw([head.as_bytes(), b"\r\n\r\n", body].concat())
+    // the connection ends with it: a client that is not told may be about to use it again
+    let closing: &[u8] = if head.contains("Connection:") { b"" } else { b"\r\nConnection: close" };
+    Answer::raw([head.as_bytes(), closing, b"\r\n\r\n", body].concat())
 }
