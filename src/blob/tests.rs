@@ -269,9 +269,9 @@ fn large() -> Vec<u8> {
 fn what_is_large_is_copied_whole_while_it_is_hashed() {
     let bytes = large();
     let content = Content::of(&bytes, Kind::Blob);
-    let metered = std::sync::atomic::AtomicU64::new(0);
+    let metered = AtomicU64::new(0);
     let meter = |count| {
-        metered.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
+        metered.fetch_add(count, Ordering::Relaxed);
     };
     let mut copy = Vec::new();
     let proof = BlobReader::new(content.clone(), &bytes[..]).metered_by(&meter).copy_to(&mut copy).unwrap();

@@ -58,6 +58,7 @@ pub use self::context::Context;
 pub(crate) use self::context::spool_file;
 pub use self::covers::Covered;
 pub use self::lookup::{End, Lookup};
+pub(crate) use self::path::LONGEST_PART;
 pub(crate) use self::picked::{Picked, Thing, ThingKind};
 pub use self::resolve::Standing;
 pub use self::tree::Tree;

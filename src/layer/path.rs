@@ -3,7 +3,7 @@
 /// The longest name or link target, in bytes: Linux takes no longer path.
 pub(super) const LONGEST: usize = 4096;
 /// The longest part of a path, in bytes: no file system of Linux takes a longer name.
-const LONGEST_PART: usize = 255;
+pub(crate) const LONGEST_PART: usize = 255;
 /// How deep directories may lie in one another: programs that unpack hold a directory open for each on the way down.
 const DEEPEST: usize = 400;
 /// What the names of whiteouts begin with.

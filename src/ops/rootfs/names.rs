@@ -3,10 +3,10 @@
 //! image-spec v1.1.1, layer.md, "Whiteouts". A name is taken apart here and never joined into a path that the system
 //! resolves: every part of it is opened on its own.
 
+use crate::layer::LONGEST_PART;
+
 /// The longest name or link target, in bytes: Linux takes no longer path.
 pub(in crate::ops) const LONGEST: usize = 4096;
-/// The longest part of a path, in bytes: no file system of Linux takes a longer name.
-const LONGEST_PART: usize = 255;
 /// How deep directories may lie in one another. Programs hold a directory open for each on the way down.
 pub(in crate::ops) const DEEPEST: usize = 400;
 /// What the names of whiteouts begin with.
