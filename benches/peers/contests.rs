@@ -10,6 +10,8 @@ pub(crate) struct Contest {
     pub(crate) name: &'static str,
     /// What it is.
     pub(crate) title: &'static str,
+    /// What of the data it reads, for `find`.
+    pub(crate) reads: &'static str,
     /// Whether there is to be an empty registry for each run.
     pub(crate) wants_registry: bool,
     /// What is done before each run, and is not measured.
@@ -63,7 +65,7 @@ impl Contender {
 }
 
 fn contest(name: &'static str, title: &'static str, contenders: Vec<Contender>) -> Contest {
-    Contest { name, title, wants_registry: false, prepare: "", contenders, bars: Vec::new() }
+    Contest { name, title, reads: "", wants_registry: false, prepare: "", contenders, bars: Vec::new() }
 }
 
 impl Contest {
@@ -72,6 +74,11 @@ impl Contest {
         for contender in &mut self.contenders {
             contender.programs.push("docker-registry");
         }
+        self
+    }
+
+    fn reads(mut self, reads: &'static str) -> Self {
+        self.reads = reads;
         self
     }
 
@@ -103,6 +110,7 @@ fn between_files() -> Vec<Contest> {
             by("regctl", "regctl image copy ocidir://$DATA/multi:v1 ocidir://to:v1"),
             by("skopeo", "skopeo --insecure-policy copy -q --all oci:$DATA/multi:v1 oci:to:v1"),
         ])
+        .reads("multi")
         .bar("barge", "oras", 1.0)
         .bar("barge, no sync", "oras", 1.0 / 1.2)
         .bar("barge, no sync", "sha256", 1.3),
@@ -118,6 +126,7 @@ fn between_files() -> Vec<Contest> {
                 buildah --root $OUT/s --runroot $OUT/r manifest add m oci-archive:$DATA/$a.tar; done; \
                 buildah --root $OUT/s --runroot $OUT/r manifest push --signature-policy $HOME/policy.json --all m oci:$OUT/to:v1"),
         ])
+        .reads("{amd64,arm64,armhf,i386,s390x}.tar")
         .bar("barge, no sync", "oras", 0.5),
         contest("merge-archive", "five archives of one architecture each to one archive", vec![
             by("barge", "$BARGE -q merge $DATA/{amd64,arm64,armhf,i386,s390x}.tar -o to.tar -t app:v1"),
@@ -129,6 +138,7 @@ fn between_files() -> Vec<Contest> {
                 buildah --root $OUT/s --runroot $OUT/r manifest add m oci-archive:$DATA/$a.tar; done; \
                 buildah --root $OUT/s --runroot $OUT/r manifest push --signature-policy $HOME/policy.json --all m oci-archive:$OUT/to.tar:v1"),
         ])
+        .reads("{amd64,arm64,armhf,i386,s390x}.tar")
         .bar("barge", "regctl", 0.2)
         .bar("barge", "buildah", 0.2),
         contest("save", "a layout to an archive", vec![
@@ -138,6 +148,7 @@ fn between_files() -> Vec<Contest> {
             by("regctl", "regctl image export ocidir://$DATA/multi:v1 to.tar"),
             by("skopeo", "skopeo --insecure-policy copy -q --all oci:$DATA/multi:v1 oci-archive:to.tar:v1"),
         ])
+        .reads("multi")
         .bar("barge, no sync", "tar", 1.0),
         contest("load", "an archive to a layout", vec![
             by("barge", "$BARGE -q load -i $DATA/multi.tar -o to"),
@@ -148,6 +159,7 @@ fn between_files() -> Vec<Contest> {
             by("regctl", "regctl image import ocidir://to:v1 $DATA/multi.tar"),
             by("skopeo", "skopeo --insecure-policy copy -q --all oci-archive:$DATA/multi.tar:v1 oci:to:v1"),
         ])
+        .reads("multi multi.tar")
         .bar("barge", "oras", 1.0)
         .bar("barge, no sync", "oras", 1.0 / 1.2)
         .bar("barge, no sync", "sha256", 1.3),
@@ -156,6 +168,7 @@ fn between_files() -> Vec<Contest> {
             by("pigz", "tar -C $DATA/rootfs --numeric-owner -c . | pigz -6 >layer.tar.gz").needs(&["tar", "pigz"]),
             by("umoci", "umoci init --layout to; umoci new --image to:v1; umoci insert --image to:v1 $DATA/rootfs /"),
         ])
+        .reads("rootfs")
         .bar("barge", "umoci", 1.0 / 1.3)
         .bar("barge", "pigz", 1.0 / 2.5),
     ]
@@ -168,6 +181,7 @@ fn looking() -> Vec<Contest> {
             "every digest of a layout",
             vec![by("barge", "$BARGE -q verify $DATA/multi"), by("sha256", HASH).needs(&["openssl"])],
         )
+        .reads("multi")
         .bar("barge", "sha256", 1.15),
         contest(
             "verify-deep",
@@ -204,6 +218,7 @@ fn registries() -> Vec<Contest> {
             by("regctl", "regctl image copy ocidir://$DATA/multi:v1 $REGISTRY/app:v1").after("regctl registry set --tls disabled $REGISTRY"),
             by("skopeo", "skopeo --insecure-policy copy -q --all --dest-tls-verify=false oci:$DATA/multi:v1 docker://$REGISTRY/app:v1"),
         ])
+        .reads("multi")
         .with_registry()
         .bar("barge", "oras", 1.0)
         .bar("barge", "regctl", 1.0),
@@ -228,6 +243,7 @@ fn registries() -> Vec<Contest> {
             by("oras", "oras copy --from-oci-layout $DATA/multi.tar:v1 --to-plain-http $REGISTRY/app:v1"),
             by("skopeo", "skopeo --insecure-policy copy -q --all --dest-tls-verify=false oci-archive:$DATA/multi.tar:v1 docker://$REGISTRY/app:v1"),
         ])
+        .reads("multi.tar")
         .with_registry()
         .bar("barge", "oras", 1.0),
         contest("pull", "a registry to a layout", vec![
@@ -253,6 +269,7 @@ fn many() -> Vec<Contest> {
             by("regctl", "for n in $(seq 0 59); do regctl image copy ocidir://$DATA/many:n$n ocidir://to:n$n; done"),
             by("skopeo", "for n in $(seq 0 59); do skopeo --insecure-policy copy -q --all oci:$DATA/many:n$n oci:to:n$n; done"),
         ])
+        .reads("many")
         .bar("barge", "skopeo", 0.25),
         contest("many-push", "the same to an empty registry", vec![
             by("barge", "$BARGE -q push $DATA/many $REGISTRY/many"),
@@ -260,6 +277,7 @@ fn many() -> Vec<Contest> {
             by("skopeo", "for n in $(seq 0 59); do skopeo --insecure-policy copy -q --all --dest-tls-verify=false oci:$DATA/many:n$n \
                 docker://$REGISTRY/many:n$n; done"),
         ])
+        .reads("many")
         .with_registry()
         .bar("barge", "oras", 0.5),
         contest("many-push-again", "the same when nothing is left to do", vec![
@@ -267,6 +285,7 @@ fn many() -> Vec<Contest> {
             by("oras", "for n in $(seq 0 59); do oras copy --from-oci-layout $DATA/many:n$n --to-plain-http $REGISTRY/many:n$n; done")
                 .after("$BARGE -q push $DATA/many $REGISTRY/many"),
         ])
+        .reads("many")
         .with_registry()
         .bar("barge", "oras", 1.0 / 3.0),
     ]

@@ -36,7 +36,7 @@ pub(crate) struct ConvertArgs {
     /// How layers are packed
     #[arg(long, value_enum, value_name = "WHAT")]
     compression: Option<CompressionArg>,
-    /// How hard: gzip 0 to 9 [default: 6], zstd 1 to 22 [default: 3]
+    /// How hard: gzip 0 to 9 [default: 5], zstd 1 to 22 [default: 3]
     #[arg(long, value_name = "N", requires = "compression")]
     compression_level: Option<u32>,
     /// Pack those layers anew as well that are packed like that already

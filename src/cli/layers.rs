@@ -18,7 +18,7 @@ pub(crate) struct LayerArgs {
     /// How to pack layers [default: gzip]
     #[arg(long, value_enum, value_name = "HOW")]
     compression: Option<CompressionArg>,
-    /// How hard to pack: gzip 0 to 9, zstd 1 to 22 [default: 6, for zstd 3]
+    /// How hard to pack: gzip 0 to 9, zstd 1 to 22 [default: 5, for zstd 3]
     #[arg(long, value_name = "N")]
     compression_level: Option<u32>,
     /// Whose added files are: UID[:GID], or `keep` them as they are [default: 0:0; from tars and images as they are]

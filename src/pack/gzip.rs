@@ -10,8 +10,9 @@ use flate2::{Compress, Compression as Level, FlushCompress, Status};
 
 use super::PackOptions;
 
-/// The size of a block, in bytes. Smaller ones pack worse, larger ones take more memory for no gain (pigz has the same).
-const BLOCK: usize = 128 * 1024;
+/// The size of a block, in bytes. Each one has to look at the 32 KiB before it once more and to begin with empty tables: with
+/// 128 KiB that is a fourteenth of the work; larger ones than this take more memory for no gain.
+const BLOCK: usize = 512 * 1024;
 /// How far deflate looks back, in bytes.
 const WINDOW: usize = 32 * 1024;
 /// No name, no time, no flags; an operating system that is not said (RFC 1952, section 2.3).

@@ -23,12 +23,13 @@ pub struct PackOptions {
 }
 
 impl PackOptions {
-    /// Returns the level that is usual: 6 for gzip, 3 for zstd.
+    /// Returns the level that is usual: 5 for gzip, 3 for zstd. Of a Debian root file system, level 6 of gzip takes a fifth
+    /// more time for a five-hundredth less.
     #[must_use]
     pub const fn usual_level(compression: Compression) -> u32 {
         match compression {
             Compression::Zstd => 3,
-            _ => 6,
+            _ => 5,
         }
     }
 
@@ -145,7 +146,7 @@ mod tests {
     #[test]
     fn the_bytes_are_the_same_for_any_threads_and_writes() {
         for compression in [Compression::Gzip, Compression::Zstd, Compression::None] {
-            for size in [0, 1, 131_071, 131_072, 131_073, 1_000_000, 5_000_000] {
+            for size in [0, 1, 131_071, 524_287, 524_288, 524_289, 1_000_000, 5_000_000] {
                 let bytes = sample(size);
                 let one = packed(compression, 1, 65_536, &bytes);
                 assert_eq!(unpacked(compression, &one), bytes, "{compression:?} {size}");
@@ -167,7 +168,7 @@ mod tests {
         }
     }
 
-    const GZIP_GOLDEN: &str = "sha256:7fb25d51e77b4ddaebf8c1e6cc053dbbaf9ec1fc562cdaf4e7d1e78cf8c6d9ba";
+    const GZIP_GOLDEN: &str = "sha256:d120facb693cc95c9c18816a0323e2f02a491d43d67b35433caf1b1bf6ae374b";
     const ZSTD_GOLDEN: &str = "sha256:2c6ce1af11902cddd2545d660f130a8473b427e92ab6871683edc337b27fe9b5";
 
     #[test]
