@@ -9,6 +9,7 @@ mod bench;
 mod environment;
 mod hostile;
 mod misbehaving;
+mod new_repository;
 mod ordeal;
 mod properties;
 mod pull;

@@ -1,6 +1,8 @@
-//! What need not be sent: what a name says is there, and what another repository of the registry has.
+//! What need not be asked for or sent: what a name says is there, what cannot be there, and what another repository of the
+//! registry has.
 
-use std::sync::PoisonError;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 
 use super::push::RegistrySink;
 use super::upload::Mount;
@@ -10,23 +12,104 @@ use crate::error::Class;
 use crate::store::StoreError;
 use crate::store::lanes::in_lanes;
 
+/// How many pieces are asked for one by one, whatever the repository is: one request more would save little.
+const FEW: usize = 64;
+/// How many of the largest pieces are asked for in a repository that seems to be new.
+const SAMPLE: usize = 8;
+/// What is sent as fast as it is asked for, in bytes.
+const SMALL: u64 = 64 * 1024;
+
+/// How much is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    /// For each piece.
+    Everything,
+    /// For what saves more than the question costs.
+    WhatSaves,
+}
+
 impl RegistrySink {
+    /// Asks every repository what it has. Returns what each is to have, every piece once.
+    pub(super) fn ask(&self, question: Question) -> Result<Vec<(usize, Content)>, StoreError> {
+        for delivery in &self.deliveries {
+            self.refuse_taken(delivery)?;
+        }
+        let named = self.believe_names()?;
+        let new = match question {
+            Question::Everything => HashMap::new(),
+            Question::WhatSaves => self.new_repositories(&named)?,
+        };
+        let mut wanted = Vec::new();
+        for (at, delivery) in self.deliveries.iter().enumerate() {
+            let mut seen = HashSet::new();
+            let each = delivery.contents.iter().filter(|(it, _)| seen.insert(it.digest));
+            wanted.extend(each.map(|(it, _)| (at, it.clone())));
+        }
+        let found = in_lanes(&wanted, self.lanes.get(), self.registry.cancel(), |(at, content), _| {
+            let is_sent = |asked: &HashSet<Digest>| content.size <= SMALL || asked.contains(&content.digest);
+            let is_sent_unasked = new.get(at).is_some_and(is_sent);
+            let repository = &self.deliveries[*at].repository;
+            if !is_sent_unasked && !self.is_there(*at, &content.digest) && repository.holds_content(content)? {
+                self.has(*at, &content.digest);
+            }
+            Ok(())
+        });
+        found.map_err(|(_, error)| error)?;
+        Ok(wanted)
+    }
+
     /// Asks what the names mean. A tag comes last, when everything is there: where it means what it should, nothing of that
-    /// image is asked for.
-    pub(super) fn believe_names(&self) -> Result<(), StoreError> {
+    /// image is asked for. Returns the deliveries of which a name is there.
+    fn believe_names(&self) -> Result<HashSet<usize>, StoreError> {
         let names: Vec<(usize, &String, &Vec<Digest>, &Digest)> = (self.deliveries.iter().enumerate())
             .flat_map(|(at, delivery)| delivery.names.iter().map(move |(tag, digest)| (at, delivery, tag, digest)))
             .filter_map(|(at, delivery, tag, digest)| Some((at, tag.as_ref()?, delivery.whole.get(digest)?, digest)))
             .collect();
+        let named = Mutex::new(HashSet::new());
         let believed = in_lanes(&names, self.lanes.get(), self.registry.cancel(), |(at, tag, whole, digest), _| {
-            if self.deliveries[*at].repository.published(tag)? == Some(**digest) {
+            let published = self.deliveries[*at].repository.published(tag)?;
+            if published.is_some() {
+                named.lock().unwrap_or_else(PoisonError::into_inner).insert(*at);
+            }
+            if published == Some(**digest) {
                 for digest in *whole {
                     self.has(*at, digest);
                 }
             }
             Ok(())
         });
-        believed.map_err(|(_, error)| error)
+        believed.map_err(|(_, error)| error)?;
+        Ok(named.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Finds the deliveries whose repositories are not there yet, and so have nothing: the registry knows none of the name,
+    /// and has none of the largest pieces, which are returned. A push that was broken off has left those that came first, and the
+    /// largest come first.
+    fn new_repositories(&self, named: &HashSet<usize>) -> Result<HashMap<usize, HashSet<Digest>>, StoreError> {
+        let mut new = HashMap::new();
+        for (at, delivery) in self.deliveries.iter().enumerate() {
+            // where everything is to be asked for, no image is believed to be whole
+            let asks = delivery.contents.len() > FEW && !delivery.whole.is_empty() && !named.contains(&at);
+            if !asks || !delivery.repository.is_unknown() {
+                continue;
+            }
+            let mut largest: Vec<&Content> = delivery.contents.iter().map(|(content, _)| content).collect();
+            largest.sort_by_key(|content| std::cmp::Reverse(content.size));
+            largest.dedup_by_key(|content| content.digest);
+            largest.truncate(SAMPLE);
+            let found = Mutex::new(false);
+            let asked = in_lanes(&largest, self.lanes.get(), self.registry.cancel(), |content, _| {
+                if delivery.repository.holds_content(content)? {
+                    *found.lock().unwrap_or_else(PoisonError::into_inner) = true;
+                }
+                Ok(())
+            });
+            asked.map_err(|(_, error)| error)?;
+            if !found.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                new.insert(at, largest.into_iter().map(|content| content.digest).collect());
+            }
+        }
+        Ok(new)
     }
 
     /// Returns a repository that has, or may have, some content that a delivery lacks.

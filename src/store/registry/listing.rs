@@ -61,6 +61,21 @@ impl Repository {
         }
     }
 
+    /// Whether the registry says that it has no such repository: asked once, and what is no clear answer says nothing.
+    pub(super) fn is_unknown(&self) -> bool {
+        let path = format!("/v2/{}/tags/list?n=1", self.path);
+        let ask = Ask {
+            method: Method::GET,
+            to: To::Path(&path),
+            headers: Vec::new(),
+            body: None,
+            scopes: self.reading(),
+            action: "list the tags of",
+            repository: Some(&self.path),
+        };
+        self.registry.attempt(&ask).is_ok_and(|answer| answer.code() == 404)
+    }
+
     /// Removes a tag, and only that: what it means stays.
     ///
     /// # Errors

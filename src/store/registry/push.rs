@@ -20,6 +20,7 @@ use super::client::Registry;
 use super::delivery::{Confirmed, Delivery, Survey, Tally};
 use super::holders::Holders;
 use super::journal::Journal;
+use super::known::Question;
 use super::repository::Repository;
 use super::sending::Upload;
 use crate::blob::BlobReader;
@@ -130,25 +131,7 @@ impl RegistrySink {
     /// # Errors
     /// When the registry cannot be reached, does not let us, or has a tag that must not be replaced.
     pub fn survey(&mut self) -> Result<Survey, StoreError> {
-        for delivery in &self.deliveries {
-            self.refuse_taken(delivery)?;
-        }
-        self.believe_names()?;
-        let mut questions = Vec::new();
-        for (at, delivery) in self.deliveries.iter().enumerate() {
-            let mut asked = HashSet::new();
-            questions.extend(
-                delivery.contents.iter().filter(|(it, _)| asked.insert(it.digest)).map(|(it, _)| (at, it.clone())),
-            );
-        }
-        let found = in_lanes(&questions, self.lanes.get(), self.registry.cancel(), |(at, content), _| {
-            let repository = &self.deliveries[*at].repository;
-            if !self.is_there(*at, &content.digest) && repository.holds_content(content)? {
-                self.has(*at, &content.digest);
-            }
-            Ok(())
-        });
-        found.map_err(|(_, error)| error)?;
+        let questions = self.ask(Question::Everything)?;
         self.surveyed = true;
         let mut survey = Survey::default();
         let mut given: HashSet<Digest> = HashSet::new();
@@ -208,7 +191,7 @@ impl RegistrySink {
         self.registry.has(&self.deliveries[at].repository.path, digest);
     }
 
-    fn is_there(&self, at: usize, digest: &Digest) -> bool {
+    pub(super) fn is_there(&self, at: usize, digest: &Digest) -> bool {
         self.registry.is_there(&self.deliveries[at].repository.path, digest)
     }
 
@@ -289,7 +272,7 @@ impl Sink for RegistrySink {
 
     fn begin(&mut self, coming: &Inventory) -> Result<Vec<Vec<Content>>, StoreError> {
         if !self.surveyed {
-            self.survey()?;
+            self.ask(Question::WhatSaves)?;
         }
         self.journal.sweep();
         let ours = |content: &&Content| self.wanted_by.contains_key(&content.digest);
