@@ -124,6 +124,7 @@ impl InArchive {
 
 fn archive_options() -> ArchiveOptions {
     ArchiveOptions {
+        alignment: None,
         base_index: None,
         shape: Shape::Layout,
         compression: Compression::None,

@@ -20,7 +20,7 @@ use std::io;
 
 pub use self::cancel::Cancel;
 pub use self::making::Making;
-pub use self::reader::{BlobReader, Proof};
+pub use self::reader::{BlobReader, Extent, Proof};
 pub use self::resume::Resume;
 use crate::digest::Digest;
 

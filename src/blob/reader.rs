@@ -37,11 +37,29 @@ enum State {
     Failed,
 }
 
+/// A place in a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent<'a> {
+    /// The file.
+    pub file: &'a File,
+    /// Where in it, in bytes from its beginning.
+    pub at: u64,
+}
+
+/// Where content lies by itself, so that it can be cloned.
+enum Lies<'a> {
+    Nowhere,
+    /// It is a file.
+    Whole(Arc<File>),
+    /// It begins there in a file.
+    In(Extent<'a>),
+}
+
 /// Content under way, checked while it is read.
 pub struct BlobReader<'a> {
     content: Content,
     bytes: Bytes<'a>,
-    file: Option<Arc<File>>,
+    lies: Lies<'a>,
     state: State,
     remaining: u64,
     cancel: Option<&'a Cancel>,
@@ -64,28 +82,54 @@ impl<'a> BlobReader<'a> {
     fn of_bytes(content: Content, bytes: Bytes<'a>) -> Self {
         let state = State::Reading(content.digest.algorithm().hasher());
         let remaining = content.size;
-        Self { content, bytes, file: None, state, remaining, cancel: None, meter: None }
+        Self { content, bytes, lies: Lies::Nowhere, state, remaining, cancel: None, meter: None }
     }
 
     /// Puts the check before a file that is the content as a whole.
     #[must_use]
     pub fn of_file(content: Content, file: File) -> Self {
         let file = Arc::new(file);
-        Self { file: Some(Arc::clone(&file)), ..Self::new(content, file) }
+        Self { lies: Lies::Whole(Arc::clone(&file)), ..Self::new(content, file) }
+    }
+
+    /// Says where in a file all the bytes lie that are read, one after the other.
+    #[must_use]
+    pub fn lying_in(self, extent: Extent<'a>) -> Self {
+        Self { lies: Lies::In(extent), ..self }
     }
 
     /// Returns the file that is the content as a whole, where there is one: for a sink that has a faster way to copy a file
     /// than to read it. Nothing of it was checked: that is for [`Self::of_copy`] to do.
     #[must_use]
     pub fn file_unverified(&self) -> Option<&File> {
-        self.file.as_deref()
+        match &self.lies {
+            Lies::Whole(file) => Some(file),
+            Lies::In(_) | Lies::Nowhere => None,
+        }
     }
 
-    /// Puts this check before a copy of the file instead, from its beginning: what is proved then are the bytes of the copy.
+    /// Returns where in a file the content lies, as long as it should be: as [`Self::file_unverified`], for a sink that clones a
+    /// part of a file, or into one.
     #[must_use]
-    pub fn of_copy(self, copy: File) -> Self {
+    pub fn extent_unverified(&self) -> Option<Extent<'_>> {
+        match &self.lies {
+            // a file that is longer is wrong, which would not show in its first bytes
+            Lies::Whole(file) if file.metadata().is_ok_and(|metadata| metadata.len() == self.content.size) => {
+                Some(Extent { file, at: 0 })
+            }
+            Lies::In(extent) => Some(*extent),
+            Lies::Whole(_) | Lies::Nowhere => None,
+        }
+    }
+
+    /// Puts this check before a copy of the bytes instead, from their beginning: what is proved then is the copy.
+    #[must_use]
+    pub fn of_copy<'c>(self, copy: impl Read + Send + 'c) -> BlobReader<'c>
+    where
+        'a: 'c,
+    {
         let Self { content, cancel, meter, .. } = self;
-        Self { cancel, meter, ..Self::new(content, copy) }
+        BlobReader { cancel, meter, ..BlobReader::new(content, copy) }
     }
 
     /// Returns whether a beginning that somebody has can be handed in: nothing was read yet, and the rest can be had alone.

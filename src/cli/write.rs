@@ -49,6 +49,7 @@ impl WriteArgs {
         WriteOptions {
             format: ArchiveFormat::Hybrid,
             compression: Compression::None,
+            alignment: None,
             split: None,
             jobs: session.global.jobs(),
             durability: self.durability(),

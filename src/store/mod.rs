@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod beside;
+mod clone;
 mod flock;
 pub mod lacking;
 pub mod lanes;

@@ -110,6 +110,19 @@ fn split(name: &[u8]) -> Option<(&[u8], &[u8])> {
     (!prefix.is_empty() && rest.len() <= NAME).then_some((prefix, rest))
 }
 
+/// The shortest filler: a header and one block.
+pub(crate) const SHORTEST_FILLER: u64 = 2 * BLOCK;
+
+/// Returns blocks that say nothing of the entry before which they stand: a PAX header with a comment, which readers "shall"
+/// ignore. `length` is a number of whole blocks, at least [`SHORTEST_FILLER`] bytes and at most a block more than
+/// [`LARGEST_EXTENSION`].
+pub(crate) fn filler(length: u64) -> Vec<u8> {
+    const WITHOUT: usize = " comment=\n".len();
+    let size = usize::try_from(length.saturating_sub(BLOCK)).unwrap_or(0);
+    let spaces = size.saturating_sub(WITHOUT + size.to_string().len());
+    pax_header(&record(b"comment", &vec![b' '; spaces]))
+}
+
 /// Returns a PAX header with these records and its padding; nothing when there are none.
 fn pax(mut records: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Vec<u8>, String> {
     if records.is_empty() {
@@ -121,17 +134,22 @@ fn pax(mut records: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Vec<u8>, String> {
     if size > LARGEST_EXTENSION {
         return Err(format!("its extended header has {size} bytes, expected at most {LARGEST_EXTENSION}"));
     }
+    Ok(pax_header(&body))
+}
+
+/// Returns a PAX header with its records, encoded, and its padding.
+fn pax_header(records: &[u8]) -> Vec<u8> {
     let mut header = Header([0; 512]);
     header.text(0, b"PaxHeader");
     header.octal(100, 8, 0o644);
     for (at, length) in [(108, 8), (116, 8), (136, 12), (329, 8), (337, 8)] {
         header.octal(at, length, 0);
     }
-    header.octal(124, 12, size);
+    header.octal(124, 12, records.len() as u64);
     let mut blocks = header.finished(b'x').to_vec();
-    blocks.extend_from_slice(&body);
+    blocks.extend_from_slice(records);
     blocks.resize(blocks.len().next_multiple_of(512), 0);
-    Ok(blocks)
+    blocks
 }
 
 /// Returns `LENGTH KEY=VALUE`; the length counts its own digits.
@@ -250,6 +268,20 @@ mod tests {
         }
         let device = Attributes { device: (0xfff, 0xf_ffff), ..plain };
         assert_eq!(read(&Fields { flag: b'4', ..file(b"d", &device) }).3, device);
+    }
+
+    #[test]
+    fn a_filler_is_as_long_as_it_is_asked_to_be_and_changes_nothing() {
+        let attributes = Attributes { mode: 0o644, ..Attributes::default() };
+        let entry = encode(&file(b"f", &attributes)).unwrap();
+        // the digits of the record's own length become more on the way
+        for blocks in (2..=24).chain([200, 201, 2047, 2049]) {
+            let filler = filler(blocks * BLOCK);
+            assert_eq!(filler.len() as u64, blocks * BLOCK);
+            assert_eq!(filler.last(), Some(&b'\n'), "the record fills all of it");
+            let read = Stream::new(&[filler, entry.clone()].concat()[..]).next().unwrap().unwrap();
+            assert_eq!((&read.name[..], read.size, &read.attributes), (&b"f"[..], 0, &attributes));
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::store::{Source, StoreError, names};
 use crate::text::quoted;
 use crate::transfer::{Event, Observer, Outcome, Piece, Summary};
 
-/// Writes an archive anew with all that it holds and what is coming, unless it holds that already.
+/// Writes an archive anew with all that it holds and what is coming, unless it holds that already, where it is to stand.
 pub(super) fn add_to<'a>(
     lock: ArchiveLock,
     held: &'a Archive,
@@ -35,7 +35,9 @@ pub(super) fn add_to<'a>(
     }
     let edited = names::edit(held.index_json().map(Document::raw), &plan.inventory().roots, &plan.inventory().gone)
         .map_err(malformed)?;
+    let is_placed = options.alignment.is_none_or(|alignment| held.is_aligned(alignment));
     if edited.is_none()
+        && is_placed
         && let Some(summary) = all_held(held, &plan, options, cancel, observer)?
     {
         return Ok(summary);

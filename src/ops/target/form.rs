@@ -91,6 +91,7 @@ pub(super) fn archive_options(
             ArchiveFormat::Hybrid | ArchiveFormat::Oci => Shape::Layout,
         },
         compression: options.compression,
+        alignment: options.alignment,
         companions,
         jobs: options.jobs,
         durability: options.durability,

@@ -33,7 +33,7 @@ use crate::digest::Digest;
 use crate::media::Compression;
 use crate::plan::Plan;
 use crate::reference::{Place, Reference, Selector, Word, parse_word};
-use crate::store::archive::{self, Archive, ArchiveLock, ArchiveOptions, ArchiveSink, SetAside};
+use crate::store::archive::{self, Alignment, Archive, ArchiveLock, ArchiveOptions, ArchiveSink, SetAside};
 use crate::store::layout::{Layout, LayoutOptions, LayoutSink};
 use crate::store::{Durability, Location, Sink, Source, StoreError, directory_of, names};
 use crate::text::{escaped, human_size, quoted};
@@ -59,6 +59,8 @@ pub struct WriteOptions {
     pub format: ArchiveFormat,
     /// How a new archive is packed as a whole.
     pub compression: Compression,
+    /// At which multiples of bytes all content begins in an archive; none for wherever it comes to stand.
+    pub alignment: Option<Alignment>,
     /// How a new archive is split over several files; none for one file.
     pub split: Option<Split>,
     /// How many pieces are read, hashed and written at once.

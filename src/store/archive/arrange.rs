@@ -9,6 +9,7 @@ use super::write::{ArchiveOptions, Companion, Shape};
 use crate::content::{Content, Kind};
 use crate::digest::{Algorithm, Digest};
 use crate::store::{Inventory, Location, Reason, StoreError, names};
+use crate::tar::encode::filler;
 
 const BLOCK: u64 = 512;
 /// What ends a tar: two empty blocks.
@@ -42,6 +43,8 @@ pub struct Slot {
     pub body: u64,
     /// What stands before its header and after the slot before: nothing, unless another archive begins here.
     pub(super) before: Vec<u8>,
+    /// How many bytes at the beginning of its header are there only to bring its bytes to where they stand.
+    filler: u64,
 }
 
 /// Some of the bytes of a piece of content.
@@ -86,8 +89,11 @@ impl Arrangement {
         let mut length = front.len() as u64;
         let mut slots = Vec::with_capacity(order.len() + fragments.len());
         for Fragment { content, from, length: here } in order.into_iter().map(whole).chain(fragments.iter().cloned()) {
-            let mut slot = Slot { content, from, length: here, header: length, body: length, before: Vec::new() };
+            let mut slot =
+                Slot { content, from, length: here, header: length, body: length, before: Vec::new(), filler: 0 };
             slot.body += slot.header_bytes().len() as u64;
+            slot.filler = options.alignment.map_or(0, |alignment| alignment.filler(slot.body));
+            slot.body += slot.filler;
             let end = padded(here)
                 .checked_add(slot.body)
                 .filter(|end| i64::try_from(end.saturating_add(END.len() as u64)).is_ok())
@@ -177,22 +183,25 @@ impl Arrangement {
                 hasher.update(format!("{} {} {}\n", slot.from, slot.length, slot.before.len()).as_bytes());
                 hasher.update(&slot.before);
             }
+            if slot.filler > 0 {
+                hasher.update(format!("filler {}\n", slot.filler).as_bytes());
+            }
         }
         hasher.finish()
     }
 }
 
 impl Slot {
-    /// Returns its header, as it stands in the archive.
+    /// Returns its header, as it stands in the archive, with what brings the bytes behind it to their place.
     pub(super) fn header_bytes(&self) -> Vec<u8> {
         let digest = &self.content.digest;
-        match self.is_whole() {
-            true => header(&digest.blob_path(), self.length),
+        let name = match self.is_whole() {
+            true => digest.blob_path(),
             // under the name of a blob it would be a wrong one
-            false => {
-                header(&format!("pieces/{}/{}.{}", digest.algorithm().name(), digest.hex(), self.from), self.length)
-            }
-        }
+            false => format!("pieces/{}/{}.{}", digest.algorithm().name(), digest.hex(), self.from),
+        };
+        let header = header(&name, self.length);
+        if self.filler == 0 { header } else { [filler(self.filler), header].concat() }
     }
 
     /// Returns whether all of the content stands there.
@@ -278,21 +287,75 @@ fn block(name: &str, size: u64, kind: tar::EntryType) -> [u8; 512] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::archive::align::Alignment;
+    use crate::store::archive::tar::TarIndex;
 
-    #[test]
-    fn the_identity_follows_every_thing_that_determines_a_byte() {
-        let options = |companion: &str| ArchiveOptions {
+    fn options(companion: &str) -> ArchiveOptions {
+        ArchiveOptions {
+            alignment: None,
             base_index: None,
             shape: Shape::Layout,
             compression: crate::media::Compression::None,
             companions: vec![Companion { name: companion.to_owned(), bytes: b"x".to_vec() }],
             jobs: std::num::NonZeroUsize::MIN,
             durability: crate::store::Durability::Synced,
-        };
-        let coming = |contents: &[&[u8]]| Inventory {
+        }
+    }
+
+    fn coming(contents: &[&[u8]]) -> Inventory {
+        Inventory {
             contents: contents.iter().map(|bytes| Content::of(bytes, Kind::Blob)).collect(),
             ..Inventory::default()
+        }
+    }
+
+    #[test]
+    fn aligned_content_begins_at_multiples_and_the_same_readers_take_it() {
+        let sizes = [0, 1, 511, 512, 513, 3584, 4096, 5000, 100_000];
+        let contents: Vec<Vec<u8>> = sizes.iter().map(|size| vec![b'x'; *size]).collect();
+        let contents: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
+        let of = |companion: &str, alignment| {
+            let options = ArchiveOptions { alignment: Alignment::new(alignment), ..options(companion) };
+            Arrangement::of(&options, &coming(&contents)).unwrap()
         };
+        let plain = of("a", 0);
+        for bytes in [1 << 10, 4 << 10, 512 << 10] {
+            // whatever stands before
+            for companion in ["a", &"a".repeat(101)] {
+                let aligned = of(companion, bytes);
+                let mut tar = aligned.front().to_vec();
+                for slot in aligned.slots() {
+                    assert_eq!(slot.body % bytes, 0);
+                    assert_eq!(
+                        (tar.len() as u64, slot.body),
+                        (slot.header, slot.header + slot.header_bytes().len() as u64)
+                    );
+                    tar.extend(slot.header_bytes());
+                    tar.resize(tar.len() + usize::try_from(slot.length).unwrap(), b'x');
+                    tar.extend(slot.padding());
+                }
+                tar.extend(END);
+                assert_eq!(tar.len() as u64, aligned.length());
+                let place = Location::Memory("a tar".to_owned());
+                let index = TarIndex::read(&tar, tar.len() as u64, &place, &crate::blob::Cancel::default()).unwrap();
+                assert!(index.warnings().is_empty(), "{:?}", index.warnings());
+                for slot in aligned.slots() {
+                    let entry = index.find(&slot.content.digest.blob_path()).unwrap();
+                    assert_eq!((entry.offset, entry.size), (slot.body, slot.length));
+                }
+            }
+            assert_ne!(of("a", bytes).identity(), plain.identity());
+        }
+        // what alone tells two apart is the place of the last
+        let one = |alignment| {
+            let options = ArchiveOptions { alignment: Alignment::new(alignment), ..options("a") };
+            Arrangement::of(&options, &coming(&[b"1"])).unwrap()
+        };
+        assert_ne!(one(8 << 10).identity(), one(16 << 10).identity());
+    }
+
+    #[test]
+    fn the_identity_follows_every_thing_that_determines_a_byte() {
         let of = |companion, contents| Arrangement::of(&options(companion), &coming(contents)).unwrap();
         let one = of("a", &[b"1", b"2"]);
         assert_eq!(one.identity(), of("a", &[b"2", b"1"]).identity(), "the order of the plan is no matter");

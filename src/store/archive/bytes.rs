@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use super::chain::Chain;
+use crate::blob::Extent;
 
 /// Something that is read by position.
 pub(super) trait ReadAt: Sync {
@@ -30,6 +31,11 @@ pub(super) trait ReadAt: Sync {
             }
         }
         Ok(filled)
+    }
+
+    /// Returns where in a file the bytes from `offset` on stand, when they are all in one.
+    fn extent(&self, _offset: u64) -> Option<Extent<'_>> {
+        None
     }
 }
 
@@ -95,6 +101,13 @@ impl ReadAt for Stored {
             Kept::Chain(chain) => chain.read_at(buffer, offset),
         }
     }
+
+    fn extent(&self, offset: u64) -> Option<Extent<'_>> {
+        match &self.0 {
+            Kept::File { file, start, .. } => Some(Extent { file, at: start.checked_add(offset)? }),
+            Kept::Chain(_) => None, // what is cut lies in two of them
+        }
+    }
 }
 
 /// A reader of one part of something: what an entry holds, as it stands there and unchecked.
@@ -117,6 +130,11 @@ impl<'a> Span<'a> {
     /// As the system says.
     pub(super) fn read_full_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.from.read_full_at(buffer, self.offset.saturating_add(offset))
+    }
+
+    /// Returns where in a file the bytes lie that are still to come; none when they are not in one.
+    pub(super) fn extent(&self) -> Option<Extent<'a>> {
+        self.from.extent(self.offset)
     }
 
     /// Returns how many bytes are still to come.

@@ -13,11 +13,13 @@ use std::sync::{Mutex, PoisonError};
 use rustix::io::retry_on_intr;
 
 use super::arrange::{Arrangement, Slot};
+use super::bytes::{Span, Stored};
 use super::place::{Place, Unnamed};
-use crate::blob::{BlobError, BlobReader};
+use super::write::ArchiveOptions;
+use crate::blob::{BlobError, BlobReader, Extent};
 use crate::content::{Content, total};
 use crate::store::placed::Placed;
-use crate::store::{Durability, PutError, StoreError, directory_of, room};
+use crate::store::{Durability, PutError, StoreError, clone, directory_of, room};
 
 /// How many bytes of content are flushed at once before their headers are written; also the least that is worth being kept
 /// for the next run.
@@ -36,8 +38,8 @@ pub(super) struct Draft {
 
 #[derive(Default)]
 struct Progress {
-    /// Headers of content that is written and not flushed.
-    waiting: Vec<(u64, Vec<u8>)>,
+    /// Content that is written and not flushed: its header is to follow.
+    waiting: Vec<Slot>,
     waiting_bytes: u64,
     /// How many bytes are behind a header.
     arrived: u64,
@@ -56,7 +58,8 @@ pub struct SetAside {
 
 impl Draft {
     /// Begins an archive, or continues the one that an earlier run began.
-    pub(super) fn begin(place: Place, arrangement: &Arrangement, durability: Durability) -> Result<Self, StoreError> {
+    pub(super) fn begin(place: Place, arrangement: &Arrangement, options: &ArchiveOptions) -> Result<Self, StoreError> {
+        let durability = options.durability;
         let path = place.path().to_owned();
         let identity = arrangement.identity().hex();
         let unnamed = match durability {
@@ -72,7 +75,10 @@ impl Draft {
             // nothing of another archive may be taken for a header of this one
             draft.file().set_len(0).map_err(draft.error("write"))?;
         }
-        draft.reserve(arrangement.length(), held)?;
+        if options.alignment.is_none() || !clone::is_usual_in(draft.file()) {
+            draft.reserve(arrangement.length(), held)?;
+        }
+        draft.file().set_len(arrangement.length()).map_err(draft.error("write"))?;
         if begun {
             draft.settled = draft.arrived(arrangement)?;
             let bytes = total(draft.settled.iter().map(|content| content.size));
@@ -117,7 +123,8 @@ impl Draft {
         Ok(arrived)
     }
 
-    /// Takes the room for the whole file at once, so that a full disk is known before anything is copied.
+    /// Takes the room for the whole file at once, so that a full disk is known before anything is copied. What is cloned takes
+    /// none, and btrfs would not give back what was taken for it as long as a header stands beside.
     fn reserve(&self, length: u64, held: u64) -> Result<(), StoreError> {
         let beside = directory_of(&self.unnamed.path);
         room::require(length - held, retry_on_intr(|| rustix::fs::statvfs(beside)), &self.path)?;
@@ -126,7 +133,7 @@ impl Draft {
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => {}
             Err(error) => return Err(self.error("write")(error.into())),
         }
-        self.file().set_len(length).map_err(self.error("write"))
+        Ok(())
     }
 
     /// Returns what an earlier run has brought.
@@ -137,14 +144,21 @@ impl Draft {
     /// Takes content to its place.
     pub(super) fn put(&self, slot: &Slot, blob: BlobReader<'_>) -> Result<(), PutError> {
         let error = self.error("write");
-        blob.copy_to(&mut Placed::at(self.file(), slot.body, self.durability)).map_err(|failure| match failure {
+        let to = Extent { file: self.file(), at: slot.body };
+        let cloned = blob.extent_unverified().is_some_and(|extent| clone::part(extent, to, slot.length));
+        let proved = if cloned {
+            let copy = Stored::new(self.file().try_clone().map_err(self.error("read"))?, slot.body, slot.length);
+            blob.of_copy(Span::new(&copy, 0, slot.length)).check()
+        } else {
+            blob.copy_to(&mut Placed::at(self.file(), slot.body, self.durability))
+        };
+        proved.map_err(|failure| match failure {
             BlobError::Write(source) => PutError::To(self.failed(error(source))),
             other => PutError::From(other),
         })?;
         // the header last: a slot without one is not an entry
-        let header = (slot.header, slot.header_bytes());
         let mut progress = self.progress();
-        progress.waiting.push(header);
+        progress.waiting.push(slot.clone());
         progress.waiting_bytes += slot.content.size;
         let due = self.durability == Durability::Unsynced || progress.waiting_bytes >= GROUP;
         drop(progress);
@@ -153,19 +167,20 @@ impl Draft {
 
     /// Writes the headers of all content that is written, after that has reached the medium.
     fn write_headers(&self) -> Result<(), StoreError> {
-        let (headers, bytes) = {
+        let (slots, bytes) = {
             let mut progress = self.progress();
             (std::mem::take(&mut progress.waiting), std::mem::take(&mut progress.waiting_bytes))
         };
-        if headers.is_empty() {
+        if slots.is_empty() {
             return Ok(());
         }
         let error = self.error("write");
         if self.durability == Durability::Synced {
             self.file().sync_data().map_err(&error).map_err(|error| self.failed(error))?;
         }
-        for (position, header) in headers {
-            self.file().write_all_at(&header, position).map_err(&error).map_err(|error| self.failed(error))?;
+        for slot in slots {
+            let header = slot.header_bytes();
+            self.file().write_all_at(&header, slot.header).map_err(&error).map_err(|error| self.failed(error))?;
         }
         self.progress().arrived += bytes;
         Ok(())

@@ -13,6 +13,7 @@
 //! oci docker an index -> roots, and which entry holds which digest
 //! read       `Archive`: a `Source` over these
 //!
+//! align      at which multiples of bytes content begins
 //! arrange    what is to be written -> where everything stands, known before the first byte
 //! draft      an archive file under way, which a later run can continue
 //! write      `ArchiveSink`: a `Sink` over these, to a file or a stream
@@ -21,6 +22,7 @@
 //!
 //! Nothing is unpacked to a directory, and no name from an archive ever becomes a path.
 
+mod align;
 mod arrange;
 mod bytes;
 mod chain;
@@ -46,6 +48,7 @@ mod write;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub use align::Alignment;
 pub use arrange::{Arrangement, Fragment, Slot};
 pub use bytes::{Identity, Span};
 pub use draft::SetAside;

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::align::Alignment;
 use super::bytes::{Identity, Span, Stored};
 use super::chain::Chain;
 use super::docker::Images;
@@ -241,6 +242,13 @@ impl Archive {
         self.blobs().into_iter().filter_map(|(digest, _)| Some((digest, range(&digest)?))).collect()
     }
 
+    /// Returns whether all content that it holds under its digest begins at multiples of so many bytes.
+    #[must_use]
+    pub fn is_aligned(&self, alignment: Alignment) -> bool {
+        let is_aligned = |entry: &Entry| entry.offset.is_multiple_of(alignment.bytes());
+        self.index.below("blobs/").all(|entry| blob_digest(entry).is_none() || is_aligned(entry))
+    }
+
     /// Returns which file it is and in which state it was when it was opened; none for a pipe, and for several files.
     #[must_use]
     pub const fn identity(&self) -> Option<Identity> {
@@ -384,7 +392,10 @@ impl Source for Archive {
             _ if got > expected => Mismatch::Long { expected },
             _ => {
                 return Ok(match held {
-                    Held::Entry(span) => BlobReader::new(content.clone(), span),
+                    Held::Entry(span) => match span.extent() {
+                        Some(extent) => BlobReader::new(content.clone(), span).lying_in(extent),
+                        None => BlobReader::new(content.clone(), span),
+                    },
                     Held::Made(bytes) => BlobReader::new(content.clone(), bytes),
                 });
             }

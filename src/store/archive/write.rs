@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::align::Alignment;
 use super::arrange::{Arrangement, END};
 use super::draft::{Draft, SetAside};
 use super::pack::Packer;
@@ -49,6 +50,8 @@ pub struct ArchiveOptions {
     pub shape: Shape,
     /// How the whole archive is packed.
     pub compression: Compression,
+    /// At which multiples of bytes all content begins; none for wherever it comes to stand.
+    pub alignment: Option<Alignment>,
     /// Further files, in the order in which they stand behind `index.json`.
     pub companions: Vec<Companion>,
     /// How many pieces are written at once.
@@ -148,7 +151,7 @@ impl Sink for ArchiveSink {
         match &mut self.output {
             Output::Place(place) => {
                 let place = place.take().ok_or_else(|| begun_twice(&self.location))?;
-                let draft = Draft::begin(place, &arrangement, self.options.durability)?;
+                let draft = Draft::begin(place, &arrangement, &self.options)?;
                 let settled: HashSet<Digest> = draft.settled().iter().map(|content| content.digest).collect();
                 order.retain(|content| !settled.contains(&content.digest));
                 order.sort_by_key(|content| std::cmp::Reverse(content.size));

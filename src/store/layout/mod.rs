@@ -5,7 +5,6 @@
 //! |---|---|
 //! | `arrived.rs` | notes which blobs arrived, so that they are not read again when a run is interrupted |
 //! | `beneath.rs` | opens files below the directory's handle, and nothing outside |
-//! | `clone.rs` | copies a file by sharing its blocks, where the file system can |
 //! | `files.rs` | reads `oci-layout` and `index.json` |
 //! | `index.rs` | changes `index.json`: the one visible step |
 //! | `intake/` | [`Intake`]: content that arrives in parts, over several runs |
@@ -24,7 +23,6 @@
 
 mod arrived;
 mod beneath;
-mod clone;
 mod files;
 mod index;
 mod intake;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use rustix::fs::Stat;
 
 use super::beneath::Directory;
-use super::clone::clone_into;
 use super::temporary::{BLOB, Temporary};
-use crate::blob::{BlobError, BlobReader};
+use crate::blob::{BlobError, BlobReader, Extent};
+use crate::store::clone;
 use crate::store::placed::Placed;
 use crate::store::{Durability, PutError, StoreError};
 
@@ -21,7 +21,11 @@ pub(super) fn whole(
     let name = blob.content().digest.hex();
     let path = || directory.path_of(&name);
     let mut temporary = Temporary::create(directory, BLOB)?;
-    let cloned = blob.file_unverified().is_some_and(|file| clone_into(file, temporary.file()));
+    let cloned = match (blob.file_unverified(), blob.extent_unverified()) {
+        (Some(file), _) => clone::whole(file, temporary.file()),
+        (None, Some(extent)) => clone::part(extent, Extent { file: temporary.file(), at: 0 }, blob.content().size),
+        (None, None) => false,
+    };
     let proved = if cloned {
         let copy = temporary.file().try_clone().map_err(StoreError::io("read", path()))?;
         blob.of_copy(copy).check()

@@ -218,6 +218,7 @@ mod tests {
         let coming = Inventory { contents: sizes.iter().enumerate().map(content).collect(), ..Inventory::default() };
         let options = ArchiveOptions {
             base_index: None,
+            alignment: None,
             shape: Shape::Layout,
             compression: Compression::None,
             companions: Vec::new(),

@@ -1,0 +1,93 @@
+//! Copying by sharing blocks: on btrfs and xfs no byte is written, and no room is taken.
+//!
+//! A clone is a copy like any other: what is in it is read and hashed before it gets a name. Where the file system cannot
+//! do it, or the two files lie on different ones, the bytes are copied: they have to be read to be hashed, and reading,
+//! hashing and writing them at once is faster than a copy by the system that is read afterwards.
+
+use std::fs::File;
+#[cfg(target_os = "linux")]
+use std::os::unix::fs::FileExt as _;
+
+use crate::blob::Extent;
+
+/// How large content is that is cloned out of a file or into one, in bytes. The system brings what it clones to the medium
+/// first, and each clone is an entry in its tables: for small content a copy is cheaper.
+#[cfg(target_os = "linux")]
+const LEAST: u64 = 64 << 10;
+/// How many bytes are cloned by one call: it cannot be interrupted.
+#[cfg(target_os = "linux")]
+const MOST: u64 = 1 << 30;
+/// The largest block of a file system that is reckoned with, in bytes.
+#[cfg(target_os = "linux")]
+const LARGEST_BLOCK: u64 = 1 << 20;
+
+/// Returns whether a file is in a file system that clones whatever its blocks allow: what is cloned takes no room there.
+#[cfg(target_os = "linux")]
+pub(super) fn is_usual_in(file: &File) -> bool {
+    // linux/magic.h; xfs.h
+    const BTRFS: u64 = 0x9123_683e;
+    const XFS: u64 = 0x5846_5342;
+    rustix::fs::fstatfs(file).is_ok_and(|there| matches!(u64::try_from(there.f_type), Ok(BTRFS | XFS)))
+}
+
+/// Makes an empty file a clone of another (`FICLONE`); `false` when that is not possible, and the file is empty still.
+#[cfg(target_os = "linux")]
+pub(super) fn whole(from: &File, to: &File) -> bool {
+    // whatever the reason is, copying the bytes either works or tells it
+    match rustix::fs::ioctl_ficlone(to, from) {
+        Ok(()) => true,
+        Err(_) => {
+            // a clone that failed half-way may have left something
+            let empty = to.metadata().is_ok_and(|metadata| metadata.len() == 0);
+            let _ = empty || to.set_len(0).is_ok();
+            false
+        }
+    }
+}
+
+/// Clones `length` bytes from one place to another: all whole blocks; the rest of the last is copied. `false` when that is
+/// not possible: where they were to go anything may stand then, but nothing behind.
+#[cfg(target_os = "linux")]
+pub(super) fn part(from: Extent<'_>, to: Extent<'_>, length: u64) -> bool {
+    let block = match rustix::fs::fstatvfs(to.file) {
+        Ok(there) if there.f_bsize.is_power_of_two() && there.f_bsize <= LARGEST_BLOCK => there.f_bsize,
+        _ => return false,
+    };
+    if length < LEAST.max(2 * block) || !from.at.is_multiple_of(block) || !to.at.is_multiple_of(block) {
+        return false;
+    }
+    let rest = length % block;
+    let mut passed = 0;
+    while passed < length - rest {
+        // The call says whether it clones by how far it comes: a clone ends with a whole block, and where the system
+        // copies instead there is the byte more.
+        let asked = if passed == 0 { block + 1 } else { (length - rest - passed).min(MOST) };
+        let (mut at, mut to_at) = (from.at + passed, to.at + passed);
+        let asked = usize::try_from(asked).unwrap_or(usize::MAX);
+        match rustix::fs::copy_file_range(from.file, Some(&mut at), to.file, Some(&mut to_at), asked) {
+            Ok(count) if count > 0 && (count as u64).is_multiple_of(block) => passed += count as u64,
+            _ => return false, // as above: copying the bytes either works or tells why
+        }
+    }
+    // its block can be shared at the end of a file only
+    let mut last = vec![0; usize::try_from(rest).unwrap_or(0)];
+    from.file.read_exact_at(&mut last, from.at + passed).is_ok() && to.file.write_all_at(&last, to.at + passed).is_ok()
+}
+
+/// Other systems have other ways, and no way that is the same everywhere.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn whole(_: &File, _: &File) -> bool {
+    false
+}
+
+/// As [`whole`].
+#[cfg(not(target_os = "linux"))]
+pub(super) fn is_usual_in(_: &File) -> bool {
+    false
+}
+
+/// As [`whole`].
+#[cfg(not(target_os = "linux"))]
+pub(super) fn part(_: Extent<'_>, _: Extent<'_>, _: u64) -> bool {
+    false
+}
