@@ -12,6 +12,7 @@ use barge::store::{Location, Source};
 use clap::Args;
 
 use super::Session;
+use super::align::AlignArgs;
 use super::network::NetworkArgs;
 use super::report::Report;
 use super::signed::VerifyKeyArgs;
@@ -34,6 +35,8 @@ pub(crate) struct CopyArgs {
     signed: VerifyKeyArgs,
     #[command(flatten)]
     carry: CarryArgs,
+    #[command(flatten)]
+    align: AlignArgs,
     #[command(flatten)]
     write: WriteArgs,
     /// The image or the place to copy
@@ -72,6 +75,7 @@ pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Erro
             Ok(())
         })?;
     }
+    args.align.check(&places)?;
     refuse_mixed_output(session, &places.iter().collect::<Vec<_>>())?;
     let push_options = PushOptions { carry: options.clone(), ..PushOptions::default() };
     let delta = deltas(&[&opened.store], None)?.pop().flatten();
@@ -135,7 +139,9 @@ impl Copier<'_> {
         then: impl FnOnce(Target, Copying<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let (context, store) = (self.session.context(), &self.opened.store);
-        let target = Target::at(place.clone(), &context, self.args.write.options_from([store], self.session))?;
+        let mut write = self.args.write.options_from([store], self.session);
+        write.alignment = self.args.align.alignment();
+        let target = Target::at(place.clone(), &context, write)?;
         let held = target.held(&context)?;
         let delta = deltas(&[store], held.as_ref())?.pop().flatten();
         let source = self.source(delta.as_ref())?;

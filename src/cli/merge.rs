@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::Session;
+use super::align::AlignArgs;
 use super::changes::pairs;
 use super::network::NetworkArgs;
 use super::report::{Report, table};
@@ -60,6 +61,8 @@ pub(crate) struct MergeArgs {
     #[command(flatten)]
     referrers: ReferrersArgs,
     #[command(flatten)]
+    align: AlignArgs,
+    #[command(flatten)]
     write: WriteArgs,
     /// The images: DIR, FILE.tar, either with :NAME or @DIGEST, or - for an archive on standard input
     #[arg(required = true, value_name = "SRC")]
@@ -98,7 +101,8 @@ pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Err
     let required = args.required.read()?;
     let context = session.context();
     let opened = args.sources.iter().map(|word| open(word, &context)).collect::<Result<Vec<_>, _>>()?;
-    let write = args.write.options_from(opened.iter().map(|opened| &opened.store), session);
+    let mut write = args.write.options_from(opened.iter().map(|opened| &opened.store), session);
+    write.alignment = args.align.alignment();
     let mut sources = Vec::new();
     for opened in &opened {
         let roots = select_for_merge(&opened.store, opened.selector.as_ref())?;
@@ -106,6 +110,7 @@ pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Err
         sources.push(MergeSource { label: opened.label.clone(), source: &opened.store, roots });
     }
     let target = Target::open(args.output.as_deref(), &context, write)?;
+    args.align.check(&[target.location()])?;
     refuse_mixed_output(session, &[&target.location()])?;
     let merged = merge(&sources, &options)?;
     for warning in merged.warnings {

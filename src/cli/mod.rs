@@ -4,6 +4,7 @@
 //! [`report::Report`].
 
 mod access_log;
+mod align;
 mod attach;
 mod build;
 mod cat;

@@ -13,6 +13,7 @@ use barge::text::{escaped, human_size, shell_word};
 use clap::{Args, ValueEnum};
 
 use super::Session;
+use super::align::AlignArgs;
 use super::lists::ListArgs;
 use super::network::NetworkArgs;
 use super::report::Report;
@@ -41,7 +42,7 @@ pub(crate) struct SaveArgs {
     #[arg(long, value_enum, default_value = "hybrid", value_name = "KIND")]
     format: FormatArg,
     /// How to pack the whole archive; not every loader reads a packed one
-    #[arg(long, value_enum, default_value = "none", value_name = "HOW")]
+    #[arg(long, value_enum, default_value = "none", value_name = "HOW", conflicts_with = "align")]
     compress: CompressArg,
     /// Replace a file that is there
     #[arg(short, long)]
@@ -51,6 +52,8 @@ pub(crate) struct SaveArgs {
     base: Vec<String>,
     #[command(flatten)]
     lists: ListArgs,
+    #[command(flatten)]
+    align: AlignArgs,
     #[command(flatten)]
     split: SplitArgs,
     #[command(flatten)]
@@ -107,6 +110,7 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
         CompressArg::Gzip => Compression::Gzip,
         CompressArg::Zstd => Compression::Zstd,
     };
+    write.alignment = args.align.alignment();
     let mut sources = Vec::new();
     for (store, selector, label) in &opened {
         sources.push(CopySource::select(label.clone(), store, selector.as_ref())?);

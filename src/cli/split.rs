@@ -20,10 +20,10 @@ use super::write::count;
 pub(crate) struct SplitArgs {
     /// Write parts of at most this size instead of one file: 4400M, 4G, 650MiB, or bytes; as with split(1), M is 1024*1024
     /// and MB is 1000*1000
-    #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with_all = ["media", "compress"])]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size, conflicts_with_all = ["media", "compress", "align"])]
     split: Option<u64>,
     /// Write parts that fit on a medium: fat32, cd, dvd, bd25
-    #[arg(long, value_name = "KIND", value_parser = parse_medium, conflicts_with = "compress")]
+    #[arg(long, value_name = "KIND", value_parser = parse_medium, conflicts_with_all = ["compress", "align"])]
     media: Option<Medium>,
     /// What the parts are
     #[arg(long, value_enum, default_value = "stream", value_name = "HOW")]
@@ -68,7 +68,7 @@ fn parse_medium(text: &str) -> Result<Medium, String> {
 }
 
 /// Reads a size as split(1) does: K, M, G and T and KiB ... are powers of 1024, KB ... powers of 1000.
-fn parse_size(text: &str) -> Result<u64, String> {
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let expected = || "expected a size such as 4400M, 4G, 650MiB or 4700MB".to_owned();
     let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);

@@ -15,19 +15,28 @@ const SIZES: [u64; 3] = [100 * MIB, 99 * MIB, 98 * MIB];
 
 #[test]
 fn what_arrived_before_a_failure_is_neither_read_nor_hashed_again() {
+    is_continued("save");
+}
+
+#[test]
+fn an_aligned_archive_is_continued_as_well() {
+    is_continued("save --align");
+}
+
+fn is_continued(save: &str) {
     let barge = Barge::new();
     sparse(&barge.path("source"), "linux/amd64", &SIZES);
-    barge.line("save --no-sync -o whole.tar source").exits(0);
+    barge.line(&format!("{save} --no-sync -o whole.tar source")).exits(0);
     let blobs = blobs(&barge.path("source"));
     spoil(&blobs[2], 1);
-    let failed = barge.line("save --jobs 1 -o new.tar source").exits(4);
+    let failed = barge.line(&format!("{save} --jobs 1 -o new.tar source")).exits(4);
     failed.says(&["199.0 MiB of it are kept in ", "/.new.tar.barge-", "run the same command again"]);
     assert_eq!(temporaries(&barge.path("")).len(), 1);
     spoil(&blobs[2], 0);
     // would be found wrong if they were read
     spoil(&blobs[0], 1);
     spoil(&blobs[1], 1);
-    let stats = barge.line("save --json -o new.tar source").exits(0).json()["stats"].clone();
+    let stats = barge.line(&format!("{save} --json -o new.tar source")).exits(0).json()["stats"].clone();
     assert_eq!((stats["present"].as_u64(), stats["presentBytes"].as_u64()), (Some(2), Some(199 * MIB)), "{stats}");
     assert!(same(&barge.path("new.tar"), &barge.path("whole.tar")));
     assert_clean(&barge, "after success");

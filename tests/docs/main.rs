@@ -1,6 +1,6 @@
 //! The pages for those who come from other programs (`docs/from-*.md`), `docs/lists.md` and `docs/parts.md`: every command of
 //! barge in them is run, in the order of its page, by `sh`, and has to end with the exit code that the page says. So is every
-//! line of commands in `docs/delta.md`, `docs/referrers.md`, `docs/signing.md` and `docs/split.md`, those of other programs too; [`served`] has
+//! line of commands in `docs/align.md`, `docs/delta.md`, `docs/referrers.md`, `docs/signing.md` and `docs/split.md`, those of other programs too; [`served`] has
 //! `docs/serve.md`.
 //!
 //! [`page`] finds the commands, [`setting`] is the place where they run: a layout, archives and files to build from, and two real
@@ -115,6 +115,18 @@ fn what_the_page_on_referrers_says_runs() {
     let failed = failures(&setting, name, &commands);
     assert!(failed.is_empty(), "{} of {} commands:\n\n{}", failed.len(), commands.len(), failed.join("\n"));
     assert_eq!(fs::read_to_string(setting.path("out.json")).unwrap(), "{\"spdxVersion\":\"SPDX-2.3\"}\n");
+}
+
+#[test]
+fn what_the_page_on_aligned_archives_says_runs() {
+    let name = "docs/align.md";
+    let commands = page::indented(&fs::read_to_string(docs().join("align.md")).unwrap());
+    assert!(commands.len() >= 7, "{name} has {} commands only", commands.len());
+    let Some(setting) = Setting::empty() else { return };
+    let (code, said) = setting.run("barge merge -o dist -t app:v1 fixtures/umoci-amd64 fixtures/skopeo-arm64.tar");
+    assert_eq!(code, Some(0), "{said}");
+    let failed = failures(&setting, name, &commands);
+    assert!(failed.is_empty(), "{} of {} commands:\n\n{}", failed.len(), commands.len(), failed.join("\n"));
 }
 
 /// The page on archives in parts: media, the parts in one directory, and one of them damaged in another.

@@ -55,6 +55,7 @@ pub(crate) const COPY: &[Case] = &[
 pub(crate) const SAVE: &[Case] = &[
     case(&[], "new.tar", "save -o new.tar ../in/two"),
     case(&["old.tar"], "old.tar", "save --force -o old.tar ../in/two"),
+    case(&[], "new.tar", "save --align -o new.tar ../in/two.tar"),
 ];
 
 pub(crate) const LOAD: &[Case] =

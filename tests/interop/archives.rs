@@ -77,6 +77,7 @@ impl Files<'_> {
 
     fn saved(&mut self) {
         for which in ["one", "three"] {
+            self.add(&format!("{which}-aligned.tar"), &format!("barge save -o FILE --align {which}.tar"));
             for (suffix, compress) in [("", "none"), (".gz", "gzip"), (".zst", "zstd")] {
                 for (format, options) in [("hybrid", ""), ("oci", ""), ("docker", "--platform linux/amd64")] {
                     if (format, compress) != ("hybrid", "none") {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // all of this is tests
 
+mod align;
 mod arrived;
 mod attach;
 mod bench;

@@ -12,22 +12,27 @@ use super::made::{Made, digest, tagged};
 const MIB: usize = 1 << 20;
 
 /// A file system in a file, until it is dropped.
-struct Mounted {
-    at: PathBuf,
+pub(crate) struct Mounted {
+    pub(crate) at: PathBuf,
 }
 
 impl Mounted {
-    fn new(bench: &Bench, kind: &str) -> Self {
+    pub(crate) fn new(bench: &Bench, kind: &str) -> Self {
+        Self::with(bench, kind, "")
+    }
+
+    /// Makes one with further words for its `mkfs`.
+    pub(crate) fn with(bench: &Bench, kind: &str, options: &str) -> Self {
         let (file, at) = (bench.path(&format!("{kind}.img")), bench.path(kind));
         fs::File::create(&file).unwrap().set_len(400 * MIB as u64).unwrap();
         fs::create_dir(&at).unwrap();
-        run(Command::new(format!("mkfs.{kind}")).arg("-q").arg(&file));
+        run(Command::new(format!("mkfs.{kind}")).arg("-q").args(options.split_whitespace()).arg(&file));
         run(Command::new("mount").args(["-o", "loop"]).arg(&file).arg(&at));
         Self { at }
     }
 
     /// Returns the bytes in use, once all is on its disk.
-    fn used(&self) -> usize {
+    pub(crate) fn used(&self) -> usize {
         run(Command::new("sync").arg("-f").arg(&self.at));
         let stat = rustix::fs::statvfs(&self.at).unwrap();
         usize::try_from((stat.f_blocks - stat.f_bfree) * stat.f_frsize).unwrap()
@@ -47,6 +52,13 @@ fn run(command: &mut Command) {
 
 fn has(program: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|at| at.join(program).is_file()))
+}
+
+/// Returns whether file systems can be made and mounted here; in CI it is a failure when not.
+pub(crate) fn can_mount() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    let needed = ["mkfs.btrfs", "mkfs.xfs", "mkfs.ext4", "mount", "filefrag"];
+    allowed(root, "root, to mount a file system") && needed.iter().all(|program| allowed(has(program), program))
 }
 
 /// Returns whether all of a file lies in blocks that it shares.
@@ -76,9 +88,7 @@ fn made() -> Made {
 
 #[test]
 fn a_copy_shares_its_blocks_and_is_checked() {
-    let root = rustix::process::geteuid().is_root();
-    let needed = ["mkfs.btrfs", "mkfs.xfs", "mount", "filefrag"];
-    if !allowed(root, "root, to mount a file system") || !needed.iter().all(|program| allowed(has(program), program)) {
+    if !can_mount() {
         return;
     }
     let made = made();
