@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // all of this is tests
 
+mod aligned;
 mod archives;
 mod built;
 mod check;
