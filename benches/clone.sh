@@ -2,8 +2,8 @@
 # A layout saved as an archive and loaded again on btrfs and on xfs, each in a file of its own: with --align, where blobs are
 # cloned, and without, where they are copied; beside it cp and tar, which check nothing. For each: median seconds with the sync,
 # MiB of the file system taken, MiB written to its device, and MiB of what was made that are shared. What is cloned is read from
-# the device to be hashed, since the system keeps what it has read of a file for that file alone. Only ratios of one run mean
-# something. Needs root, to mount.
+# the device to be hashed, since the system keeps what it has read of a file for that file alone; the device is a file, of which
+# it keeps what it read as well. Only ratios of one run mean something. Needs root, to mount.
 #   benches/clone.sh [BARGE [MEBIBYTES [ROUNDS [DIRECTORY]]]]
 # DIRECTORY holds the file systems, 6 times MEBIBYTES, which should be on the disk that counts [default: TMPDIR].
 set -euo pipefail
@@ -38,15 +38,15 @@ copy_plain() { cp -r --reflink=never image made && sync -f .; }
 ways=(save_aligned save_plain save_tar load_aligned load_plain load_tar copy_barge copy_cloning copy_plain)
 
 taken() { df --output=used -B1 . | tail -1; }
-written() { awk '{ print $7 * 512 }' "/sys/block/$device/stat"; }
+written() { awk '{ printf "%.0f\n", $7 * 512 }' "/sys/block/$device/stat"; }
 shared() { # of the largest file that was made, in bytes
     find made* -type f -printf '%s %p\n' | sort -n | tail -1 | cut -d' ' -f2- | xargs filefrag -v -b1024 |
-        awk -F: '/shared/ { sum += $4 } END { printf "%d\n", sum * 1024 }'
+        awk -F: '/shared/ { sum += $4 } END { printf "%.0f\n", sum * 1024 }'
 }
 once() { # WAY: appends seconds, bytes taken, written and shared to a file of its name
     local before began ended wrote
     rm -rf made made.tar
-    sync -f . && echo 3 >/proc/sys/vm/drop_caches
+    sync -f .
     cat image/blobs/*/* aligned.tar plain.tar >/dev/null # everything that is read is in memory
     before=$(taken) wrote=$(written)
     began=$(date +%s%N)
@@ -59,7 +59,7 @@ median() { sort -n "$1" | awk '{ line[NR] = $0 } END { print line[int((NR + 1) /
 
 for kind in btrfs xfs; do
     truncate -s "$((mebibytes * 6 + 512))M" disk
-    "mkfs.$kind" -q -f disk
+    "mkfs.$kind" -q -f disk >mkfs.log 2>&1 || { cat mkfs.log >&2; exit 1; }
     mount -o loop disk mounted
     device=$(findmnt -n -o SOURCE mounted)
     device=${device#/dev/}
