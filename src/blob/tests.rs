@@ -76,6 +76,28 @@ fn a_copy_is_proved_by_its_own_bytes() {
 }
 
 #[test]
+fn where_content_lies_is_told_as_long_as_it_is_all_that_lies_there() {
+    let file = |length: u64| {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(length).unwrap();
+        file
+    };
+    let content = || Content::of(b"hello", Kind::Blob);
+    for (length, at) in [(4, None), (5, Some(0)), (6, None)] {
+        let reader = BlobReader::of_file(content(), file(length));
+        assert_eq!(reader.extent_unverified().map(|extent| extent.at), at, "a file of {length} bytes");
+    }
+    assert!(reader(b"hello", b"hello").extent_unverified().is_none());
+    let archive = file(1 << 20);
+    let reader = reader(b"hello", b"hello").lying_in(Extent { file: &archive, at: 4096 });
+    assert_eq!(reader.extent_unverified().map(|extent| extent.at), Some(4096));
+    assert!(reader.file_unverified().is_none(), "it is a part of the file alone");
+    let copy = reader.of_copy(&b"hello"[..]);
+    assert!(copy.extent_unverified().is_none());
+    copy.check().unwrap();
+}
+
+#[test]
 fn a_request_to_stop_is_heard() {
     let cancel = Cancel::default();
     cancel.cancel();

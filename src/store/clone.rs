@@ -91,3 +91,35 @@ pub(super) fn is_usual_in(_: &File) -> bool {
 pub(super) fn part(_: Extent<'_>, _: Extent<'_>, _: u64) -> bool {
     false
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cloned_is_the_same_and_what_is_small_or_lies_elsewhere_is_not() {
+        let bytes: Vec<u8> = (0..300_000_u32).map(|at| (at / 7) as u8).collect();
+        let from = tempfile::tempfile().unwrap();
+        from.write_all_at(&bytes, 0).unwrap();
+        let to = tempfile::tempfile().unwrap();
+        let largest = 2 * LARGEST_BLOCK;
+        for (at, to_at, length, may_be) in [
+            (0, 0, LEAST - 1, false),
+            (512, 0, 200_000, false),
+            (0, 512, 200_000, false),
+            (0, 0, 200_000, true),
+            (0, largest, 200_001, true),
+            (0, 0, 300_001, false), // longer than there is
+        ] {
+            to.set_len(0).unwrap();
+            let cloned = part(Extent { file: &from, at }, Extent { file: &to, at: to_at }, length);
+            assert!(!cloned || may_be, "{length} bytes from {at} to {to_at}");
+            if cloned {
+                let mut there = vec![0; usize::try_from(length).unwrap()];
+                to.read_exact_at(&mut there, to_at).unwrap();
+                assert!(there == bytes[..there.len()], "{length} bytes from {at} to {to_at}");
+                assert_eq!(to.metadata().unwrap().len(), to_at + length);
+            }
+        }
+    }
+}

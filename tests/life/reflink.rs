@@ -101,6 +101,11 @@ fn a_copy_shares_its_blocks_and_is_checked() {
         let taken = mounted.used().saturating_sub(before);
         assert!(taken < 8 * MIB, "{kind}: {taken} bytes more are in use");
         bench.verify(&format!("{kind}/target"));
+        let before = mounted.used();
+        bench.ok(&format!("merge -o {kind}/merged -t app:v1 {kind}/source"));
+        let taken = mounted.used().saturating_sub(before);
+        assert!(taken < 8 * MIB, "{kind}: a merge takes {taken} bytes");
+        bench.verify(&format!("{kind}/merged"));
         let layer = made.blobs.iter().find(|(_, bytes)| bytes.len() > MIB).unwrap().0;
         let path = |layout: &str, layer: &str| mounted.at.join(layout).join("blobs").join(layer.replace(':', "/"));
         assert!(is_shared(&path("target", layer)), "{kind}");
@@ -131,6 +136,8 @@ fn a_copy_shares_its_blocks_and_is_checked() {
         fs::write(path("source", layer), &made.blobs[layer]).unwrap();
         bench.ok(&format!("copy {kind}/source elsewhere"));
         bench.verify("elsewhere");
+        // which needs the room for it
+        fs::remove_dir_all(mounted.at.join("merged")).unwrap();
         bench.ok(&format!("save -o {kind}/a.tar {kind}/source"));
         bench.ok(&format!("load -i {kind}/a.tar -o {kind}/loaded"));
         bench.verify(&format!("{kind}/loaded"));
