@@ -3,11 +3,11 @@
 CARGO ?= cargo
 BARGE := target/release/barge
 
-.PHONY: help build demo test check fuzz faults deny bench fixtures tools clean
+.PHONY: help build demo test check fuzz faults deny bench bench-parts fixtures tools clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /\t/'
 
 build: ## build the release binary
 	$(CARGO) build --release --locked
@@ -41,6 +41,9 @@ deny: ## licences, sources and known faults of the dependencies (needs cargo-den
 
 bench: build ## barge and every other program found on PATH side by side (minutes, root for Debian's files; ARGS="--rounds 3 copy")
 	$(CARGO) bench --locked --bench peers -- $(ARGS)
+
+bench-parts: ## the parts by themselves: hashing, tar, gzip, graph, JSON (minutes; ARGS=gzip for those of that name)
+	$(CARGO) bench --locked --bench parts -- $(ARGS)
 
 fixtures: ## make the fixtures again (root, Debian 12; fixtures/README.md)
 	scripts/test-tools.sh fixtures/packages.txt
