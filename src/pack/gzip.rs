@@ -39,7 +39,7 @@ pub(super) fn pack<T>(
     to: &mut (dyn Write + Send),
     from: impl FnOnce(&mut dyn Write) -> io::Result<T>,
 ) -> io::Result<T> {
-    let jobs = options.jobs.get();
+    let jobs = options.threads().get();
     let level = Level::new(options.level.min(9));
     // two blocks for each thread keep it busy, and no more are in memory
     let (work, jobs_to_do) = sync_channel::<Job>(jobs);

@@ -18,7 +18,7 @@ pub struct PackOptions {
     pub compression: Compression,
     /// How hard: gzip 0 to 9, zstd 1 to 22.
     pub level: u32,
-    /// On how many threads.
+    /// On how many threads at most: more than are of use are not begun.
     pub jobs: NonZeroUsize,
 }
 
@@ -39,6 +39,23 @@ impl PackOptions {
         match compression {
             Compression::Zstd => 1..=22,
             _ => 0..=9,
+        }
+    }
+
+    /// Returns on how many threads it is packed. Each takes memory, and one thread has to hash all that they pack: beyond
+    /// these they would wait for it. The high levels of zstd take more memory than anybody expects already with one thread,
+    /// and are so slow that all of them have work.
+    fn threads(&self) -> NonZeroUsize {
+        /// 5 MiB each.
+        const MOST_FOR_GZIP: NonZeroUsize = NonZeroUsize::new(20).unwrap();
+        /// 20 MiB each, up to level [`FAR`].
+        const MOST_FOR_ZSTD: NonZeroUsize = NonZeroUsize::new(6).unwrap();
+        /// The last level at which zstd looks back no further than 2 MiB.
+        const FAR: u32 = 8;
+        match self.compression {
+            Compression::Gzip => self.jobs.min(MOST_FOR_GZIP),
+            Compression::Zstd if self.level <= FAR => self.jobs.min(MOST_FOR_ZSTD),
+            _ => self.jobs,
         }
     }
 }
@@ -70,7 +87,7 @@ fn zstd<T>(
     let level = i32::try_from(options.level).unwrap_or(i32::MAX);
     let mut encoder = zstd::Encoder::new(to, level)?;
     encoder.include_checksum(true)?;
-    encoder.multithread(u32::try_from(options.jobs.get()).unwrap_or(1))?;
+    encoder.multithread(u32::try_from(options.threads().get()).unwrap_or(1))?;
     let mut pieces = Pieces { encoder, piece: Vec::with_capacity(PIECE), size: PIECE };
     let result = from(&mut pieces)?;
     pieces.finish()?;
@@ -155,6 +172,22 @@ mod tests {
                     assert!(one == other, "{compression:?} {size}: {jobs} threads, writes of {write}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn no_more_threads_are_begun_than_are_worth_their_memory() {
+        for (compression, level, jobs, expected) in [
+            (Compression::Gzip, 6, 1, 1),
+            (Compression::Gzip, 6, 20, 20),
+            (Compression::Gzip, 9, 1000, 20),
+            (Compression::Zstd, 3, 2, 2),
+            (Compression::Zstd, 3, 64, 6),
+            (Compression::Zstd, 8, 64, 6),
+            (Compression::Zstd, 9, 64, 64),
+        ] {
+            let options = PackOptions { compression, level, jobs: NonZeroUsize::new(jobs).unwrap() };
+            assert_eq!(options.threads().get(), expected, "{options:?}");
         }
     }
 

@@ -8,6 +8,7 @@
 mod environment;
 mod left;
 mod look;
+mod memory;
 mod refused;
 #[path = "../support/registry/mod.rs"]
 mod registry;
