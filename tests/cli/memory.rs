@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::support::image::sparse;
+use super::support::image::{CONFIG, Images, Layer, MANIFEST, config, manifest, named, sparse};
 use super::*;
 
 /// The promise of DESIGN.md, section 2, in KiB.
@@ -23,24 +23,62 @@ fn memory_does_not_grow_with_a_layer() {
     sparse(&barge.path("source"), "linux/amd64", &[size]);
     let mut measured = Vec::new();
     for (what, words) in [
+        ("layout to layout", "copy --no-sync source copied"),
         ("layout to archive", "merge --no-sync -o app.tar -t app:v1 source"),
         ("layout to parts", "save --no-sync --split 100M -o parts.tar source"),
         ("archive to layout", "merge --no-sync -o layout -t app:v1 app.tar"),
+        ("load of an archive", "load --no-sync -i app.tar -o loaded"),
         ("verify of a layout", "verify source"),
         ("verify --deep of an archive", "verify --deep app.tar"),
     ] {
-        let mut running = Running::start(barge.around(&program).args(words.split(' ')));
-        let mut most = 0;
-        while !running.has_ended() {
-            most = most.max(resident(running.id()));
-            std::thread::sleep(std::time::Duration::from_millis(3));
+        let most = peak(&barge, &program, words);
+        // one copy on the disk is enough at a time
+        for layout in ["copied", "layout", "loaded"] {
+            let _ = fs::remove_dir_all(barge.path(layout));
         }
-        running.output(&barge).exits(0);
         measured.push(format!("{what}: {} MiB", most / 1024));
         assert!(most < LIMIT, "{measured:?}");
         assert!(most > 0, "not measured: {what}");
     }
     println!("{size} bytes: {measured:?}");
+}
+
+#[test]
+fn thousands_of_images_are_looked_at_in_little_memory() {
+    const IMAGES: usize = 3000;
+    let barge = Barge::new();
+    let mut images = Images::new();
+    let layer = Layer::plain(b"layer");
+    let config = images.document(CONFIG, &config("linux/amd64", std::slice::from_ref(&layer)));
+    let layers = [images.put(layer.media_type, &layer.bytes)];
+    for nth in 0..IMAGES {
+        let mut manifest = manifest(&config, &layers);
+        manifest["annotations"]["nth"] = nth.to_string().into();
+        let image = images.document(MANIFEST, &manifest);
+        images.root(named(image, &format!("registry.example/org/app-{nth}:v1")));
+    }
+    images.layout(&barge.path("many"));
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_barge"));
+    let mut measured = Vec::new();
+    for words in ["ls many", "tag --no-sync many:registry.example/org/app-77:v1 stable", "verify many"] {
+        let most = peak(&barge, &program, words);
+        measured.push(format!("{words}: {} MiB", most / 1024));
+        assert!((1..LIMIT).contains(&most), "{measured:?}");
+    }
+    println!("{IMAGES} images: {measured:?}");
+}
+
+/// Runs a command line, and returns the most that it had in memory, in KiB.
+#[track_caller]
+fn peak(barge: &Barge, program: &Path, words: &str) -> u64 {
+    let mut running = Running::start(barge.around(program).args(words.split(' ')));
+    let mut most = 0;
+    while !running.has_ended() {
+        most = most.max(resident(running.id()));
+        std::thread::sleep(std::time::Duration::from_millis(3));
+    }
+    running.output(barge).exits(0);
+    most
 }
 
 /// Returns the most that a process has had in memory so far, in KiB.
