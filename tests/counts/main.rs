@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // all of this is tests
 
+mod again;
 #[allow(dead_code)] // the tests of the command line use more of it
 #[path = "../cli/environment.rs"]
 mod environment;
