@@ -55,11 +55,17 @@ pub(crate) const COPY: &[Case] = &[
 pub(crate) const SAVE: &[Case] = &[
     case(&[], "new.tar", "save -o new.tar ../in/two"),
     case(&["old.tar"], "old.tar", "save --force -o old.tar ../in/two"),
-    case(&[], "new.tar", "save --align -o new.tar ../in/two.tar"),
 ];
 
 pub(crate) const LOAD: &[Case] =
     &[case(&["old"], "old", "load -i ../in/two.tar -o old"), case(&[], "new", "load -i ../in/two.tar -o new")];
+
+/// Out of the file system that is written, so that blobs are cloned on those that can.
+pub(crate) const CLONED: &[Case] = &[
+    case(&["full"], "new.tar", "save --align -o new.tar full"),
+    case(&["aligned.tar"], "new", "load -i aligned.tar -o new"),
+    case(&["full"], "new", "copy full new"),
+];
 
 pub(crate) const TAG: &[Case] = &[
     case(&["old"], "old", "tag old:keep:v1 other:v1 other:v2"),
@@ -134,7 +140,7 @@ pub(crate) const LOGOUT: &[Case] = &[Case {
 
 /// Every command that makes or changes a layout or an archive.
 pub(crate) const ALL: &[&[Case]] =
-    &[MERGE, COPY, SAVE, LOAD, TAG, RM, GC, BUILD, ATTACH, SIGN, MANIFEST, EDIT, CONVERT];
+    &[MERGE, COPY, SAVE, LOAD, CLONED, TAG, RM, GC, BUILD, ATTACH, SIGN, MANIFEST, EDIT, CONVERT];
 
 /// Every command that makes something else.
 pub(crate) const OTHERS: &[&[Case]] = &[SPLIT, DELTA, RECEIPT, UNPACK, LOGOUT];

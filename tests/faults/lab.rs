@@ -120,6 +120,7 @@ impl Lab {
         }
         self.ok("rm -q ../start/litter:app:v1");
         self.ok("receipt -q -o ../start/site.json ../start/old");
+        self.ok("save -q --align -o ../start/aligned.tar ../in/two");
         fs::create_dir(self.above("start/set")).unwrap();
         self.ok("save -q --format oci --split 1M -o ../start/set/p.tar ../in/two");
         let entry = r#"{"auth":"dXNlcjpwYXNzd29yZA=="}"#;
