@@ -17,7 +17,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | words: no I/O | [`text`], [`digest`], [`media`], [`platform`], [`mod@reference`], [`error`], [`json`], [`signing`] with keys, and `tar`, the format |
+//! | words: no I/O | [`text`], [`digest`], [`media`], [`platform`], [`mod@reference`], [`error`], [`json`], [`signing`] with keys, and `tar` and `yaml`, the formats |
 //! | content and documents | [`content`], [`blob`], [`document`], [`recipe`], [`image_list`], [`simple_signing`], [`sigstore_bundle`], [`bundle`] |
 //! | the contract | [`store`]: [`Source`](store::Source), [`Sink`](store::Sink), [`StoreError`](store::StoreError) |
 //! | what backends share | [`store::names`]: how a commit edits `index.json`; [`store::referrer_list`]: how two lists of referrers become one |
@@ -69,3 +69,4 @@ pub mod store;
 mod tar;
 pub mod text;
 pub mod transfer;
+mod yaml;

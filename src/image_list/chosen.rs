@@ -1,11 +1,10 @@
 //! `barge.yaml`: a document with `images:`, a list of references.
 
-use super::fault::{Fault, WHAT_IS_READ};
-use super::node::{Node, Value};
-use crate::text::{nearest, quoted};
+use super::fault::WHAT_IS_READ;
+use crate::yaml::{Fault, Node, Value, refuse_other_keys, refuse_template};
 
-/// What the document may have.
-const KEYS: [&str; 1] = ["images"];
+/// What the document may have: what is to be done with `barge sync` may stand beside the list.
+const KEYS: [&str; 2] = ["images", "sync"];
 /// What an image in it may have.
 const IMAGE_KEYS: [&str; 1] = ["name"];
 
@@ -34,25 +33,10 @@ pub(super) fn images(document: &Node) -> Result<Vec<(&Node, &str)>, Fault> {
                 .at(name.position())
                 .hint("write the reference of an image, in quotes if it looks like a number")
         })?;
-        super::node::refuse_template(name, text)?;
+        refuse_template(name, text)?;
         found.push((name, text));
     }
     Ok(found)
-}
-
-fn refuse_other_keys(node: &Node, known: &[&str]) -> Result<(), Fault> {
-    let Value::Map(entries) = &node.value else { return Ok(()) };
-    for (key, _) in entries {
-        let text = key.as_text().unwrap_or_default();
-        if !known.contains(&text) {
-            let fault = Fault::new(format!("the key {} is not known here", quoted(text))).at(key.position());
-            return Err(match nearest(text, known.iter().copied()) {
-                Some(near) => fault.hint(format!("did you mean {near} ?")),
-                None => fault.hint(format!("what may stand here is `{}:`", known.join(":`, `"))),
-            });
-        }
-    }
-    Ok(())
 }
 
 /// Says that a document is none that lists images.

@@ -3,10 +3,9 @@
 //! The kinds are those of Kubernetes v1.34 (`core/v1`, `apps/v1`, `batch/v1`, and the older groups and versions of the same).
 //! Where another kind has its images is not known, and not guessed.
 
-use super::fault::Fault;
-use super::node::{Node, Value, refuse_template};
 use crate::reference::ImageName;
 use crate::text::escaped;
+use crate::yaml::{Fault, Node, Value, refuse_template};
 
 /// A kind, its API groups, and where its PodSpec stands.
 type Known = (&'static str, &'static [&'static str], &'static [&'static str]);

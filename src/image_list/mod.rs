@@ -9,7 +9,6 @@ mod chosen;
 mod fault;
 mod lines;
 mod manifest;
-mod node;
 #[cfg(test)]
 mod tests;
 
@@ -17,15 +16,14 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use fault::Fault;
 pub use fault::ListError;
-use node::{Node, Value};
 
 use crate::reference::{ImageName, Word, parse_word};
 use crate::text::{escaped, quoted};
+use crate::yaml::{self, Fault, Node, Value};
 
 /// The largest file, in bytes.
-pub const LARGEST_FILE: usize = 8 << 20;
+pub const LARGEST_FILE: usize = crate::yaml::LARGEST_FILE;
 
 /// Where a list names an image. It prints as `FILE:LINE`, safe to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +89,7 @@ impl ImageList {
     /// When it is not text, larger than 8 MiB, not well formed, no list, a template, or names what is no image.
     pub fn add(&mut self, file: &str, bytes: &[u8], expected: Expected) -> Result<bool, ListError> {
         let label: Arc<str> = escaped(file).into();
-        self.read(&label, bytes, expected).map_err(|fault| fault.in_file(&label))
+        self.read(&label, bytes, expected).map_err(|fault| ListError::of(fault, &label))
     }
 
     fn read(&mut self, file: &Arc<str>, bytes: &[u8], expected: Expected) -> Result<bool, Fault> {
@@ -108,7 +106,7 @@ impl ImageList {
             return Ok(true);
         }
         let mut any = expected == Expected::Anything;
-        for document in node::documents(text)? {
+        for document in yaml::documents(text)? {
             any |= self.read_document(file, &document, expected)?;
         }
         Ok(any)

@@ -1,6 +1,8 @@
-//! Documents of YAML or JSON as trees whose nodes know where they stand.
+//! Documents of YAML or JSON as trees whose nodes know where they stand: what lists of images and `barge.yaml` are read from.
 //!
 //! Depth, counts, and what aliases unfold to are limited before a tree grows; a key that is there twice is refused.
+
+mod fault;
 
 use std::fmt;
 
@@ -8,9 +10,11 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::{DuplicateKeyPolicy, Error, NonFiniteFloatPolicy, Options, Spanned};
 
-use super::fault::Fault;
-use crate::text::{escaped, quoted};
+pub(crate) use self::fault::{Fault, Wrong};
+use crate::text::{escaped, nearest, quoted};
 
+/// The largest file, in bytes.
+pub(crate) const LARGEST_FILE: usize = 8 << 20;
 /// How deep a document may be: the schema in a custom resource's definition needs half of it.
 const DEEPEST: usize = 96;
 /// The stack for that: several times what 96 levels need in a build without optimisation, which is 5 MiB. It is only reserved.
@@ -22,14 +26,14 @@ const MOST_REPLAYED: usize = 100_000;
 
 /// A piece of a document.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(crate) struct Node {
     line: u32,
     column: u32,
-    pub(super) value: Value,
+    pub(crate) value: Value,
 }
 
 #[derive(Debug)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     /// A number, a truth value: named, not kept.
     Other(&'static str),
@@ -40,11 +44,11 @@ pub(super) enum Value {
 
 impl Node {
     /// Returns line and column, from 1.
-    pub(super) fn position(&self) -> (usize, usize) {
+    pub(crate) fn position(&self) -> (usize, usize) {
         (self.line as usize, self.column as usize)
     }
 
-    pub(super) fn as_text(&self) -> Option<&str> {
+    pub(crate) fn as_text(&self) -> Option<&str> {
         match &self.value {
             Value::Text(text) => Some(text),
             _ => None,
@@ -52,7 +56,7 @@ impl Node {
     }
 
     /// Returns what stands under a key; nothing for a null.
-    pub(super) fn get(&self, wanted: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, wanted: &str) -> Option<&Self> {
         let Value::Map(entries) = &self.value else { return None };
         let found = entries.iter().find(|(key, _)| key.as_text() == Some(wanted)).map(|(_, value)| value);
         found.filter(|value| !matches!(value.value, Value::Null))
@@ -62,7 +66,7 @@ impl Node {
     ///
     /// # Errors
     /// When it is none; a null is an empty one.
-    pub(super) fn items(&self, name: &str) -> Result<&[Self], Fault> {
+    pub(crate) fn items(&self, name: &str) -> Result<&[Self], Fault> {
         match &self.value {
             Value::List(items) => Ok(items),
             Value::Null => Ok(&[]),
@@ -71,7 +75,7 @@ impl Node {
     }
 
     /// Returns what it is, for a message.
-    pub(super) fn what(&self) -> &'static str {
+    pub(crate) fn what(&self) -> &'static str {
         match &self.value {
             Value::Null => "nothing",
             Value::Other(what) => what,
@@ -83,7 +87,7 @@ impl Node {
     }
 
     /// Returns this node and all below it.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Self> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Self> {
         let mut left = vec![self];
         std::iter::from_fn(move || {
             let node = left.pop()?;
@@ -188,8 +192,8 @@ fn options() -> Options {
             max_aliases: 10_000,
             max_anchors: 10_000,
             max_recorded_anchor_events: MOST_REPLAYED,
-            max_recorded_anchor_bytes: super::LARGEST_FILE,
-            max_total_scalar_bytes: 2 * super::LARGEST_FILE,
+            max_recorded_anchor_bytes: LARGEST_FILE,
+            max_total_scalar_bytes: 2 * LARGEST_FILE,
             max_merge_keys: 10_000,
         },
         alias_limits: serde_saphyr::alias_limits! {
@@ -207,7 +211,7 @@ fn options() -> Options {
 ///
 /// # Errors
 /// When it is not well formed, beyond the limits, or a template.
-pub(super) fn documents(text: &str) -> Result<Vec<Node>, Fault> {
+pub(crate) fn documents(text: &str) -> Result<Vec<Node>, Fault> {
     let parse = || serde_saphyr::from_multiple_with_options::<Node>(text, options());
     // serde descends once a level, with frames of its own size: on a stack that is large enough whoever calls
     let documents = std::thread::scope(|scope| {
@@ -235,8 +239,27 @@ pub(super) fn documents(text: &str) -> Result<Vec<Node>, Fault> {
 ///
 /// # Errors
 /// When it has `{{`.
-pub(super) fn refuse_template(node: &Node, text: &str) -> Result<(), Fault> {
+pub(crate) fn refuse_template(node: &Node, text: &str) -> Result<(), Fault> {
     if text.contains("{{") { Err(Fault::template(node.position())) } else { Ok(()) }
+}
+
+/// Refuses a key of a mapping that is not known there.
+///
+/// # Errors
+/// With the one that was most likely meant.
+pub(crate) fn refuse_other_keys(node: &Node, known: &[&str]) -> Result<(), Fault> {
+    let Value::Map(entries) = &node.value else { return Ok(()) };
+    for (key, _) in entries {
+        let text = key.as_text().unwrap_or_default();
+        if !known.contains(&text) {
+            let fault = Fault::new(format!("the key {} is not known here", quoted(text))).at(key.position());
+            return Err(match nearest(text, known.iter().copied()) {
+                Some(near) => fault.hint(format!("did you mean {near} ?")),
+                None => fault.hint(format!("what may stand here is `{}:`", known.join(":`, `"))),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn is_template(text: &str, line: usize) -> bool {
