@@ -10,7 +10,7 @@ use syn::visit::{self, Visit};
 
 /// The layers from the bottom up: a module may know what stands in a row above its own (that is: earlier), and itself.
 /// A name ending in `::` stands for that module and all below it.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     // words: no I/O
     &["text"],
     &["digest", "media", "platform", "reference", "error", "json", "signing", "tar", "yaml"],
@@ -18,6 +18,7 @@ const LAYERS: [&[&str]; 11] = [
     &["content"],
     &["blob", "document", "image_list", "pack", "recipe", "sigstore_bundle", "simple_signing"],
     &["bundle"],
+    &["sync_file"],
     // the contract
     &["store"],
     // backends, and layers from files: know the above, never each other

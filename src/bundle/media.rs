@@ -67,3 +67,54 @@ impl FromStr for Medium {
         Self::ALL.into_iter().find(|medium| medium.name() == text).ok_or(UnknownMedium)
     }
 }
+
+/// Reads the size of a part as split(1) does: K, M, G and T and KiB ... are powers of 1024, KB ... powers of 1000. `None` when it
+/// is none.
+#[must_use]
+pub fn parse_part_size(text: &str) -> Option<u64> {
+    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let number: u64 = number.parse().ok()?;
+    let unit = unit.to_ascii_uppercase();
+    let (base, letter) = match unit.strip_suffix("IB") {
+        Some(letter) => (1024_u64, letter),
+        None => unit.strip_suffix('B').map_or((1024, &*unit), |letter| (1000, letter)),
+    };
+    let power = match letter {
+        "" if unit.is_empty() || unit == "B" => 0,
+        "K" => 1,
+        "M" => 2,
+        "G" => 3,
+        "T" => 4,
+        _ => return None,
+    };
+    number.checked_mul(base.pow(power))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_as_split_reads_them() {
+        for (text, bytes) in [
+            ("1048576", Some(1 << 20)),
+            ("4400M", Some(4400 << 20)),
+            ("4g", Some(4 << 30)),
+            ("650MiB", Some(650 << 20)),
+            ("4700MB", Some(4_700_000_000)),
+            ("1kB", Some(1000)),
+            ("2T", Some(2 << 40)),
+            ("10B", Some(10)),
+            ("", None),
+            ("M", None),
+            ("4.4G", None),
+            ("4X", None),
+            ("4iB", None),
+            ("-1", None),
+            ("99999999999T", None),
+        ] {
+            assert_eq!(parse_part_size(text), bytes, "{text}");
+        }
+    }
+}

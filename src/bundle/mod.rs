@@ -17,7 +17,7 @@ mod receipt;
 mod tests;
 
 pub use self::list::{Base, CoveredFile, OTHER_PARTS, PackedContent, PackedImage, PackedReferrer, PackingList, Split};
-pub use self::media::{Medium, UnknownMedium};
+pub use self::media::{Medium, UnknownMedium, parse_part_size};
 pub use self::part::{Mode, PartNames, PartNote, Piece, Section};
 pub use self::receipt::{Receipt, Received, ReceivedImage};
 

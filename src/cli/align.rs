@@ -1,11 +1,11 @@
 //! `--align`: where blobs begin in an archive.
 
+use barge::bundle::parse_part_size;
 use barge::ops::Error;
 use barge::store::Location;
 use barge::store::archive::Alignment;
 use clap::Args;
 
-use super::split::parse_size;
 
 /// Where blobs begin in an archive.
 #[derive(Args, Debug)]
@@ -36,6 +36,6 @@ impl AlignArgs {
 }
 
 fn parse(text: &str) -> Result<Alignment, String> {
-    let alignment = parse_size(text).ok().and_then(Alignment::new);
+    let alignment = parse_part_size(text).and_then(Alignment::new);
     alignment.ok_or_else(|| "expected a power of two from 1K to 512K, such as 4K or 65536".to_owned())
 }

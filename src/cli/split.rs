@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use barge::bundle::{Medium, Mode, PartNames};
+use barge::bundle::{Medium, Mode, PartNames, parse_part_size};
 use barge::ops::Error;
 use barge::ops::copy::Copying;
 use barge::ops::save::{Estimate, PlannedPart, SavePlan, Share, estimate, plan_parts};
@@ -67,26 +67,8 @@ fn parse_medium(text: &str) -> Result<Medium, String> {
     text.parse().map_err(|error: barge::bundle::UnknownMedium| error.to_string())
 }
 
-/// Reads a size as split(1) does: K, M, G and T and KiB ... are powers of 1024, KB ... powers of 1000.
-pub(super) fn parse_size(text: &str) -> Result<u64, String> {
-    let expected = || "expected a size such as 4400M, 4G, 650MiB or 4700MB".to_owned();
-    let end = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let number: u64 = number.parse().map_err(|_| expected())?;
-    let unit = unit.to_ascii_uppercase();
-    let (base, letter) = match unit.strip_suffix("IB") {
-        Some(letter) => (1024_u64, letter),
-        None => unit.strip_suffix('B').map_or((1024, &*unit), |letter| (1000, letter)),
-    };
-    let power = match letter {
-        "" if unit.is_empty() || unit == "B" => 0,
-        "K" => 1,
-        "M" => 2,
-        "G" => 3,
-        "T" => 4,
-        _ => return Err(expected()),
-    };
-    number.checked_mul(base.pow(power)).ok_or_else(expected)
+fn parse_size(text: &str) -> Result<u64, String> {
+    parse_part_size(text).ok_or_else(|| "expected a size such as 4400M, 4G, 650MiB or 4700MB".to_owned())
 }
 
 /// Says which parts there would be, what lies in them, and how long reading takes.
@@ -172,32 +154,4 @@ pub(crate) fn how_to_join(file: &Path, mode: Mode) -> String {
         );
     }
     format!("where the parts are, check them and join them with:\n  sha256sum -c {sums}\n  cat {name}.0* > {name}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_read_as_split_reads_them() {
-        for (text, bytes) in [
-            ("1048576", Some(1 << 20)),
-            ("4400M", Some(4400 << 20)),
-            ("4g", Some(4 << 30)),
-            ("650MiB", Some(650 << 20)),
-            ("4700MB", Some(4_700_000_000)),
-            ("1kB", Some(1000)),
-            ("2T", Some(2 << 40)),
-            ("10B", Some(10)),
-            ("", None),
-            ("M", None),
-            ("4.4G", None),
-            ("4X", None),
-            ("4iB", None),
-            ("-1", None),
-            ("99999999999T", None),
-        ] {
-            assert_eq!(parse_size(text).ok(), bytes, "{text}");
-        }
-    }
 }

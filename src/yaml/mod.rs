@@ -35,7 +35,11 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) enum Value {
     Null,
-    /// A number, a truth value: named, not kept.
+    /// A whole number that is not negative.
+    Number(u64),
+    /// True or false.
+    Truth(bool),
+    /// Another number, or binary: named, not kept.
     Other(&'static str),
     Text(Box<str>),
     List(Vec<Node>),
@@ -78,6 +82,8 @@ impl Node {
     pub(crate) fn what(&self) -> &'static str {
         match &self.value {
             Value::Null => "nothing",
+            Value::Number(_) => "a number",
+            Value::Truth(_) => "a truth value",
             Value::Other(what) => what,
             Value::Text(text) if text.trim().is_empty() => "an empty text",
             Value::Text(_) => "a text",
@@ -132,16 +138,16 @@ impl<'de> Visitor<'de> for AnyValue {
         Ok(Value::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Value, E> {
-        Ok(Value::Other("a truth value"))
+    fn visit_bool<E>(self, truth: bool) -> Result<Value, E> {
+        Ok(Value::Truth(truth))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Value, E> {
-        Ok(Value::Other("a number"))
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(u64::try_from(number).map_or(Value::Other("a number"), Value::Number))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Value, E> {
-        Ok(Value::Other("a number"))
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(Value::Number(number))
     }
 
     fn visit_i128<E>(self, _: i128) -> Result<Value, E> {
