@@ -39,6 +39,7 @@ pub mod rootfs;
 pub mod save;
 pub mod serve;
 pub mod sign;
+pub mod sync;
 pub mod target;
 mod unlisted;
 pub mod unpack;
@@ -57,6 +58,7 @@ use crate::reference::ReferenceError;
 use crate::signing::KeyError;
 use crate::store::archive::Damage;
 use crate::store::{StoreError, causes};
+use crate::sync_file::FileError;
 use crate::text::escaped;
 use crate::transfer::TransferError;
 
@@ -153,6 +155,9 @@ pub enum Error {
     /// A list of images is not what it must be.
     #[error(transparent)]
     List(#[from] ListError),
+    /// A file that says what is to be done is not what it must be.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// What a list names cannot be used.
     #[error("cannot use {what}")]
     Listed {
@@ -256,6 +261,7 @@ impl Error {
             Self::Recipe(error) => error.class,
             Self::Key { error, .. } => error.class(),
             Self::List(error) => error.class,
+            Self::File(error) => error.class,
             Self::Line { error, .. } | Self::Listed { error, .. } | Self::Parts { error, .. } => error.class(),
         }
     }
@@ -282,7 +288,7 @@ impl Error {
             Self::Parts { error, damaged } => {
                 error.causes().into_iter().chain(damaged.iter().map(ToString::to_string)).collect()
             }
-            Self::Usage { .. } | Self::Recipe(_) | Self::List(_) => Vec::new(),
+            Self::Usage { .. } | Self::Recipe(_) | Self::List(_) | Self::File(_) => Vec::new(),
         }
     }
 
@@ -297,6 +303,7 @@ impl Error {
             Self::Untrusted { reason, .. } => reason.hint(),
             Self::Key { error, .. } => error.hint(),
             Self::List(error) => error.hint.clone(),
+            Self::File(error) => error.hint.clone(),
             Self::Line { error, .. } | Self::Listed { error, .. } => error.hint(),
             Self::Unfinished { hint, .. } => Some(hint.clone()),
             Self::Parts { damaged, .. } => Some(parts::hint_for(damaged)),

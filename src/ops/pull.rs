@@ -26,14 +26,34 @@ pub fn resolve(
     options: &CarryOptions,
     cancel: &Cancel,
 ) -> Result<Vec<Repository>, Error> {
+    read(registries, names, cancel, &|repository| {
+        // what is wrong with them is for the plan to say, which reads them again and finds them here
+        let _ = carry(&mut Plan::new(), repository, &repository.roots()?, options);
+        Ok(())
+    })
+}
+
+/// Looks up images in their registries, many at once, and nothing but the one manifest that each name means.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn look_up(registries: &Registries, names: &[ImageName], cancel: &Cancel) -> Result<Vec<Repository>, Error> {
+    read(registries, names, cancel, &|_| Ok(()))
+}
+
+fn read(
+    registries: &Registries,
+    names: &[ImageName],
+    cancel: &Cancel,
+    then: &(dyn Fn(&Repository) -> Result<(), StoreError> + Sync),
+) -> Result<Vec<Repository>, Error> {
     let found: Mutex<HashMap<usize, Repository>> = Mutex::default();
     // a registry that must not be reached is said before any other one is asked
     let repositories = names.iter().map(|name| registries.repository(name)).collect::<Result<Vec<_>, _>>()?;
     let numbered: Vec<(usize, (&ImageName, &Repository))> = names.iter().zip(&repositories).enumerate().collect();
     let looked_up = in_lanes(&numbered, LANES, cancel, |(at, (name, repository)), _| {
         let repository = (*repository).clone().with_image(name)?;
-        // what is wrong with them is for the plan to say, which reads them again and finds them here
-        let _ = carry(&mut Plan::new(), &repository, &repository.roots()?, options);
+        then(&repository)?;
         found.lock().unwrap_or_else(PoisonError::into_inner).insert(*at, repository);
         Ok::<_, StoreError>(())
     });

@@ -125,22 +125,38 @@ pub fn push<'a>(
     map: &NameMap,
     options: &PushOptions,
 ) -> Result<Pushing<'a>, Error> {
-    let mut images = match source.extent {
-        Extent::Chosen => source.clone(),
-        Extent::Whole => images_of(source)?,
-    };
-    let broken = if options.keep_going { put_aside(&mut images, options)? } else { Vec::new() };
-    let whole = source;
-    let Copying { plan, images, mut behind, .. } = copy(std::slice::from_ref(&images), &Naming::Keep, &options.carry)?;
-    if whole.extent == Extent::Whole {
+    push_all(std::slice::from_ref(source), source.source.location(), destinations, map, options)
+}
+
+/// Plans a push of some images of several sources at once: what they share goes once. `place` is what messages call them.
+///
+/// # Errors
+/// As [`push`].
+pub fn push_all<'a>(
+    sources: &[CopySource<'a>],
+    place: &Location,
+    destinations: &Destinations,
+    map: &NameMap,
+    options: &PushOptions,
+) -> Result<Pushing<'a>, Error> {
+    let images = sources.iter().map(|source| match source.extent {
+        Extent::Chosen => Ok(source.clone()),
+        Extent::Whole => images_of(source),
+    });
+    let mut chosen = images.collect::<Result<Vec<_>, _>>()?;
+    let broken = if options.keep_going { put_aside(&mut chosen, options)? } else { Vec::new() };
+    let Copying { plan, images, mut behind, .. } = copy(&chosen, &Naming::Keep, &options.carry)?;
+    for whole in sources.iter().filter(|source| source.extent == Extent::Whole) {
         // also what belongs to nothing that goes
         behind = stays_behind(whole.source, None, &images, &options.carry)?;
     }
     let unlinked = unlinked(&plan, &images)?;
-    let routed = route(&images, destinations, map, source.source.location())?;
+    let routed = route(&images, destinations, map, place)?;
     let mut origins = options.origins.clone();
-    if let Location::Registry(name) = source.source.location() {
-        origins.extend(repository_of(name));
+    for source in sources {
+        if let Location::Registry(name) = source.source.location() {
+            origins.extend(repository_of(name));
+        }
     }
     Ok(Pushing { plan, images, behind, unlinked, routed, broken, origins, recheck: options.recheck })
 }
@@ -164,18 +180,21 @@ fn unlinked(plan: &Plan<'_>, images: &[Carried]) -> Result<Vec<Unlinked>, Error>
 ///
 /// # Errors
 /// When that is all of them: the first reason.
-fn put_aside(images: &mut CopySource<'_>, options: &PushOptions) -> Result<Vec<Broken>, Error> {
+fn put_aside(sources: &mut Vec<CopySource<'_>>, options: &PushOptions) -> Result<Vec<Broken>, Error> {
     let mut broken = Vec::new();
-    let source = images.source;
-    images.roots.retain(|root| match carry(&mut Plan::new(), source, std::slice::from_ref(root), &options.carry) {
-        Ok(_) => true,
-        Err(error) => {
-            broken.push(Broken { called: called(root), digest: *root.digest(), error });
-            false
-        }
-    });
+    for images in sources.iter_mut() {
+        let source = images.source;
+        images.roots.retain(|root| match carry(&mut Plan::new(), source, std::slice::from_ref(root), &options.carry) {
+            Ok(_) => true,
+            Err(error) => {
+                broken.push(Broken { called: called(root), digest: *root.digest(), error });
+                false
+            }
+        });
+    }
+    sources.retain(|images| !images.roots.is_empty());
     match broken.len() {
-        all if images.roots.is_empty() && all > 0 => Err(broken.swap_remove(0).error),
+        all if sources.is_empty() && all > 0 => Err(broken.swap_remove(0).error),
         _ => Ok(broken),
     }
 }

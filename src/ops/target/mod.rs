@@ -6,6 +6,7 @@ mod lists;
 mod refusals;
 mod split;
 mod spread;
+mod standing;
 mod whole;
 mod workbench;
 
@@ -23,6 +24,7 @@ pub(super) use self::lists::unite;
 use self::refusals::{no_archive, no_current_layout, no_registry, only_hybrid};
 use self::split::archive_parts;
 pub use self::split::{Arranged, Split};
+pub use self::standing::Standing;
 pub use self::workbench::{Made, Workbench};
 use super::bundle::Packing;
 use super::open::{Context, Store, is_absence, read_options};
