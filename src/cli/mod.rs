@@ -23,6 +23,7 @@ mod layers;
 mod listen;
 mod lists;
 mod load;
+mod lock;
 mod login;
 mod ls;
 mod manifest;
@@ -41,12 +42,14 @@ mod serve;
 mod sign;
 mod signed;
 mod split;
+mod sync;
 mod tag;
 mod take_in;
 mod tree;
 mod ui;
 mod unpack;
 mod verify;
+mod watch;
 mod write;
 
 use std::ffi::OsString;
@@ -126,6 +129,8 @@ enum Command {
     /// Take archives into a layout
     #[command(visible_alias = "import")]
     Load(load::LoadArgs),
+    Sync(sync::SyncArgs),
+    Lock(lock::LockArgs),
     /// List what is really in a place, for whoever is to send the rest
     Receipt(receipt::ReceiptArgs),
     /// Give an image further names
@@ -181,6 +186,8 @@ impl Command {
             Self::Save(_) => "save",
             Self::Serve(_) => "serve",
             Self::Load(_) => "load",
+            Self::Sync(_) => "sync",
+            Self::Lock(_) => "lock",
             Self::Receipt(_) => "receipt",
             Self::Tag(_) => "tag",
             Self::Attach(_) => "attach",
@@ -213,6 +220,8 @@ impl Command {
             Self::Login(args) => Some(&args.network),
             Self::Logout(args) => Some(&args.network),
             Self::Save(args) => Some(&args.network),
+            Self::Sync(args) => Some(&args.network),
+            Self::Lock(args) => Some(&args.network),
             Self::Receipt(args) => Some(&args.network),
             Self::Tag(args) => Some(&args.network),
             Self::Rm(args) => Some(&args.network),
@@ -385,6 +394,8 @@ fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
         Command::Save(args) => save::run(args, session),
         Command::Serve(args) => serve::run(args, session),
         Command::Load(args) => load::run(args, session),
+        Command::Sync(args) => sync::run(args, session),
+        Command::Lock(args) => lock::run(args, session),
         Command::Receipt(args) => receipt::run(args, session),
         Command::Tag(args) => tag::run(args, session),
         Command::Attach(args) => attach::run(args, session),

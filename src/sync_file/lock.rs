@@ -116,10 +116,14 @@ impl Lock {
 
     /// Adds what a source gave, beside what the same source gave in another entry.
     pub fn add(&mut self, source: &str, images: &[LockedImage]) {
-        match self.sources.iter_mut().find(|locked| locked.source == source) {
-            Some(locked) => locked.images.extend_from_slice(images),
-            None => self.sources.push(LockedSource { source: source.to_owned(), images: images.to_vec() }),
-        }
+        let at = self.sources.iter().position(|locked| locked.source == source).unwrap_or_else(|| {
+            self.sources.push(LockedSource { source: source.to_owned(), images: Vec::new() });
+            self.sources.len() - 1
+        });
+        let held = &mut self.sources[at].images;
+        held.extend_from_slice(images);
+        held.sort();
+        held.dedup();
     }
 
     /// Returns what a source gave; none when it is not there.

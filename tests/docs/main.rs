@@ -129,6 +129,31 @@ fn what_the_page_on_aligned_archives_says_runs() {
     assert!(failed.is_empty(), "{} of {} commands:\n\n{}", failed.len(), commands.len(), failed.join("\n"));
 }
 
+/// The page on `sync`: its files are what stands in fences, under the names that their first lines say.
+#[test]
+fn what_the_page_on_sync_says_runs() {
+    let name = "docs/sync.md";
+    let text = fs::read_to_string(docs().join("sync.md")).unwrap();
+    let mut commands = page::indented(&text);
+    commands.retain(|command| command.text.starts_with("barge "));
+    assert!(commands.len() >= 14, "{name} has {} commands only", commands.len());
+    let Some(setting) = Setting::prepare(&[]) else { return };
+    for block in text.split("```yaml\n# ").skip(1) {
+        let (file, rest) = block.split_once('\n').unwrap();
+        let content = rest.split("```").next().unwrap();
+        if !file.ends_with(".yaml") {
+            continue;
+        }
+        // by the shell, so that the hosts are those of the setting
+        let write = format!("cat >{file} <<'END'\n# {file}\n{content}END");
+        assert_eq!(setting.run(&write).0, Some(0));
+    }
+    let failed = failures(&setting, name, &commands);
+    assert!(failed.is_empty(), "{} of {} commands:\n\n{}", failed.len(), commands.len(), failed.join("\n"));
+    let (_, said) = setting.run("barge sync -f wrong.yaml");
+    assert!(text.contains(&format!("    {}\n", said.lines().next().unwrap())), "{said}");
+}
+
 /// The page on archives in parts: media, the parts in one directory, and one of them damaged in another.
 #[test]
 fn what_the_page_on_parts_says_runs() {

@@ -132,6 +132,11 @@ impl Ui {
         lock(&self.warnings).clone()
     }
 
+    /// Returns the warnings since the last time, for a command that reports more than once.
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.warnings))
+    }
+
     fn begin(&self, bytes: u64) {
         let mut ticker = lock(&self.ticker);
         if ticker.is_some() {

@@ -185,6 +185,7 @@ fn chosen(
     }
     if names.is_empty() {
         let more = if there.len() > SHOWN { format!(" and {} more", there.len() - SHOWN) } else { String::new() };
+        there.sort_unstable();
         there.truncate(SHOWN);
         return Err(Error::Absent {
             message: "cannot find a tag that is meant".to_owned(),

@@ -29,7 +29,7 @@ use super::target::WriteOptions;
 use crate::content::Descriptor;
 use crate::signing::{PrivateKey, PublicKey};
 use crate::sync_file::{At, FileError, Kind, Lock, LockedImage, Parts, SyncFile, TargetKind};
-use crate::text::quoted;
+use crate::text::{escaped, quoted};
 
 /// What the files of keys hold that a `barge.yaml` names. The library asks nobody for a password.
 #[derive(Clone, Debug, Default)]
@@ -172,8 +172,12 @@ pub fn locked(file: &SyncFile, found: &[Found]) -> Lock {
 
 /// Returns the words for a place in a file, around an error.
 fn within(what: &str, at: &At) -> impl FnOnce(Error) -> Error {
-    let what = format!("{} ({at})", crate::text::escaped(what));
-    move |error| Error::Listed { what, error: Box::new(error) }
+    let what = format!("{} ({at})", escaped(what));
+    move |error| match error.class() {
+        // nothing is wrong with it
+        crate::error::Class::Interrupted => error,
+        _ => Error::Listed { what, error: Box::new(error) },
+    }
 }
 
 /// Tells of something that stops nothing.

@@ -12,7 +12,7 @@ use super::super::merge::named;
 use super::super::open::{Context, Store};
 use super::super::push::{Destinations, NameMap, PushOptions, Pushing, push_all};
 use super::super::target::{Existing, Split, Standing, Target as Written, WriteOptions};
-use super::{Found, Image, SyncOptions};
+use super::{Found, Image, SyncOptions, within};
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::reference::{ImageName, Place, Prefix, Word, parse_word};
 use crate::store::{Location, Source as _};
@@ -62,12 +62,13 @@ pub fn prepare<T>(
     let roots = renamed(entry, target, found)?;
     let carry = carry_options(entry);
     let step = Step { roots: &roots, found, carry: &carry, options, context };
-    match &target.kind {
+    let done = match &target.kind {
         TargetKind::Registry(prefix) => step.push(prefix, then),
         TargetKind::Layout(path) => step.copy(Place::Layout(options.path(path)), then),
         TargetKind::Archive(path) => step.copy(Place::Archive(options.path(path)), then),
         TargetKind::Bundle(bundle) => step.bundle(bundle, then),
-    }
+    };
+    done.map_err(within(&target.kind.to_string(), &target.at))
 }
 
 fn carry_options(entry: &Entry) -> CarryOptions {
