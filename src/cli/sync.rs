@@ -35,7 +35,7 @@ pub(crate) struct SyncArgs {
     pub(crate) file: FileArgs,
     /// Take the digests of the lock, and fail where they are not to be had
     #[arg(long)]
-    locked: bool,
+    pub(crate) locked: bool,
     /// Do the rest when something fails; exit code 7 then
     #[arg(long)]
     keep_going: bool,

@@ -18,6 +18,8 @@ use super::sync::{Loaded, SyncArgs, round};
 
 /// How often the file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long it must be the same before it counts as changed.
+const SETTLE: Duration = Duration::from_millis(100);
 
 /// What earlier rounds have brought to layouts and archives: what is there is not read and hashed again in each round.
 #[derive(Debug, Default)]
@@ -60,8 +62,8 @@ pub(crate) fn run(args: &SyncArgs, session: &Session<'_>) -> Result<Report, Erro
             hint: Some("give a file with -f".to_owned()),
         });
     }
-    let mut bytes = args.file.read()?;
-    let mut loaded = Some(Loaded::read(args, &bytes, session)?);
+    let mut read = Bytes::read(args)?;
+    let mut loaded = Some(Loaded::read(args, &read.file, session)?);
     let mut done = Done::default();
     loop {
         let began = Instant::now();
@@ -77,14 +79,14 @@ pub(crate) fn run(args: &SyncArgs, session: &Session<'_>) -> Result<Report, Erro
             Ok(None) => {}
         }
         session.ui.say(&format!("waiting {}, or until {} changes", human_time(args.interval), args.file.file));
-        match wait(args, &bytes, session) {
+        match wait(args, &read, session) {
             Woken::Asked => return Ok(Report::default()),
             Woken::Time => {}
             Woken::Changed(new) => {
-                bytes = new;
+                read = new;
                 session.ui.say(&format!("{} has changed", args.file.file));
                 done = Done::default();
-                loaded = match Loaded::read(args, &bytes, session) {
+                loaded = match Loaded::read(args, &read.file, session) {
                     Ok(loaded) => Some(loaded),
                     Err(error) => {
                         told(failed(&error, session), Instant::now(), session)?;
@@ -130,23 +132,39 @@ fn told(report: Report, began: Instant, session: &Session<'_>) -> Result<(), Err
     Ok(written.map_err(StoreError::io("write", "standard output"))?)
 }
 
+/// What is looked at: the file, and its lock where that counts.
+#[derive(Debug, PartialEq, Eq)]
+struct Bytes {
+    file: Vec<u8>,
+    lock: Option<Vec<u8>>,
+}
+
+impl Bytes {
+    fn read(args: &SyncArgs) -> Result<Self, Error> {
+        let lock = if args.locked { std::fs::read(args.file.lock_path()).ok() } else { None };
+        Ok(Self { file: args.file.read()?, lock })
+    }
+}
+
 /// Why a wait came to its end.
 enum Woken {
     Asked,
     Time,
-    Changed(Vec<u8>),
+    Changed(Bytes),
 }
 
 /// Waits until it is time, or the file is another one, or somebody asks to stop.
-fn wait(args: &SyncArgs, bytes: &[u8], session: &Session<'_>) -> Woken {
+fn wait(args: &SyncArgs, read: &Bytes, session: &Session<'_>) -> Woken {
     let until = Instant::now() + args.interval;
     loop {
         if !session.cancel.sleep(LOOK.min(args.interval)) {
             return Woken::Asked;
         }
-        // an editor may have moved it away for a moment
-        if let Ok(new) = args.file.read()
-            && new != bytes
+        // an editor may have moved it away for a moment, or have written half of it
+        if let Ok(new) = Bytes::read(args)
+            && new != *read
+            && session.cancel.sleep(SETTLE)
+            && Bytes::read(args).is_ok_and(|again| again == new)
         {
             return Woken::Changed(new);
         }

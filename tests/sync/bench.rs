@@ -47,7 +47,10 @@ impl Bench {
     pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.work.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text.replace("REGISTRY", &self.registry.host())).unwrap();
+        // who watches it sees the old one or the new one
+        let beside = path.with_extension("new");
+        fs::write(&beside, text.replace("REGISTRY", &self.registry.host())).unwrap();
+        fs::rename(beside, path).unwrap();
     }
 
     /// Runs barge; `REGISTRY` in the line is the registry.

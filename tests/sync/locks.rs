@@ -68,6 +68,11 @@ fn a_lock_of_another_file_is_refused() {
     bench.ok("lock -q --lock-file other");
     bench.write("barge.yaml", "sync: [{from: [{registry: 'REGISTRY/org/app:v1'}], to: [{layout: x}]}]");
     bench.fails("sync --locked --lock-file other", 3, "which is not in the file");
+    // a lock leads nowhere but to its source
+    bench.ok("lock -q");
+    let lock = String::from_utf8(bench.work.read("barge.lock")).unwrap();
+    bench.write("barge.lock", &lock.replace("/org/app:v1\"\n    digest", "/org/both:v1\"\n    digest"));
+    bench.fails("sync --locked", 3, "of the lock: it is not of this source");
     bench.write("barge.lock", "something: else\n");
     bench.fails("sync --locked", 2, "cannot use barge.lock:1:1: it is no lock");
     bench.fails("lock", 2, "cannot use barge.lock:1:1: it is no lock");

@@ -44,6 +44,14 @@ impl Watch {
     }
 }
 
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // it has ended, unless the test has failed
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[test]
 fn a_file_that_changes_is_carried_out_again_until_a_signal_comes() {
     let Some(bench) = Bench::filled(&["v1", "v2"]) else { return };
@@ -83,6 +91,4 @@ fn what_moves_is_brought_in_the_next_round_and_what_is_there_is_not_read_again()
     watch.until("oci:out: wrote");
     bench.ok("rm -q out:REGISTRY/org/app:v1");
     watch.until("oci:out: wrote names alone");
-    watch.child.kill().unwrap();
-    watch.child.wait().unwrap();
 }

@@ -12,10 +12,12 @@ use crate::reference::{ImageName, parse_remote};
 use crate::store::Source as _;
 use crate::store::registry::Repository;
 use crate::sync_file::{Entry, Kind, Lock, LockedImage, LockedSource, Repositories, Source, Tags};
-use crate::text::escaped;
+use crate::text::{escaped, quoted};
 
 /// How many repositories a pattern may mean.
 const MOST_REPOSITORIES: usize = 10_000;
+/// How many images a source may mean.
+const MOST_IMAGES: usize = 10_000;
 /// How many names of tags are shown when none is meant.
 const SHOWN: usize = 8;
 
@@ -61,7 +63,7 @@ fn far(
     found: &mut Found,
 ) -> Result<Vec<LockedImage>, Error> {
     let repositories = match locked {
-        Some(locked) => look_up(context.registries, &locked_names(locked)?, context.cancel).map_err(gone)?,
+        Some(locked) => look_up(context.registries, &locked_names(source, locked)?, context.cancel).map_err(gone)?,
         None => match &source.kind {
             Kind::List(path) => look_up(context.registries, &listed_names(path, options, context)?, context.cancel)?,
             Kind::Registry(repositories) => chosen(repositories, source, entry, context)?,
@@ -101,12 +103,31 @@ fn gone(error: Error) -> Error {
     }
 }
 
-fn locked_names(locked: &LockedSource) -> Result<Vec<ImageName>, Error> {
+/// Returns the names of a lock, with their digests. A lock leads nowhere but to its source.
+fn locked_names(source: &Source, locked: &LockedSource) -> Result<Vec<ImageName>, Error> {
     let name = |image: &LockedImage| {
-        let name = image.name.as_deref().unwrap_or_default();
-        Ok(ImageName::parse(&format!("{name}@{}", image.digest))?)
+        let text = image.name.as_deref().unwrap_or_default();
+        let name = ImageName::parse(&format!("{text}@{}", image.digest))?;
+        let is_of_it = match &source.kind {
+            Kind::Registry(Repositories::One(one)) => one.full_repository() == name.full_repository(),
+            Kind::Registry(Repositories::Matching { host, pattern, .. }) => {
+                name.registry() == host && pattern.matches(name.repository())
+            }
+            // whose list names registries of any kind
+            _ => true,
+        };
+        if is_of_it { Ok(name) } else { Err(stray(text)) }
     };
     locked.images.iter().map(name).collect()
+}
+
+/// Says that a lock names what its source cannot have.
+pub(super) fn stray(what: &str) -> Error {
+    Error::Absent {
+        message: format!("cannot use {} of the lock: it is not of this source", quoted(what)),
+        cause: None,
+        hint: Some("make the lock again with `barge lock`, and look at who changed it".to_owned()),
+    }
 }
 
 /// Reads the names of a list.
@@ -194,6 +215,12 @@ fn chosen(
                 false => format!("there are {}{more}", escaped(&there.join(", "))),
             }),
             hint: None,
+        });
+    }
+    if names.len() > MOST_IMAGES {
+        return Err(Error::Usage {
+            message: format!("cannot take {} images from one source: {MOST_IMAGES} are the most", names.len()),
+            hint: Some("narrow the tags, with `newest` for example".to_owned()),
         });
     }
     look_up(context.registries, &names, context.cancel)

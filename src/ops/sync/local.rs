@@ -37,6 +37,9 @@ pub(super) fn find(
         None => places::expand(&options.directory, pattern)?,
         Some(locked) => {
             let places: BTreeSet<&String> = locked.images.iter().filter_map(|image| image.place.as_ref()).collect();
+            if let Some(stray) = places.iter().find(|place| !places::means(pattern, place)) {
+                return Err(super::find::stray(stray));
+            }
             places.into_iter().cloned().collect()
         }
     };
