@@ -103,6 +103,12 @@ impl FileArgs {
         Ok(file)
     }
 
+    /// Reads the bytes of the lock; none when they cannot be had.
+    pub(crate) fn lock_bytes(&self) -> Option<Vec<u8>> {
+        let path = self.lock_path();
+        bounded(std::fs::File::open(&path).ok()?, &path.to_string_lossy()).ok()
+    }
+
     /// Reads the lock; none when there is no such file.
     pub(crate) fn lock(&self) -> Result<Option<(Vec<u8>, Lock)>, Error> {
         let path = self.lock_path();

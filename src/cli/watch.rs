@@ -141,7 +141,7 @@ struct Bytes {
 
 impl Bytes {
     fn read(args: &SyncArgs) -> Result<Self, Error> {
-        let lock = if args.locked { std::fs::read(args.file.lock_path()).ok() } else { None };
+        let lock = if args.locked { args.file.lock_bytes() } else { None };
         Ok(Self { file: args.file.read()?, lock })
     }
 }

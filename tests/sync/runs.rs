@@ -129,3 +129,15 @@ fn what_fails_stops_the_run_or_not_as_was_asked() {
     let steps: Vec<&Value> = value["results"].as_array().unwrap().iter().map(|result| &result["step"]).collect();
     assert_eq!(steps[..2], [&Value::from("one"), &"\"two\" to bundle taken.tar".into()]);
 }
+
+#[test]
+fn what_a_list_left_in_a_registry_goes_along_from_there() {
+    let Some(bench) = Bench::filled(&["v1"]) else { return };
+    bench.ok("-L dist manifest create ghcr.io/org/list:v1 docker://REGISTRY/org/app:v1");
+    bench.write("barge.yaml", "sync: [{from: [{layout: dist}], to: [{registry: REGISTRY/copy}]}]");
+    let listed = bench.ok("sync").stdout;
+    let digest = bench.digest("copy/org/list", "v1").unwrap();
+    assert_eq!(listed, format!("{digest} REGISTRY/copy/org/list:v1\n"));
+    bench.ok("pull -q -o whole REGISTRY/copy/org/list:v1");
+    bench.ok("verify -q --deep whole");
+}

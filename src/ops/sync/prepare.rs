@@ -8,6 +8,7 @@ use super::super::bundle::{Packing, deltas, leave_out, read_base, refuse_replaci
 use super::super::carry::{CarryOptions, IndexPolicy};
 use super::super::copy::{CopySource, Copying, Extent, Naming, copy};
 use super::super::lookup::name_of;
+use super::super::manifest::Lent;
 use super::super::merge::named;
 use super::super::open::{Context, Store};
 use super::super::push::{Destinations, NameMap, PushOptions, Pushing, push_all};
@@ -136,10 +137,22 @@ impl Step<'_> {
 
     fn push<T>(&self, prefix: &Prefix, then: impl FnOnce(Prepared<'_>) -> Result<T, Error>) -> Result<T, Error> {
         let keep_going = self.options.keep_going;
-        let options = PushOptions { carry: self.carry.clone(), keep_going, ..PushOptions::default() };
+        let mut options = PushOptions { carry: self.carry.clone(), keep_going, ..PushOptions::default() };
         let stores = self.stores();
         let deltas = deltas(&stores, None)?;
-        let sources = self.sources(&stores, &deltas);
+        let mut sources = self.sources(&stores, &deltas);
+        // of a list that was made from a registry, that one has the rest
+        let mut lents = Vec::new();
+        for source in &sources {
+            lents.push(Lent::new(source.source, &source.roots, self.context.registries)?);
+        }
+        for (source, lent) in sources.iter_mut().zip(&lents) {
+            let before = options.origins.len();
+            options.origins.extend(lent.repositories().map(|(host, path)| (host.to_owned(), path.to_owned())));
+            if options.origins.len() > before {
+                source.source = lent;
+            }
+        }
         let place = match &sources[..] {
             [one] => one.source.location().clone(),
             _ => Location::Memory("the sources".to_owned()),
