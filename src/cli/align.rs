@@ -6,7 +6,6 @@ use barge::store::Location;
 use barge::store::archive::Alignment;
 use clap::Args;
 
-
 /// Where blobs begin in an archive.
 #[derive(Args, Debug)]
 pub(crate) struct AlignArgs {
