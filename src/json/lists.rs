@@ -80,8 +80,8 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
             let below = names.enter(&name, false, &fields)?;
             let value = match self.lists.iter().position(|list| *list == name) {
                 Some(at) => {
-                    let path = format!("{}.{name}", self.name);
-                    entries.next_value_seed(List { at, path, take: self.take, room: self.room })?
+                    let list = List { at, document: self.name, name: &name, take: self.take, room: self.room };
+                    entries.next_value_seed(list)?
                 }
                 None => entries.next_value_seed(Strict { names_are_data: below, ..strict })?,
             };
@@ -94,7 +94,8 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
 /// A long list.
 struct List<'a, 'c> {
     at: usize,
-    path: String,
+    document: &'a str,
+    name: &'a str,
     take: &'a mut dyn FnMut(usize, &View<'_>),
     room: &'c Room,
 }
@@ -124,7 +125,7 @@ impl<'de> Visitor<'de> for List<'_, '_> {
             let next = items.next_element_seed(self.strict())?;
             self.room.0.set(left);
             let Some(item) = next else { return Ok(Value::Array(Vec::new())) };
-            (self.take)(self.at, &View { value: &item, path: format!("{}[{number}]", self.path) });
+            (self.take)(self.at, &View::item(&item, self.document, self.name, number));
             number += 1;
             if number > MOST_ITEMS {
                 self.room.0.set(None);

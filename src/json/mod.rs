@@ -24,7 +24,7 @@ use serde::de::DeserializeSeed;
 use serde_json::Value;
 
 use self::lists::Top;
-pub use self::object::{Object, edited};
+pub use self::object::{Object, edited, list_of};
 use self::strict::Strict;
 pub use self::view::View;
 

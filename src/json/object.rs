@@ -1,5 +1,6 @@
 //! Documents of which single fields change, and everything else keeps its bytes.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -25,6 +26,14 @@ impl Object {
     pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
         let value = parse(bytes)?;
         View::top(&value, "the document").object()?;
+        Self::from_raw(as_text(bytes)?)
+    }
+
+    /// Reads an object that [`parse`] has read before, or [`parse_lists`](super::parse_lists): what those refuse is not looked for.
+    ///
+    /// # Errors
+    /// When it is no object.
+    pub fn of_parsed(bytes: &[u8]) -> Result<Self, JsonError> {
         Self::from_raw(as_text(bytes)?)
     }
 
@@ -68,6 +77,12 @@ impl Object {
         self.find(name).and_then(|raw| Vec::<Box<RawValue>>::deserialize(raw).ok()).unwrap_or_default()
     }
 
+    /// As [`Self::items`], each where it is: there may be many.
+    #[must_use]
+    pub fn borrowed_items(&self, name: &str) -> Vec<&RawValue> {
+        self.find(name).and_then(|raw| Vec::<&RawValue>::deserialize(raw).ok()).unwrap_or_default()
+    }
+
     /// Returns a field that is an object; `None` when it is absent or anything else.
     #[must_use]
     pub fn object(&self, name: &str) -> Option<Self> {
@@ -83,8 +98,8 @@ impl Object {
     }
 
     /// Sets a list field.
-    pub fn set_items(&mut self, name: &str, items: &[Box<RawValue>]) {
-        self.set(name, list(items));
+    pub fn set_items(&mut self, name: &str, items: &[impl Borrow<RawValue>]) {
+        self.set(name, list_of(items));
     }
 
     /// Takes over the fields of another object that this one does not have, at the end. Returns whether there were any.
@@ -112,8 +127,29 @@ impl Object {
     /// Returns the object as it is to be stored.
     #[must_use]
     pub fn to_raw(&self) -> Box<RawValue> {
-        let field = |(name, value): &(String, Box<RawValue>)| format!("{}:{}", Value::from(name.as_str()), value.get());
-        raw(format!("{{{}}}", self.fields.iter().map(field).collect::<Vec<_>>().join(",")))
+        raw(self.text())
+    }
+
+    /// Returns the bytes of the object as it is to be stored.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.text().into_bytes()
+    }
+
+    fn text(&self) -> String {
+        let length: usize = self.fields.iter().map(|(name, value)| name.len() + value.get().len() + 4).sum();
+        let mut text = String::with_capacity(length + 2);
+        text.push('{');
+        for (name, value) in &self.fields {
+            if text.len() > 1 {
+                text.push(',');
+            }
+            text.push_str(&Value::from(name.as_str()).to_string());
+            text.push(':');
+            text.push_str(value.get());
+        }
+        text.push('}');
+        text
     }
 }
 
@@ -163,7 +199,7 @@ fn changed(before: Box<RawValue>, from: &Value, to: &Value) -> Result<Box<RawVal
                     None => made(item),
                 });
             }
-            Ok(list(&new))
+            Ok(list_of(&new))
         }
         _ => Ok(made(to)),
     }
@@ -173,8 +209,10 @@ fn made(value: &Value) -> Box<RawValue> {
     raw(sorted(value).to_string())
 }
 
-fn list(items: &[Box<RawValue>]) -> Box<RawValue> {
-    let joined = items.iter().map(|item| item.get()).collect::<Vec<_>>().join(",");
+/// Returns a list of some items.
+#[must_use]
+pub fn list_of(items: &[impl Borrow<RawValue>]) -> Box<RawValue> {
+    let joined = items.iter().map(|item| item.borrow().get()).collect::<Vec<_>>().join(",");
     raw(format!("[{joined}]"))
 }
 

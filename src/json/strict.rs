@@ -82,11 +82,15 @@ impl<'de> Visitor<'de> for Strict<'_> {
     }
 }
 
-/// The names of the fields of an object so far, without upper case.
+/// The names of the fields of an object so far. Most objects have few: those are compared one by one, and nothing is kept for it.
 #[derive(Default)]
 pub(super) struct Names {
+    /// Without upper case; only of an object that has more than [`FEW`].
     folded: HashSet<String>,
 }
+
+/// How many names are compared one by one.
+const FEW: usize = 16;
 
 impl Names {
     /// Takes the next name, and returns whether those of the fields below it are data.
@@ -96,17 +100,36 @@ impl Names {
         are_data: bool,
         fields: &Map<String, Value>,
     ) -> Result<bool, E> {
-        if fields.contains_key(name) {
+        let is_few = fields.len() < FEW;
+        if if is_few { fields.keys().any(|held| held == name) } else { fields.contains_key(name) } {
             return Err(E::custom(format_args!("the key {} stands there twice", crate::text::quoted(name))));
         }
-        let lower = name.to_lowercase();
-        let below = are_data || MAPS_OF_DATA.contains(&lower.as_str());
-        if !are_data && !self.folded.insert(lower) {
+        if are_data {
+            return Ok(true);
+        }
+        let is_again = if is_few {
+            fields.keys().any(|held| is_same_folded(held, name))
+        } else {
+            if self.folded.is_empty() {
+                self.folded = fields.keys().map(|held| held.to_lowercase()).collect();
+            }
+            !self.folded.insert(name.to_lowercase())
+        };
+        if is_again {
             return Err(E::custom(format_args!(
                 "the key {} stands there twice, but for upper and lower case",
                 crate::text::quoted(name)
             )));
         }
-        Ok(below)
+        Ok(MAPS_OF_DATA.iter().any(|map| is_same_folded(map, name)))
+    }
+}
+
+/// Returns whether two names differ only in upper and lower case.
+fn is_same_folded(one: &str, other: &str) -> bool {
+    match one.is_ascii() && other.is_ascii() {
+        true => one.eq_ignore_ascii_case(other),
+        // some letters have one of ASCII for their lower case
+        false => one.to_lowercase() == other.to_lowercase(),
     }
 }

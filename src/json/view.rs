@@ -4,19 +4,45 @@ use serde_json::{Map, Value};
 
 use super::JsonError;
 
-/// A value inside a document, with the path that leads there: what reading code asks, so that every complaint says
-/// where.
-#[derive(Clone, Debug)]
+/// A value inside a document, and where it stands: what reading code asks, so that every complaint says where. Its path is
+/// looked for when somebody complains: nearly always nobody does.
+#[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    pub(super) value: &'a Value,
-    pub(super) path: String,
+    value: &'a Value,
+    top: &'a Value,
+    name: Name<'a>,
+}
+
+/// What stands for the top in messages.
+#[derive(Clone, Copy, Debug)]
+enum Name<'a> {
+    Document(&'a str),
+    /// An item of a list of the document that is read item by item.
+    Item(&'a str, &'a str, usize),
 }
 
 impl<'a> View<'a> {
     /// Starts at the top of a document; `name` stands for it in messages.
     #[must_use]
-    pub fn top(value: &'a Value, name: &str) -> Self {
-        Self { value, path: name.to_owned() }
+    pub const fn top(value: &'a Value, name: &'a str) -> Self {
+        Self { value, top: value, name: Name::Document(name) }
+    }
+
+    /// Starts at an item of a list of a document.
+    pub(super) const fn item(value: &'a Value, document: &'a str, list: &'a str, number: usize) -> Self {
+        Self { value, top: value, name: Name::Item(document, list, number) }
+    }
+
+    const fn at(&self, value: &'a Value) -> Self {
+        Self { value, ..*self }
+    }
+
+    fn path(&self) -> String {
+        let start = match self.name {
+            Name::Document(name) => name.to_owned(),
+            Name::Item(document, list, number) => format!("{document}.{list}[{number}]"),
+        };
+        start + &way_to(self.value, self.top).unwrap_or_default()
     }
 
     /// Returns the value itself.
@@ -36,7 +62,7 @@ impl<'a> View<'a> {
             Value::Array(_) => "a list".to_owned(),
             Value::Object(_) => "an object".to_owned(),
         };
-        JsonError::Field { path: self.path.clone(), got, expected: expected.to_owned() }
+        JsonError::Field { path: self.path(), got, expected: expected.to_owned() }
     }
 
     /// Returns the fields.
@@ -53,7 +79,7 @@ impl<'a> View<'a> {
     /// When this is no object.
     pub fn get(&self, name: &str) -> Result<Option<Self>, JsonError> {
         let found = self.object()?.get(name).filter(|value| !value.is_null());
-        Ok(found.map(|value| Self { value, path: format!("{}.{name}", self.path) }))
+        Ok(found.map(|value| self.at(value)))
     }
 
     /// Returns a field that has to be there.
@@ -62,7 +88,7 @@ impl<'a> View<'a> {
     /// When this is no object, or the field is absent or `null`.
     pub fn need(&self, name: &str, expected: &str) -> Result<Self, JsonError> {
         self.get(name)?.ok_or_else(|| JsonError::Field {
-            path: format!("{}.{name}", self.path),
+            path: format!("{}.{name}", self.path()),
             got: "absent".to_owned(),
             expected: expected.to_owned(),
         })
@@ -93,8 +119,7 @@ impl<'a> View<'a> {
     /// When it is none.
     pub fn list(&self) -> Result<Vec<Self>, JsonError> {
         let items = self.value.as_array().ok_or_else(|| self.wrong("a list"))?;
-        let item = |(at, value)| Self { value, path: format!("{}[{at}]", self.path) };
-        Ok(items.iter().enumerate().map(item).collect())
+        Ok(items.iter().map(|item| self.at(item)).collect())
     }
 
     /// Returns the items of a field that may be absent or `null`.
@@ -111,5 +136,23 @@ impl<'a> View<'a> {
     /// When this is no object, or the field no text.
     pub fn text_at(&self, name: &str) -> Result<Option<&'a str>, JsonError> {
         self.get(name)?.map(|text| text.text()).transpose()
+    }
+}
+
+/// Returns what leads from one value to another inside it, as `.manifests[3].size`.
+fn way_to(wanted: &Value, from: &Value) -> Option<String> {
+    if std::ptr::eq(wanted, from) {
+        return Some(String::new());
+    }
+    // as deep as what was parsed
+    match from {
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.find_map(|(at, item)| Some(format!("[{at}]{}", way_to(wanted, item)?)))
+        }
+        Value::Object(fields) => {
+            fields.iter().find_map(|(name, value)| Some(format!(".{name}{}", way_to(wanted, value)?)))
+        }
+        _ => None,
     }
 }
