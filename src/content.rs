@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::digest::Digest;
 use crate::json::{JsonError, View};
@@ -75,17 +75,16 @@ struct Said {
     size: u64,
     platform: Option<Platform>,
     annotations: BTreeMap<String, String>,
-    fields: Map<String, Value>,
+    /// The fields that the others do not say word for word: an `index.json` may hold many names, and says each thing once.
+    rest: Map<String, Value>,
 }
 
 impl Descriptor {
     /// Makes a descriptor of content.
     #[must_use]
     pub fn new(media_type: &MediaType, digest: Digest, size: u64) -> Self {
-        let fields = json!({"mediaType": media_type.as_str(), "digest": digest.to_string(), "size": size});
-        let Value::Object(fields) = fields else { unreachable!("written as an object above") };
         let annotations = BTreeMap::new();
-        Said { media_type: media_type.clone(), digest, size, platform: None, annotations, fields }.into()
+        Said { media_type: media_type.clone(), digest, size, platform: None, annotations, rest: Map::new() }.into()
     }
 
     /// Makes a descriptor of bytes at hand.
@@ -100,7 +99,7 @@ impl Descriptor {
     /// When a field that barge relies on is absent or of another form, the digest cannot be verified, or the embedded
     /// `data` is not what the digest and the size say.
     pub fn read(view: &View<'_>) -> Result<Self, JsonError> {
-        let fields = view.object()?.clone();
+        let fields = view.object()?;
         let media_type = MediaType::new(view.need("mediaType", "a media type")?.text()?);
         let digest_field = view.need("digest", "a digest")?;
         let digest: Digest = digest_field.text()?.parse().map_err(|error: crate::digest::DigestError| {
@@ -125,7 +124,15 @@ impl Descriptor {
                 return Err(data.wrong("the very bytes that the digest and the size beside it name"));
             }
         }
-        Ok(Said { media_type, digest, size, platform, annotations, fields }.into())
+        let is_said = |name: &str, value: &Value| match name {
+            "mediaType" | "digest" | "size" => true,
+            "annotations" => !annotations.is_empty(),
+            "platform" => platform.as_ref().is_some_and(|platform| *value == platform_value(platform)),
+            _ => false,
+        };
+        let rest = fields.iter().filter(|(name, value)| !is_said(name, value));
+        let rest = rest.map(|(name, value)| (name.clone(), value.clone())).collect();
+        Ok(Said { media_type, digest, size, platform, annotations, rest }.into())
     }
 
     /// Returns the media type.
@@ -173,7 +180,7 @@ impl Descriptor {
     /// Returns the type of artifact, when the descriptor says one.
     #[must_use]
     pub fn artifact_type(&self) -> Option<&str> {
-        self.said.fields.get("artifactType").and_then(Value::as_str)
+        self.said.rest.get("artifactType").and_then(Value::as_str)
     }
 
     /// Returns the content that the descriptor promises.
@@ -199,25 +206,20 @@ impl Descriptor {
     #[must_use]
     pub fn with_platform(mut self, platform: &Platform) -> Self {
         let said = Arc::make_mut(&mut self.said);
-        let mut fields = match said.fields.get("platform") {
-            Some(Value::Object(fields)) => fields.clone(),
+        let mut fields = match said.rest.remove("platform") {
+            Some(Value::Object(fields)) => fields,
             _ => Map::new(),
         };
-        fields.insert("os".to_owned(), platform.os.as_str().into());
-        fields.insert("architecture".to_owned(), platform.architecture.as_str().into());
-        for (name, value) in [("variant", &platform.variant), ("os.version", &platform.os_version)] {
-            match value {
-                Some(text) => fields.insert(name.to_owned(), text.as_str().into()),
-                None => fields.remove(name),
-            };
+        for name in ["os", "architecture", "variant", "os.version", "os.features"] {
+            fields.remove(name);
         }
-        if platform.os_features.is_empty() {
-            fields.remove("os.features");
-        } else {
-            fields.insert("os.features".to_owned(), platform.os_features.clone().into());
+        if !fields.is_empty() {
+            if let Value::Object(known) = platform_value(platform) {
+                fields.extend(known);
+            }
+            said.rest.insert("platform".to_owned(), Value::Object(fields));
         }
         said.platform = Some(platform.clone());
-        said.fields.insert("platform".to_owned(), Value::Object(fields));
         self
     }
 
@@ -227,18 +229,14 @@ impl Descriptor {
         let said = Arc::make_mut(&mut self.said);
         said.digest = other.said.digest;
         said.size = other.said.size;
-        said.fields.insert("digest".to_owned(), other.said.digest.to_string().into());
-        said.fields.insert("size".to_owned(), other.said.size.into());
-        said.fields.remove("data"); // it was the old content
+        said.rest.remove("data"); // it was the old content
         self
     }
 
     /// Returns the same with another media type.
     #[must_use]
     pub fn with_media_type(mut self, media_type: &MediaType) -> Self {
-        let said = Arc::make_mut(&mut self.said);
-        said.fields.insert("mediaType".to_owned(), media_type.as_str().into());
-        said.media_type = media_type.clone();
+        Arc::make_mut(&mut self.said).media_type = media_type.clone();
         self
     }
 
@@ -246,7 +244,7 @@ impl Descriptor {
     #[must_use]
     pub fn with_artifact_type(mut self, artifact_type: &str) -> Self {
         let said = Arc::make_mut(&mut self.said);
-        said.fields.insert("artifactType".to_owned(), artifact_type.into());
+        said.rest.insert("artifactType".to_owned(), artifact_type.into());
         self
     }
 
@@ -254,7 +252,7 @@ impl Descriptor {
     #[must_use]
     pub fn without_platform(mut self) -> Self {
         let said = Arc::make_mut(&mut self.said);
-        said.fields.remove("platform");
+        said.rest.remove("platform");
         said.platform = None;
         self
     }
@@ -264,7 +262,8 @@ impl Descriptor {
     pub fn with_annotation(mut self, name: &str, value: &str) -> Self {
         let said = Arc::make_mut(&mut self.said);
         said.annotations.insert(name.to_owned(), value.to_owned());
-        self.store_annotations()
+        said.rest.remove("annotations");
+        self
     }
 
     /// Returns the descriptor without some annotations.
@@ -272,32 +271,35 @@ impl Descriptor {
     pub fn without_annotations(mut self, names: &[&str]) -> Self {
         let said = Arc::make_mut(&mut self.said);
         said.annotations.retain(|name, _| !names.contains(&name.as_str()));
-        self.store_annotations()
+        said.rest.remove("annotations");
+        self
     }
 
     /// Returns the descriptor without the places from which its content may be fetched as well.
     #[must_use]
     pub fn without_urls(mut self) -> Self {
         let said = Arc::make_mut(&mut self.said);
-        said.fields.remove("urls");
-        self
-    }
-
-    fn store_annotations(mut self) -> Self {
-        let said = Arc::make_mut(&mut self.said);
-        if said.annotations.is_empty() {
-            said.fields.remove("annotations");
-        } else {
-            let annotations = said.annotations.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
-            said.fields.insert("annotations".to_owned(), Value::Object(annotations.collect()));
-        }
+        said.rest.remove("urls");
         self
     }
 
     /// Returns the descriptor as it is to be written into a document.
     #[must_use]
     pub fn to_value(&self) -> Value {
-        Value::Object(self.said.fields.clone())
+        let Said { media_type, digest, size, platform, annotations, rest } = &*self.said;
+        let mut fields = Map::new();
+        fields.insert("mediaType".to_owned(), media_type.as_str().into());
+        fields.insert("digest".to_owned(), digest.to_string().into());
+        fields.insert("size".to_owned(), (*size).into());
+        if let Some(platform) = platform {
+            fields.insert("platform".to_owned(), platform_value(platform));
+        }
+        if !annotations.is_empty() {
+            let annotations = annotations.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
+            fields.insert("annotations".to_owned(), Value::Object(annotations.collect()));
+        }
+        fields.extend(rest.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Value::Object(fields)
     }
 }
 
@@ -324,6 +326,20 @@ pub fn read_platform(view: &View<'_>) -> Result<Platform, JsonError> {
     })
 }
 
+/// Returns a platform as it stands in a descriptor.
+fn platform_value(platform: &Platform) -> Value {
+    let mut fields = Map::new();
+    fields.insert("os".to_owned(), platform.os.as_str().into());
+    fields.insert("architecture".to_owned(), platform.architecture.as_str().into());
+    for (name, value) in [("variant", &platform.variant), ("os.version", &platform.os_version)] {
+        fields.extend(value.as_deref().map(|text| (name.to_owned(), text.into())));
+    }
+    if !platform.os_features.is_empty() {
+        fields.insert("os.features".to_owned(), platform.os_features.clone().into());
+    }
+    Value::Object(fields)
+}
+
 /// Reads a map of texts, such as `annotations`, that may be absent or `null`.
 ///
 /// # Errors
@@ -341,6 +357,7 @@ pub fn read_texts(view: &View<'_>, name: &str) -> Result<BTreeMap<String, String
 mod tests {
     use super::*;
     use crate::json;
+    use serde_json::json;
 
     fn read(text: &str) -> Result<Descriptor, JsonError> {
         Descriptor::read(&View::top(&json::parse(text.as_bytes()).unwrap(), "descriptor"))
