@@ -79,13 +79,13 @@ impl Manifest {
     }
 }
 
-impl Document {
-    /// Parses a document that a descriptor of the given type promised.
+impl Body {
+    /// Parses what a descriptor of the given type promised to be a document.
     ///
     /// # Errors
     /// When it is no strict JSON, its own `mediaType` is another one, it could be taken for an index as well as for a
     /// manifest, or a descriptor in it is unusable.
-    pub fn parse(media_type: &MediaType, raw: Vec<u8>) -> Result<Self, JsonError> {
+    pub fn parse(media_type: &MediaType, raw: &[u8]) -> Result<Self, JsonError> {
         let (name, list) = match media_type.role() {
             Role::Index => ("index", "manifests"),
             Role::Artifact => ("manifest", "blobs"),
@@ -93,7 +93,7 @@ impl Document {
         };
         // one after the other: the whole document as values beside the descriptors would take twice the memory
         let (mut listed, mut held) = (Items::default(), 0);
-        let value = json::parse_lists(&raw, name, &[list], &mut |_, item| {
+        let value = json::parse_lists(raw, name, &[list], &mut |_, item| {
             held += json::count(item.value());
             listed.take(|| if held > MOST_VALUES { Err(JsonError::Long) } else { Descriptor::read(item) });
         })?;
@@ -123,16 +123,26 @@ impl Document {
         let subject = top.get("subject")?.map(|subject| Descriptor::read(&subject)).transpose()?;
         let annotations = read_texts(&top, "annotations")?;
         let artifact_type = top.text_at("artifactType")?.map(str::to_owned);
-        let body = match media_type.role() {
-            Role::Index => Body::Index(Index { manifests: listed.all()?, subject, annotations, artifact_type }),
+        Ok(match media_type.role() {
+            Role::Index => Self::Index(Index { manifests: listed.all()?, subject, annotations, artifact_type }),
             Role::Artifact => {
-                Body::Manifest(Manifest { config: None, layers: listed.all()?, subject, annotations, artifact_type })
+                Self::Manifest(Manifest { config: None, layers: listed.all()?, subject, annotations, artifact_type })
             }
             _ => {
                 let config = Some(Descriptor::read(&top.need("config", "a descriptor")?)?);
-                Body::Manifest(Manifest { config, layers: listed.all()?, subject, annotations, artifact_type })
+                Self::Manifest(Manifest { config, layers: listed.all()?, subject, annotations, artifact_type })
             }
-        };
+        })
+    }
+}
+
+impl Document {
+    /// Parses a document that a descriptor of the given type promised.
+    ///
+    /// # Errors
+    /// As [`Body::parse`].
+    pub fn parse(media_type: &MediaType, raw: Vec<u8>) -> Result<Self, JsonError> {
+        let body = Body::parse(media_type, &raw)?;
         Ok(Self { raw, media_type: media_type.clone(), body })
     }
 

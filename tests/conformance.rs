@@ -98,6 +98,7 @@ impl Backend for InLayout {
             jobs: NonZeroUsize::new(2),
             durability: Durability::Unsynced,
             lock_timeout: Duration::from_secs(5),
+            ..LayoutOptions::default()
         };
         Box::new(LayoutSink::create_or_open(self.0.path().join("layout"), options).unwrap())
     }

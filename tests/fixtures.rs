@@ -12,6 +12,7 @@ use barge::document::{Body, ImageConfig};
 use barge::ops::open::{Context, open_path};
 use barge::ops::parts::SplitArchives;
 use barge::platform::Platform;
+use barge::store::layout::KnownIndexes;
 use barge::store::{Source, read_document, read_small};
 use barge::transfer::Deaf;
 
@@ -67,6 +68,7 @@ fn all_content_is_as_listed() {
             tmpdir: None,
             part_dirs: &[],
             split: &split,
+            indexes: &KnownIndexes::default(),
             cancel: &cancel,
             observer: &Deaf,
             registries: &registries,

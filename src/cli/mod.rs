@@ -65,6 +65,7 @@ use barge::error::Class;
 use barge::ops::Error;
 use barge::ops::open::Context;
 use barge::ops::parts::SplitArchives;
+use barge::store::layout::KnownIndexes;
 use barge::store::registry::{Notice, Registries};
 use barge::transfer::{Event, Observer as _};
 use clap::{Args, Parser, Subcommand};
@@ -297,6 +298,7 @@ struct Session<'a> {
     cancel: Cancel,
     registries: Registries,
     split: SplitArchives,
+    indexes: KnownIndexes,
     /// Set when the result stands on standard output already, and the command goes on.
     answered: Arc<AtomicBool>,
 }
@@ -318,6 +320,7 @@ impl Session<'_> {
             tmpdir: self.global.tmpdir.as_deref(),
             part_dirs: &self.global.part_dir,
             split: &self.split,
+            indexes: &self.indexes,
             cancel: &self.cancel,
             observer: &*self.ui,
             registries: &self.registries,
@@ -353,7 +356,8 @@ pub(crate) fn main() -> ExitCode {
         let layout = current_layout(&cli.global, std::env::var_os("BARGE_LAYOUT"));
         let split = SplitArchives::default();
         let (ui, answered) = (Arc::clone(&ui), Arc::clone(&answered));
-        let session = Session { layout, ui, cancel, registries, split, answered, global: &cli.global };
+        let indexes = KnownIndexes::default();
+        let session = Session { layout, ui, cancel, registries, split, indexes, answered, global: &cli.global };
         run(&cli.command, &session).map_err(|error| {
             let error = session.split.explain(error, &session.cancel, &session.ui);
             barge::ops::bundle::explain(error, &session.context())

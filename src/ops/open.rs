@@ -15,7 +15,7 @@ use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
 use crate::reference::{Place, Reference, Rejected, Selector, Split, Word, parse_word};
 use crate::store::archive::{Archive, Format, PartSet, ReadOptions};
-use crate::store::layout::Layout;
+use crate::store::layout::{KnownIndexes, Layout};
 use crate::store::listing::{is_empty, names_in};
 use crate::store::registry::{Registries, Repository};
 use crate::store::{Location, Source, StoreError, Wanted};
@@ -33,6 +33,8 @@ pub struct Context<'a> {
     pub part_dirs: &'a [PathBuf],
     /// The split archives that were opened.
     pub split: &'a SplitArchives,
+    /// What was read of layouts.
+    pub indexes: &'a KnownIndexes,
     /// A request to stop.
     pub cancel: &'a Cancel,
     /// Who hears of warnings.
@@ -145,7 +147,7 @@ pub fn open(word: &str, context: &Context<'_>) -> Result<Opened, Error> {
 /// When it is not there, or neither.
 pub fn open_path(path: &Path, context: &Context<'_>) -> Result<Store, Error> {
     match std::fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Ok(Store::Layout(Layout::open(path)?)),
+        Ok(metadata) if metadata.is_dir() => Ok(Store::Layout(Layout::open_knowing(path, context.indexes)?)),
         Err(error) if !PartSet::is_known(path, context.part_dirs) => Err(StoreError::io("open", path)(error).into()),
         _ => open_archive(path, None, context),
     }
@@ -187,7 +189,7 @@ fn heard(archive: Archive, context: &Context<'_>) -> Store {
 
 fn open_place(place: &Place, context: &Context<'_>) -> Result<Store, Error> {
     match place {
-        Place::Layout(path) => Ok(Store::Layout(Layout::open(path)?)),
+        Place::Layout(path) => Ok(Store::Layout(Layout::open_knowing(path, context.indexes)?)),
         Place::Archive(path) => open_archive(path, None, context),
         Place::DockerArchive(path) => open_archive(path, Some(Format::Docker), context),
         Place::Stdio => {
@@ -209,7 +211,7 @@ fn open_current(word: &str, context: &Context<'_>) -> Result<Store, Error> {
             ),
         });
     };
-    Ok(Store::Layout(Layout::open(layout)?))
+    Ok(Store::Layout(Layout::open_knowing(layout, context.indexes)?))
 }
 
 fn open_bare(
@@ -221,7 +223,7 @@ fn open_bare(
 ) -> Result<(Store, Option<Selector>), Error> {
     let path = one_path(word, splits, rejected, context)?;
     // the current layout may be what this run is about to make
-    let current = match context.layout.map(Layout::open).transpose() {
+    let current = match context.layout.map(|path| Layout::open_knowing(path, context.indexes)).transpose() {
         Err(StoreError::Absent { .. }) => None,
         opened => opened?,
     };

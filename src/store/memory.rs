@@ -86,7 +86,7 @@ impl Sink for Memory {
         let Some(edited) = names::edit(Some(&index), &coming.roots, &coming.gone).map_err(malformed)? else {
             return Ok(Committed::Unchanged);
         };
-        self.roots = names::parse(edited).map_err(malformed)?;
+        self.roots = names::parse(&edited).map_err(malformed)?;
         Ok(Committed::Changed)
     }
 

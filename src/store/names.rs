@@ -32,6 +32,7 @@
 //! A descriptor that is to go leaves its place to a coming one that says the same in its annotations: an image that became
 //! smaller stays where it was. Where several do, the one for the same platform is preferred.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use serde_json::json;
@@ -39,7 +40,7 @@ use serde_json::value::RawValue;
 
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::digest::Digest;
-use crate::document::{Body, Document};
+use crate::document::Body;
 use crate::json::{self, JsonError, Object};
 use crate::media::OCI_INDEX;
 
@@ -47,49 +48,102 @@ use crate::media::OCI_INDEX;
 ///
 /// # Errors
 /// When it is no strict JSON, no image index, or a descriptor in it is unusable.
-pub fn parse(bytes: Vec<u8>) -> Result<Vec<Descriptor>, JsonError> {
-    let document = Document::parse(&OCI_INDEX.into(), bytes)?;
-    match document.body() {
-        Body::Index(index) => Ok(index.manifests.clone()),
+pub fn parse(bytes: &[u8]) -> Result<Vec<Descriptor>, JsonError> {
+    match Body::parse(&OCI_INDEX.into(), bytes)? {
+        Body::Index(index) => Ok(index.manifests),
         Body::Manifest(_) => unreachable!("parsed as an index above"),
     }
 }
 
-/// Gives roots their names in an `index.json`, or in a new one when there is none, after taking out the descriptors that
-/// are to go; `None` when nothing changes. The page above has the rules.
+/// As [`Present::edit`], of an `index.json` about which nothing else is asked.
 ///
 /// # Errors
-/// When the present `index.json` is not what it must be: it is then to be left as it is.
+/// As [`Present::read`].
 pub fn edit(current: Option<&[u8]>, roots: &[Descriptor], gone: &[Descriptor]) -> Result<Option<Vec<u8>>, JsonError> {
-    let Some(bytes) = current else {
-        let entries = named(Vec::new(), roots, gone)?;
-        let manifests: Vec<_> = entries.iter().map(|entry| entry.descriptor.to_value()).collect();
-        let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests});
-        return Ok(Some(json::encode(&index)));
-    };
-    let descriptors = parse(bytes.to_vec())?;
-    let mut index = Object::parse(bytes)?;
-    let items = index.items("manifests");
-    let entries = descriptors.into_iter().zip(&items).map(|(descriptor, raw)| Entry { descriptor, raw: raw.clone() });
-    let after: Vec<_> = named(entries.collect(), roots, gone)?.into_iter().map(|entry| entry.raw).collect();
-    if after.iter().map(|raw| raw.get()).eq(items.iter().map(|raw| raw.get())) {
-        return Ok(None);
-    }
-    index.set_items("manifests", &after);
-    Ok(Some(index.to_raw().get().as_bytes().to_vec()))
+    Present::read(current)?.edit(roots, gone)
 }
 
-/// Returns the first descriptor that is to go and is there no longer: another process came before, and what was planned for
-/// what it found is not to undo what it did.
-///
-/// # Errors
-/// As [`edit`].
-pub fn lost(current: Option<&[u8]>, gone: &[Descriptor]) -> Result<Option<Descriptor>, JsonError> {
-    if gone.is_empty() {
-        return Ok(None);
+/// An `index.json` as it stands, or none: read once, however much is asked of it before it is changed.
+#[derive(Debug)]
+pub struct Present<'b> {
+    bytes: Option<&'b [u8]>,
+    held: Cow<'b, [Descriptor]>,
+}
+
+impl<'b> Present<'b> {
+    /// Reads an `index.json`.
+    ///
+    /// # Errors
+    /// When it is not what it must be: it is then to be left as it is.
+    pub fn read(bytes: Option<&'b [u8]>) -> Result<Self, JsonError> {
+        Ok(Self { bytes, held: Cow::Owned(bytes.map(parse).transpose()?.unwrap_or_default()) })
     }
-    let held = current.map_or_else(|| Ok(Vec::new()), |bytes| parse(bytes.to_vec()))?;
-    Ok(gone.iter().find(|gone| !held.contains(gone)).cloned())
+
+    /// Takes an `index.json` with what [`parse`] has made of it, or none.
+    #[must_use]
+    pub fn of(known: Option<(&'b [u8], &'b [Descriptor])>) -> Self {
+        let (bytes, held) = known.unzip();
+        Self { bytes, held: Cow::Borrowed(held.unwrap_or_default()) }
+    }
+
+    /// Returns its descriptors.
+    #[must_use]
+    pub fn held(&self) -> &[Descriptor] {
+        &self.held
+    }
+
+    /// Returns the first descriptor that is to go and is there no longer: another process came before, and what was planned
+    /// for what it found is not to undo what it did.
+    #[must_use]
+    pub fn lost(&self, gone: &[Descriptor]) -> Option<Descriptor> {
+        if gone.is_empty() {
+            return None;
+        }
+        let held = Same::of(&self.held);
+        gone.iter().find(|gone| !held.has(gone)).cloned()
+    }
+
+    /// Gives roots their names, after taking out the descriptors that are to go, and returns what is to stand there then;
+    /// `None` when nothing changes. The page above has the rules.
+    ///
+    /// # Errors
+    /// None of an `index.json` that was read.
+    pub fn edit(&self, roots: &[Descriptor], gone: &[Descriptor]) -> Result<Option<Vec<u8>>, JsonError> {
+        let Some(bytes) = self.bytes else {
+            let entries = named(Vec::new(), roots, gone)?;
+            let manifests: Vec<_> = entries.iter().map(|entry| entry.descriptor.to_value()).collect();
+            let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests});
+            return Ok(Some(json::encode(&index)));
+        };
+        let mut index = Object::of_parsed(bytes)?; // read strictly before
+        let items = index.borrowed_items("manifests");
+        let entries = self.held.iter().zip(&items);
+        let entries = entries.map(|(held, raw)| Entry { descriptor: held.clone(), raw: Cow::Borrowed(raw) });
+        let after: Vec<_> = named(entries.collect(), roots, gone)?.into_iter().map(|entry| entry.raw).collect();
+        if after.iter().map(|raw| raw.get()).eq(items.iter().map(|raw| raw.get())) {
+            return Ok(None);
+        }
+        let manifests = json::list_of(&after);
+        index.set("manifests", manifests);
+        Ok(Some(index.to_bytes()))
+    }
+}
+
+/// Descriptors among which one is looked for again and again.
+struct Same<'d>(HashMap<&'d Digest, Vec<&'d Descriptor>>);
+
+impl<'d> Same<'d> {
+    fn of(descriptors: &'d [Descriptor]) -> Self {
+        let mut same: HashMap<_, Vec<_>> = HashMap::new();
+        for descriptor in descriptors {
+            same.entry(descriptor.digest()).or_default().push(descriptor);
+        }
+        Self(same)
+    }
+
+    fn has(&self, descriptor: &Descriptor) -> bool {
+        self.0.get(descriptor.digest()).is_some_and(|same| same.contains(&descriptor))
+    }
 }
 
 /// Returns the names that mean other content once some roots have theirs: each with what it meant before.
@@ -122,14 +176,14 @@ fn by_name(descriptors: &[Descriptor]) -> HashMap<&str, Vec<&Digest>> {
 }
 
 /// A top-level descriptor, parsed and as it stands.
-struct Entry {
+struct Entry<'b> {
     descriptor: Descriptor,
-    raw: Box<RawValue>,
+    raw: Cow<'b, RawValue>,
 }
 
-impl Entry {
+impl Entry<'_> {
     fn new(descriptor: &Descriptor) -> Result<Self, JsonError> {
-        let raw = Object::from_value(&descriptor.to_value())?.to_raw();
+        let raw = Cow::Owned(Object::from_value(&descriptor.to_value())?.to_raw());
         Ok(Self { descriptor: descriptor.clone(), raw })
     }
 
@@ -147,7 +201,7 @@ impl Entry {
             }
         }
         let descriptor = self.descriptor.clone().without_annotations(annotations);
-        Ok(Self { descriptor, raw: fields.to_raw() })
+        Ok(Self { descriptor, raw: Cow::Owned(fields.to_raw()) })
     }
 }
 
@@ -158,24 +212,36 @@ enum Fate {
     Goes,
 }
 
-/// Where among many entries those stand that can have to do with a descriptor. What has changed since is found as well, and
-/// has to be looked at again.
-#[derive(Default)]
-struct Standing {
-    by_text: HashMap<String, Vec<usize>>,
-    by_digest: HashMap<Digest, Vec<usize>>,
-    unnamed: HashMap<Digest, Vec<usize>>,
+/// Where among many entries those stand that can have to do with one of the descriptors that come: of the others nothing is kept.
+/// What has changed since is found as well, and has to be looked at again.
+struct Standing<'r> {
+    by_text: HashMap<&'r str, Vec<usize>>,
+    by_digest: HashMap<&'r Digest, Vec<usize>>,
+    unnamed: HashMap<&'r Digest, Vec<usize>>,
 }
 
-impl Standing {
+impl<'r> Standing<'r> {
+    fn of(roots: &'r [Descriptor]) -> Self {
+        // a tag that is spelled in full is the full name
+        let texts = roots.iter().flat_map(|root| full_name(root).into_iter().chain(ref_name(root)));
+        let digests = || roots.iter().map(|root| (root.digest(), Vec::new()));
+        Self {
+            by_text: texts.map(|text| (text, Vec::new())).collect(),
+            by_digest: digests().collect(),
+            unnamed: digests().collect(),
+        }
+    }
+
     fn enter(&mut self, at: usize, descriptor: &Descriptor) {
         let (full, reference) = (full_name(descriptor), ref_name(descriptor));
         for text in full.into_iter().chain(reference.filter(|text| full != Some(text))) {
-            self.by_text.entry(text.to_owned()).or_default().push(at);
+            self.by_text.get_mut(text).into_iter().for_each(|entries| entries.push(at));
         }
-        self.by_digest.entry(*descriptor.digest()).or_default().push(at);
-        if !is_named(descriptor) {
-            self.unnamed.entry(*descriptor.digest()).or_default().push(at);
+        if let Some(same) = self.by_digest.get_mut(descriptor.digest()) {
+            same.push(at);
+            if !is_named(descriptor) {
+                self.unnamed.get_mut(descriptor.digest()).into_iter().for_each(|entries| entries.push(at));
+            }
         }
     }
 
@@ -194,13 +260,17 @@ impl Standing {
     }
 }
 
-fn named(entries: Vec<Entry>, roots: &[Descriptor], gone: &[Descriptor]) -> Result<Vec<Entry>, JsonError> {
-    let is_gone = |entry: &Entry| gone.contains(&entry.descriptor);
-    let mut left: Vec<Option<Descriptor>> =
-        entries.iter().map(|entry| is_gone(entry).then(|| entry.descriptor.clone())).collect();
+fn named<'b>(entries: Vec<Entry<'b>>, roots: &[Descriptor], gone: &[Descriptor]) -> Result<Vec<Entry<'b>>, JsonError> {
+    let gone = Same::of(gone);
+    let mut left: Vec<Option<Descriptor>> = Vec::new();
+    let mut slots: Vec<Option<Entry<'_>>> = Vec::new();
+    for entry in entries {
+        let is_gone = gone.has(&entry.descriptor);
+        left.push(is_gone.then(|| entry.descriptor.clone()));
+        slots.push((!is_gone).then_some(entry));
+    }
     let is_any_left = left.iter().any(Option::is_some);
-    let mut slots: Vec<Option<Entry>> = entries.into_iter().map(|entry| (!is_gone(&entry)).then_some(entry)).collect();
-    let mut standing = Standing::default();
+    let mut standing = Standing::of(roots);
     for (at, entry) in slots.iter().enumerate() {
         entry.iter().for_each(|entry| standing.enter(at, &entry.descriptor));
     }
@@ -393,7 +463,7 @@ mod tests {
             let edited = edit(Some(&before), &descriptors(coming)).unwrap();
             let after = index(after);
             let shown = String::from_utf8_lossy(edited.as_ref().unwrap_or(&before)).into_owned();
-            assert_eq!(parse(shown.clone().into_bytes()), parse(after.clone()), "{case}: {shown}");
+            assert_eq!(parse(shown.as_bytes()), parse(&after), "{case}: {shown}");
             assert_eq!(edited.is_none(), before == after, "{case}: written without a change");
             let again = edit(Some(shown.as_bytes()), &descriptors(coming)).unwrap();
             assert_eq!(again, None, "{case}: a second run changed it again");
@@ -408,7 +478,7 @@ mod tests {
         let one = edit(Some(&edit(None, &full).unwrap().unwrap()), &bare).unwrap().unwrap();
         let two = edit(Some(&one), &full).unwrap().unwrap();
         let names: Vec<_> =
-            parse(two).unwrap().iter().map(|root| claims(root).map(str::to_owned).collect::<Vec<_>>()).collect();
+            parse(&two).unwrap().iter().map(|root| claims(root).map(str::to_owned).collect::<Vec<_>>()).collect();
         assert_eq!(names, [vec![FULL.to_owned()], vec!["v1".to_owned()]]);
     }
 
@@ -416,7 +486,7 @@ mod tests {
     fn an_unnamed_descriptor_that_says_more_stays() {
         let said = descriptor("a - -").with_annotation("kind", "dev.hauler/x");
         let before = edit(None, std::slice::from_ref(&said)).unwrap().unwrap();
-        let after = parse(edit(Some(&before), &descriptors(&["a - v1"])).unwrap().unwrap()).unwrap();
+        let after = parse(&edit(Some(&before), &descriptors(&["a - v1"])).unwrap().unwrap()).unwrap();
         assert_eq!(after, [said, descriptor("a - v1")]);
     }
 
@@ -461,7 +531,7 @@ mod tests {
             text.ends_with(r#""mediaType":"application/vnd.oci.image.index.v1+json","schemaVersion":2}"#),
             "{text}"
         );
-        assert_eq!(parse(edit(None, &[]).unwrap().unwrap()).unwrap(), []);
+        assert_eq!(parse(&edit(None, &[]).unwrap().unwrap()).unwrap(), []);
     }
 
     #[test]
@@ -469,7 +539,7 @@ mod tests {
         for text in [r#"{"schemaVersion":2}"#, r#"{"schemaVersion":2,"manifests":null}"#] {
             assert_eq!(edit(Some(text.as_bytes()), &[]).unwrap(), None);
             let after = edit(Some(text.as_bytes()), &descriptors(&["a - v1"])).unwrap().unwrap();
-            assert_eq!(parse(after).unwrap(), descriptors(&["a - v1"]));
+            assert_eq!(parse(&after).unwrap(), descriptors(&["a - v1"]));
         }
         for text in
             ["", "{", "[]", "{}", r#"{"schemaVersion":2,"manifests":[{}]}"#, r#"{"schemaVersion":2,"layers":[]}"#]
@@ -481,16 +551,16 @@ mod tests {
     #[test]
     fn a_tag_that_another_repository_has_is_spelled_in_full() {
         let one = edit(None, &descriptors(&["a x/y:v1 v1", "b x/z:v1 v1", "c - v2"])).unwrap().unwrap();
-        assert_eq!(parse(one.clone()).unwrap(), descriptors(&["a x/y:v1 v1", "b x/z:v1 x/z:v1", "c - v2"]));
+        assert_eq!(parse(&one).unwrap(), descriptors(&["a x/y:v1 v1", "b x/z:v1 x/z:v1", "c - v2"]));
         // whoever comes again is spelled as before, and so nothing changes
         for again in [&["a x/y:v1 v1"][..], &["b x/z:v1 v1"], &["b x/z:v1 v1", "a x/y:v1 v1"]] {
             assert_eq!(edit(Some(&one), &descriptors(again)).unwrap(), None, "{again:?}");
         }
         // a bare tag is another image too, also when it comes later
         let together = edit(None, &descriptors(&["a x/y:v1 v1", "b - v1"])).unwrap().unwrap();
-        assert_eq!(parse(together).unwrap(), descriptors(&["a x/y:v1 x/y:v1", "b - v1"]));
+        assert_eq!(parse(&together).unwrap(), descriptors(&["a x/y:v1 x/y:v1", "b - v1"]));
         let bare = edit(Some(&one), &descriptors(&["d x/w:v2 v2"])).unwrap().unwrap();
-        assert_eq!(parse(bare).unwrap()[3], descriptor("d x/w:v2 x/w:v2"));
+        assert_eq!(parse(&bare).unwrap()[3], descriptor("d x/w:v2 x/w:v2"));
     }
 
     #[test]
@@ -507,14 +577,14 @@ mod tests {
         let before = br#"{ "schemaVersion": 2, "odd": 1.0, "manifests": []}"#;
         let held = super::edit(Some(before), &descriptors(&["a x v1", "b y v1", "b z v1"]), &[]).unwrap().unwrap();
         let after = super::edit(Some(&held), &[], &descriptors(&["b y v1"])).unwrap().unwrap();
-        assert_eq!(parse(after.clone()).unwrap(), descriptors(&["a x v1", "b z v1"]));
+        assert_eq!(parse(&after).unwrap(), descriptors(&["a x v1", "b z v1"]));
         assert!(after.starts_with(br#"{"schemaVersion":2,"odd":1.0,"#));
         assert_eq!(super::edit(Some(&after), &[], &descriptors(&["b y v1"])).unwrap(), None);
         let replaced = super::edit(Some(&after), &descriptors(&["c - -"]), &descriptors(&["a x v1"])).unwrap().unwrap();
-        assert_eq!(parse(replaced).unwrap(), descriptors(&["b z v1", "c - -"]));
+        assert_eq!(parse(&replaced).unwrap(), descriptors(&["b z v1", "c - -"]));
         // what comes in its stead has its place
         let smaller =
             super::edit(Some(&after), &descriptors(&["d z v1", "c x v1"]), &descriptors(&["a x v1", "b z v1"]));
-        assert_eq!(parse(smaller.unwrap().unwrap()).unwrap(), descriptors(&["c x v1", "d z v1"]));
+        assert_eq!(parse(&smaller.unwrap().unwrap()).unwrap(), descriptors(&["c x v1", "d z v1"]));
     }
 }

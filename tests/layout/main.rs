@@ -38,7 +38,11 @@ fn place() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn options() -> LayoutOptions {
-    LayoutOptions { durability: Durability::Unsynced, lock_timeout: Duration::from_millis(200), jobs: None }
+    LayoutOptions {
+        durability: Durability::Unsynced,
+        lock_timeout: Duration::from_millis(200),
+        ..LayoutOptions::default()
+    }
 }
 
 fn sink(path: &Path) -> LayoutSink {

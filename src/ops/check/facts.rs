@@ -119,7 +119,7 @@ impl Facts {
         let place = plan.location();
         let malformed = |error| StoreError::malformed("index.json", place, error);
         let index = names::edit(None, &plan.inventory().roots, &[]).map_err(malformed)?.unwrap_or_default();
-        let roots = names::parse(index).map_err(malformed)?;
+        let roots = names::parse(&index).map_err(malformed)?;
         let manifest_json = match options.format {
             ArchiveFormat::Oci => None,
             ArchiveFormat::Hybrid | ArchiveFormat::Docker => loadable(plan, &roots)?.manifest_json,

@@ -76,6 +76,7 @@ impl<'a> TakeIn<'a> {
             jobs: Some(options.jobs),
             durability: options.durability,
             lock_timeout: options.lock_timeout,
+            indexes: context.indexes.clone(),
         };
         let intake = Intake::open(layout, &set, options, context.cancel)?;
         let (faulty, wrong) = (BTreeMap::new(), Vec::new());

@@ -21,6 +21,7 @@ use crate::ops::Error;
 use crate::ops::open::{Context, Store, open};
 use crate::ops::parts::SplitArchives;
 use crate::store::archive::Identity;
+use crate::store::layout::KnownIndexes;
 use crate::store::registry::Registries;
 use crate::store::{Location, Source as _, StoreError};
 use crate::text::quoted;
@@ -225,6 +226,7 @@ impl Place {
             tmpdir: tmpdir.as_deref(),
             part_dirs,
             split: &split,
+            indexes: &KnownIndexes::default(),
             cancel,
             observer: &Deaf,
             registries: &registries,

@@ -14,6 +14,7 @@ use crate::graph::{self, Finding, Reach};
 use crate::plan::Plan;
 use crate::store::archive::{self, Archive, ArchiveLock};
 use crate::store::lanes::in_lanes;
+use crate::store::names::Present;
 use crate::store::{Source, StoreError, names};
 use crate::text::quoted;
 use crate::transfer::{Event, Observer, Outcome, Piece, Summary};
@@ -29,12 +30,11 @@ pub(super) fn add_to<'a>(
     observer: &dyn Observer,
 ) -> Result<Summary, Error> {
     let malformed = |error| StoreError::malformed("index.json", held.location(), crate::store::Reason::from(error));
-    let lost = names::lost(held.index_json().map(Document::raw), &plan.inventory().gone).map_err(malformed)?;
-    if let Some(lost) = lost {
+    let present = Present::read(held.index_json().map(Document::raw)).map_err(malformed)?;
+    if let Some(lost) = present.lost(&plan.inventory().gone) {
         return Err(StoreError::changed(&lost, held.location()).into());
     }
-    let edited = names::edit(held.index_json().map(Document::raw), &plan.inventory().roots, &plan.inventory().gone)
-        .map_err(malformed)?;
+    let edited = present.edit(&plan.inventory().roots, &plan.inventory().gone).map_err(malformed)?;
     let is_placed = options.alignment.is_none_or(|alignment| held.is_aligned(alignment));
     if edited.is_none()
         && is_placed
@@ -60,7 +60,7 @@ pub(super) fn add_to<'a>(
     }
     if let Unreferenced::Drop(candidates) = unreferenced {
         let index = edited.or_else(|| held.index_json().map(|index| index.raw().to_vec())).unwrap_or_default();
-        let roots = names::parse(index.clone()).map_err(malformed)?;
+        let roots = names::parse(&index).map_err(malformed)?;
         let blobs: Vec<_> = plan.inventory().contents.iter().map(|content| (content.digest, content.size)).collect();
         let place = Searched { source: &plan, roots: &roots, index: &index, blobs: &blobs, recent: &[] };
         let referred = referred_to(&place)?;

@@ -37,7 +37,7 @@ pub(super) fn archive_options(
     let edited = names::edit(base_index.as_deref(), roots, gone).map_err(malformed)?;
     let index = edited.or_else(|| base_index.clone()).unwrap_or_default();
     let covered = CoveredFile::of("index.json", &index);
-    let roots = names::parse(index).map_err(malformed)?;
+    let roots = names::parse(&index).map_err(malformed)?;
     let mut loadable = loadable(plan, &roots)?;
     match options.format {
         ArchiveFormat::Hybrid => {}

@@ -210,6 +210,7 @@ impl Target {
             jobs: Some(options.jobs),
             durability: options.durability,
             lock_timeout: options.lock_timeout,
+            indexes: context.indexes.clone(),
         };
         let sink = LayoutSink::create_or_open(path, options)?.cancelled_by(context.cancel);
         Ok(TargetKind::Layout(Box::new(sink)))
@@ -283,7 +284,7 @@ impl Target {
         };
         let Some(path) = path else { return Ok(None) };
         Ok(Some(match &self.kind {
-            TargetKind::Layout(_) => Store::Layout(Layout::open(path)?),
+            TargetKind::Layout(_) => Store::Layout(Layout::open_knowing(path, context.indexes)?),
             // what is odd about it has been said
             _ => Store::Archive(Archive::open(path, &read_options(context, None), context.cancel)?),
         }))

@@ -2,9 +2,11 @@
 //! what is in it (image-spec v1.1.1, image-layout.md). Read here, strictly and within bounds.
 
 use std::io::Read as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::beneath::Directory;
 use crate::content::Descriptor;
+use crate::digest::Digest;
 use crate::document::LARGEST_INDEX_JSON;
 use crate::json::{self, JsonError, View};
 use crate::store::{Reason, StoreError, names};
@@ -39,9 +41,40 @@ pub(super) fn read_index(root: &Directory) -> Result<Option<Vec<u8>>, StoreError
 }
 
 /// Returns the top-level descriptors; none when there is no `index.json`.
-pub(super) fn roots(root: &Directory) -> Result<Vec<Descriptor>, StoreError> {
-    let Some(bytes) = read_index(root)? else { return Ok(Vec::new()) };
-    names::parse(bytes).map_err(|error| unusable_index(root, error))
+pub(super) fn roots(root: &Directory, known: &KnownIndexes) -> Result<Arc<[Descriptor]>, StoreError> {
+    let Some(bytes) = read_index(root)? else { return Ok(Arc::default()) };
+    known.parse(&bytes).map_err(|error| unusable_index(root, error))
+}
+
+/// What an `index.json` says, of the few that were read last. Whoever changes a layout reads its names when it is opened, when a
+/// plan is made, and again under each lock; while the bytes are the same, they are parsed once.
+#[derive(Clone, Debug, Default)]
+pub struct KnownIndexes(Arc<Mutex<Vec<Known>>>);
+
+/// The digest of an `index.json`, and what it says.
+type Known = (Digest, Arc<[Descriptor]>);
+
+/// How many are kept: of the source, of the target, and of the current layout.
+const MOST_KNOWN: usize = 3;
+
+impl KnownIndexes {
+    /// Returns what an `index.json` says.
+    ///
+    /// # Errors
+    /// As [`names::parse`].
+    pub(super) fn parse(&self, bytes: &[u8]) -> Result<Arc<[Descriptor]>, JsonError> {
+        let digest = Digest::of(bytes);
+        let held = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = held().iter().find(|(known, _)| *known == digest).map(|(_, roots)| Arc::clone(roots));
+        if let Some(roots) = found {
+            return Ok(roots);
+        }
+        let roots: Arc<[Descriptor]> = names::parse(bytes)?.into();
+        let mut held = held();
+        held.insert(0, (digest, Arc::clone(&roots)));
+        held.truncate(MOST_KNOWN);
+        Ok(roots)
+    }
 }
 
 /// Returns the complaint about an `index.json` that cannot be used.

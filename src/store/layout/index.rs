@@ -12,8 +12,9 @@ use super::write::{ATTEMPTS, LayoutOptions};
 use crate::blob::Cancel;
 use crate::document::LARGEST_INDEX_JSON;
 use crate::json::JsonError;
+use crate::store::names::Present;
 use crate::store::referrer_list::overtaken;
-use crate::store::{Committed, Durability, Inventory, StoreError, names};
+use crate::store::{Committed, Durability, Inventory, StoreError};
 use crate::text::human_size;
 
 /// Changes `index.json` under its lock: gives what comes its names, and takes out what is to go, which has to stand in it still.
@@ -31,13 +32,12 @@ pub(super) fn change(
         refuse_linked_index(root)?;
         let current = files::read_index(root)?;
         let unusable = |error: JsonError| files::unusable_index(root, error);
-        let lost = names::lost(current.as_deref(), &coming.gone).map_err(unusable)?;
-        let lost =
-            lost.map_or_else(|| overtaken(current.as_deref(), coming).map_err(unusable), |lost| Ok(Some(lost)))?;
-        if let Some(lost) = lost {
+        let held = current.as_deref().map(|bytes| options.indexes.parse(bytes)).transpose().map_err(unusable)?;
+        let present = Present::of(current.as_deref().zip(held.as_deref()));
+        if let Some(lost) = present.lost(&coming.gone).or_else(|| overtaken(present.held(), coming)) {
             return Err(StoreError::changed(&lost, root.location()));
         }
-        let edited = names::edit(current.as_deref(), &coming.roots, &coming.gone).map_err(unusable)?;
+        let edited = present.edit(&coming.roots, &coming.gone).map_err(unusable)?;
         let Some(bytes) = edited else { return Ok(Committed::Unchanged) };
         if bytes.len() as u64 > LARGEST_INDEX_JSON {
             let (size, limit) = (human_size(bytes.len() as u64), human_size(LARGEST_INDEX_JSON));

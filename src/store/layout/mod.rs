@@ -42,6 +42,7 @@ use std::path::Path;
 use rustix::fs::FileType;
 
 use self::beneath::Directory;
+pub use self::files::KnownIndexes;
 pub use self::intake::{FrontComing, Intake, LoadLeft};
 pub use self::partial::Partial;
 pub use self::sweep::{FileId, Lying, Sweeper};
@@ -55,6 +56,7 @@ use crate::digest::{Algorithm, Digest};
 #[derive(Debug)]
 pub struct Layout {
     root: Directory,
+    indexes: KnownIndexes,
 }
 
 /// What lies under `blobs/`, whether something refers to it or not.
@@ -74,6 +76,14 @@ impl Layout {
     /// [`StoreError::Absent`] when nothing is there, [`StoreError::Malformed`] when it is no layout of version 1.0.0 or its
     /// `index.json` cannot be used, [`StoreError::Io`] when it cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_knowing(path, &KnownIndexes::default())
+    }
+
+    /// As [`Self::open`], by a command that may have read its names already.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_knowing(path: impl AsRef<Path>, indexes: &KnownIndexes) -> Result<Self, StoreError> {
         let path = path.as_ref();
         let Some(root) = Directory::open(path)? else {
             return Err(StoreError::Absent {
@@ -90,8 +100,8 @@ impl Layout {
                 hint: Some("give the directory that holds oci-layout, index.json and blobs".to_owned()),
             });
         }
-        files::roots(&root)?;
-        Ok(Self { root })
+        files::roots(&root, indexes)?;
+        Ok(Self { root, indexes: indexes.clone() })
     }
 
     /// Opens the file that has the name of this content, with its size in bytes: what is in it was not checked. `None` when
@@ -167,7 +177,7 @@ impl Source for Layout {
     }
 
     fn roots(&self) -> Result<Vec<Descriptor>, StoreError> {
-        files::roots(&self.root)
+        Ok(files::roots(&self.root, &self.indexes)?.to_vec())
     }
 
     fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {

@@ -2,7 +2,7 @@
 
 use super::arrived;
 use super::beneath::Directory;
-use super::files::{self, INDEX, OCI_LAYOUT};
+use super::files::{self, INDEX, KnownIndexes, OCI_LAYOUT};
 use super::lock::INDEX_LOCK;
 use super::temporary::{self, TOP};
 use crate::digest::Algorithm;
@@ -18,13 +18,13 @@ pub(super) enum Standing {
 }
 
 /// Returns what an open directory is, or why it can be no layout to write to.
-pub(super) fn examine(root: &Directory) -> Result<Standing, StoreError> {
+pub(super) fn examine(root: &Directory, indexes: &KnownIndexes) -> Result<Standing, StoreError> {
     // Listed before `oci-layout` is looked for: what another run makes is there only after that, so that a layout which is
     // being made at this moment is not taken for a directory with other things in it.
     let names = root.names()?;
     if files::has_version(root)? {
         refuse_linked_index(root)?;
-        files::roots(root)?;
+        files::roots(root, indexes)?;
         return Ok(Standing::Layout);
     }
     let Some(other) = foreign(root, names)? else { return Ok(Standing::Bare) };

@@ -37,7 +37,7 @@ use rustix::io::Errno;
 
 use super::arrived::{self, Arrived};
 use super::beneath::Directory;
-use super::files::{INDEX, OCI_LAYOUT, OCI_LAYOUT_BYTES};
+use super::files::{INDEX, KnownIndexes, OCI_LAYOUT, OCI_LAYOUT_BYTES};
 use super::make::Waiting;
 use super::standing::{Standing, examine};
 use super::temporary::{self, BLOB, TOP, Temporary};
@@ -62,11 +62,18 @@ pub struct LayoutOptions {
     pub lock_timeout: Duration,
     /// How many blobs are written at once; by default one a processor.
     pub jobs: Option<NonZeroUsize>,
+    /// What was read of layouts before.
+    pub indexes: KnownIndexes,
 }
 
 impl Default for LayoutOptions {
     fn default() -> Self {
-        Self { durability: Durability::default(), lock_timeout: Duration::from_secs(10), jobs: None }
+        Self {
+            durability: Durability::default(),
+            lock_timeout: Duration::from_secs(10),
+            jobs: None,
+            indexes: KnownIndexes::default(),
+        }
     }
 }
 
@@ -122,8 +129,8 @@ impl LayoutSink {
         let path = path.into();
         let location = Location::Layout(path.clone());
         let layout = match Directory::open(&path)? {
-            Some(root) => match examine(&root)? {
-                Standing::Layout => Some(Layout { root }),
+            Some(root) => match examine(&root, &options.indexes)? {
+                Standing::Layout => Some(Layout { root, indexes: options.indexes.clone() }),
                 Standing::Bare => None,
             },
             None => {
@@ -208,7 +215,7 @@ impl LayoutSink {
         let has_partial = |held: &BlobDirectory| partial::is_in(&held.directory, held.algorithm);
         let is_of_use =
             self.fetched.load(Ordering::Relaxed) || self.arrived.noted().is_some() || blobs.iter().any(has_partial);
-        if let Some(Layout { root }) = &layout
+        if let Some(Layout { root, .. }) = &layout
             && begun.oci_layout
             && !is_of_use
             && lock::exclude(root)?
@@ -346,14 +353,14 @@ impl Sink for LayoutSink {
         };
         self.is_held = true;
         // what was true when the sink was opened need not be so under the lock
-        if matches!(examine(&root)?, Standing::Bare) {
+        if matches!(examine(&root, &self.options.indexes)?, Standing::Bare) {
             self.make_oci_layout(&root)?;
         }
         let made = self.make_blob_directories(&root, coming);
         for prefix in TOP {
             temporary::remove_stale(&root, prefix);
         }
-        self.layout = Some(Layout { root });
+        self.layout = Some(Layout { root, indexes: self.options.indexes.clone() });
         made?;
         let mut wanted = coming.contents.clone();
         // the largest first: the last lane to end then has the least to do

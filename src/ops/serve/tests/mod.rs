@@ -25,6 +25,7 @@ use crate::media::{OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
 use crate::ops::Error;
 use crate::ops::open::Context;
 use crate::ops::parts::SplitArchives;
+use crate::store::layout::KnownIndexes;
 use crate::store::registry::Registries;
 use crate::transfer::Deaf;
 
@@ -153,6 +154,7 @@ fn try_serve(places: &[&Path], options: &ServeOptions) -> Result<Served, Error> 
         tmpdir: None,
         part_dirs: &[],
         split: &split,
+        indexes: &KnownIndexes::default(),
         cancel: &cancel,
         observer: &Deaf,
         registries: &registries,

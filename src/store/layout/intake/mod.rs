@@ -32,7 +32,7 @@ use self::state::{Front, State};
 use super::arrived::Arrived;
 use super::beneath::Directory;
 use super::temporary::{self, Temporary};
-use super::{Layout, LayoutOptions, LayoutSink, lock, put, room};
+use super::{KnownIndexes, Layout, LayoutOptions, LayoutSink, lock, put, room};
 use crate::blob::{BlobError, BlobReader, CHUNK, Cancel, Mismatch};
 use crate::bundle::{LARGEST_LIST, PartNote, Piece};
 use crate::content::{Content, Kind};
@@ -68,6 +68,7 @@ pub struct Intake {
     /// Holds the layout as every writer does.
     _sink: LayoutSink,
     root: Directory,
+    indexes: KnownIndexes,
     own: Directory,
     durability: Durability,
     cancel: Cancel,
@@ -86,10 +87,11 @@ impl Intake {
     /// # Errors
     /// As [`LayoutSink::create_or_open`], and [`StoreError::Busy`] when another process takes in the same set.
     pub fn open(path: &Path, set: &Digest, options: LayoutOptions, cancel: &Cancel) -> Result<Self, StoreError> {
+        let indexes = options.indexes.clone();
         let (durability, timeout) = (options.durability, options.lock_timeout);
         let mut sink = LayoutSink::create_or_open(path, options)?.cancelled_by(cancel);
         sink.begin(&Inventory::default())?;
-        let Some(Layout { root }) = sink.layout() else {
+        let Some(Layout { root, .. }) = sink.layout() else {
             return Err(StoreError::io("open", path)(io::ErrorKind::NotFound.into()));
         };
         let (root, name) = (root.clone(), directory_of_set(set));
@@ -105,7 +107,7 @@ impl Intake {
             if own.is_at_its_path()? {
                 let state = State::read(&own, set)?;
                 let (cancel, arrived) = (cancel.clone(), Arrived::default());
-                let mut intake = Self { _sink: sink, root, own, durability, cancel, state, arrived };
+                let mut intake = Self { _sink: sink, root, indexes, own, durability, cancel, state, arrived };
                 // a run that was killed may have written the last range down, and not come further
                 for (digest, size) in intake.state.complete() {
                     intake.name(&digest, size)?;
@@ -126,7 +128,7 @@ impl Intake {
     /// Returns the layout, to be read.
     #[must_use]
     pub fn layout(&self) -> Layout {
-        Layout { root: self.root.clone() }
+        Layout { root: self.root.clone(), indexes: self.indexes.clone() }
     }
 
     /// Returns whether a part was taken in.

@@ -32,6 +32,7 @@ use crate::ops::serve::answer::{Answer, Body, Request, Respond};
 use crate::ops::serve::blob::Blob;
 use crate::ops::serve::event::{Event, Observer, Offered};
 use crate::ops::serve::place::{Opening, Place, Snapshot};
+use crate::store::layout::KnownIndexes;
 use crate::store::registry::Registries;
 use crate::transfer::Deaf;
 
@@ -272,6 +273,7 @@ fn snapshot(path: &Path, read_verify: bool) -> Arc<Snapshot> {
         tmpdir: None,
         part_dirs: &[],
         split: &split,
+        indexes: &KnownIndexes::default(),
         cancel: &cancel,
         observer: &Deaf,
         registries: &registries,
