@@ -5,6 +5,7 @@
 //! not known is a leaf.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use crate::content::{Content, Descriptor, Kind};
 use crate::digest::Digest;
@@ -18,24 +19,71 @@ pub const DEEPEST: usize = 64;
 /// How many descriptors one walk follows.
 pub const MOST_DESCRIPTORS: usize = 1_000_000;
 
-/// A piece of content that was reached.
+/// A piece of content that was reached. There may be a million: what it is called is put together when somebody asks.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// What the first descriptor that led here promises.
     pub content: Content,
     /// Its type, as that descriptor says.
     pub media_type: MediaType,
-    /// What it is, for people: `layer 3 of linux/arm64`.
-    pub about: String,
+    /// Whose it is: a platform, or a name.
+    owner: Arc<str>,
+    /// Which of its layers it is, from 1; 0 of all else.
+    layer: u32,
     /// The documents that refer to it; none for a root.
     pub referenced_by: Vec<Digest>,
 }
 
 impl Node {
+    /// Returns what it is, for people: `layer 3 of linux/arm64`.
+    #[must_use]
+    pub fn about(&self) -> String {
+        let Self { media_type, owner, layer, .. } = self;
+        match media_type.role() {
+            Role::Index => format!("index of {owner}"),
+            Role::Manifest | Role::Artifact => format!("manifest of {owner}"),
+            Role::Config => format!("config of {owner}"),
+            Role::Layer(_) => format!("layer {layer} of {owner}"),
+            Role::Other => format!("{media_type} of {owner}"),
+        }
+    }
+
     /// Returns what it is and how large, for a message.
     #[must_use]
     pub fn describe(&self) -> String {
-        format!("{}, {}", self.about, human_size(self.content.size))
+        format!("{}, {}", self.about(), human_size(self.content.size))
+    }
+}
+
+/// Pieces that were reached, to be found by their digests.
+#[derive(Debug)]
+pub struct ByDigest<'a> {
+    nodes: &'a [Node],
+    /// Where they stand, in the order of their digests.
+    order: Vec<u32>,
+}
+
+impl<'a> ByDigest<'a> {
+    /// Puts pieces in order.
+    #[must_use]
+    pub fn of(nodes: &'a [Node]) -> Self {
+        let mut order: Vec<u32> = (0..).take(nodes.len()).collect();
+        order.sort_unstable_by_key(|at| (nodes[*at as usize].content.digest, *at));
+        Self { nodes, order }
+    }
+
+    /// Returns where a piece stands; of several types of the same, the last.
+    #[must_use]
+    pub fn position(&self, digest: &Digest) -> Option<usize> {
+        let end = self.order.partition_point(|at| self.nodes[*at as usize].content.digest <= *digest);
+        let at = *self.order.get(end.checked_sub(1)?)? as usize;
+        (self.nodes[at].content.digest == *digest).then_some(at)
+    }
+
+    /// Returns a piece; of several types of the same, the last.
+    #[must_use]
+    pub fn get(&self, digest: &Digest) -> Option<&'a Node> {
+        self.position(digest).map(|at| &self.nodes[at])
     }
 }
 
@@ -102,17 +150,32 @@ impl Reach {
 
 struct Frame {
     node: usize,
-    owner: String,
-    children: std::vec::IntoIter<(Descriptor, String)>,
+    owner: Arc<str>,
+    layers: u32,
+    children: std::vec::IntoIter<Descriptor>,
+}
+
+/// What leads to a descriptor.
+struct Way {
+    parent: Option<Digest>,
+    depth: usize,
+    /// Which layer of its parent it is.
+    layer: u32,
+    /// Whose it is.
+    owner: Arc<str>,
+    /// Whose is what lies below it.
+    below: Arc<str>,
 }
 
 struct Walk<'a> {
     source: &'a dyn Source,
     hear: &'a mut dyn FnMut(&Descriptor, &Document),
-    seen: HashMap<(Digest, MediaType), usize>,
-    sizes: HashMap<Digest, u64>,
+    /// Where a digest was seen first.
+    seen: HashMap<Digest, u32>,
+    /// Where it was seen as something of another type.
+    otherwise: HashMap<(Digest, MediaType), u32>,
     nodes: Vec<Node>,
-    order: Vec<usize>,
+    order: Vec<u32>,
     findings: Vec<Finding>,
 }
 
@@ -123,7 +186,7 @@ pub fn reach(source: &dyn Source, roots: &[Descriptor], hear: &mut dyn FnMut(&De
         source,
         hear,
         seen: HashMap::new(),
-        sizes: HashMap::new(),
+        otherwise: HashMap::new(),
         nodes: Vec::new(),
         order: Vec::new(),
         findings: Vec::new(),
@@ -135,81 +198,96 @@ pub fn reach(source: &dyn Source, roots: &[Descriptor], hear: &mut dyn FnMut(&De
         let mut known = HashSet::new();
         node.referenced_by.retain(|parent| known.insert(*parent));
     }
-    let mut nodes: Vec<Option<Node>> = walk.nodes.into_iter().map(Some).collect();
-    let nodes = walk.order.into_iter().filter_map(|at| nodes[at].take()).collect();
-    Reach { nodes, findings: walk.findings }
+    let Walk { mut nodes, order, findings, .. } = walk;
+    put_in_order(&mut nodes, order);
+    Reach { nodes, findings }
+}
+
+/// Puts items in the order that says of each place which one is to stand there, without a second list of them.
+fn put_in_order<T>(items: &mut [T], mut order: Vec<u32>) {
+    for start in 0..order.len() {
+        let mut at = start;
+        loop {
+            let from = std::mem::replace(&mut order[at], at as u32) as usize;
+            if from == start {
+                break;
+            }
+            items.swap(at, from);
+            at = from;
+        }
+    }
 }
 
 impl Walk<'_> {
     fn from(&mut self, root: &Descriptor) {
-        let owner = owner_of(root).unwrap_or_else(|| root.digest().short());
-        let about = match root.media_type().role() {
-            Role::Index => format!("index of {owner}"),
-            _ => format!("manifest of {owner}"),
-        };
+        let owner: Arc<str> = owner_of(root).unwrap_or_else(|| root.digest().short()).into();
         let mut stack = Vec::new();
-        stack.extend(self.enter(root, &about, &owner, None, 0));
+        stack.extend(self.enter(root, Way { parent: None, depth: 0, layer: 0, owner: Arc::clone(&owner), below: owner }));
         while let Some(frame) = stack.last_mut() {
-            if let Some((child, about)) = frame.children.next() {
-                let parent = self.nodes[frame.node].content.digest;
-                let owner = owner_of(&child).unwrap_or_else(|| frame.owner.clone());
+            if let Some(child) = frame.children.next() {
+                let role = child.media_type().role();
+                let layer = if matches!(role, Role::Layer(_)) { frame.layers + 1 } else { 0 };
+                frame.layers = frame.layers.max(layer);
+                let above = Arc::clone(&frame.owner);
+                let below = owner_of(&child).map_or_else(|| Arc::clone(&above), Arc::from);
+                let owner = if role == Role::Manifest || role == Role::Artifact { Arc::clone(&below) } else { above };
+                let parent = Some(self.nodes[frame.node].content.digest);
                 let depth = stack.len();
-                stack.extend(self.enter(&child, &about, &owner, Some(parent), depth));
+                stack.extend(self.enter(&child, Way { parent, depth, layer, owner, below }));
             } else {
-                self.order.push(frame.node);
+                self.order.push(frame.node as u32);
                 stack.pop();
             }
         }
     }
 
     /// Notes a descriptor, and returns what is to be walked below it.
-    fn enter(
-        &mut self,
-        descriptor: &Descriptor,
-        about: &str,
-        owner: &str,
-        parent: Option<Digest>,
-        depth: usize,
-    ) -> Option<Frame> {
+    fn enter(&mut self, descriptor: &Descriptor, way: Way) -> Option<Frame> {
         let digest = *descriptor.digest();
-        let known_size = *self.sizes.entry(digest).or_insert(descriptor.size());
-        if known_size != descriptor.size() {
-            let reason = format!("one descriptor says {known_size} bytes, another {}", descriptor.size());
-            self.find(digest, about, parent, StoreError::malformed(digest.to_string(), self.source.location(), reason));
-        }
-        if let Some(&at) = self.seen.get(&(digest, descriptor.media_type().clone())) {
-            let referenced_by = &mut self.nodes[at].referenced_by;
-            // each once, in the end: what many refer to is not looked through each time
-            if let Some(parent) = parent.filter(|parent| referenced_by.last() != Some(parent)) {
-                referenced_by.push(parent);
-            }
-            return None;
-        }
+        let Way { parent, depth, layer, owner, below } = way;
         let at = self.nodes.len();
-        self.seen.insert((digest, descriptor.media_type().clone()), at);
-        self.nodes.push(Node {
+        let node = Node {
             content: descriptor.content(),
             media_type: descriptor.media_type().clone(),
-            about: about.to_owned(),
+            owner,
+            layer,
             referenced_by: parent.into_iter().collect(),
-        });
+        };
+        if let Some(first) = self.seen.get(&digest).map(|first| *first as usize) {
+            let known_size = self.nodes[first].content.size;
+            if known_size != descriptor.size() {
+                let reason = format!("one descriptor says {known_size} bytes, another {}", descriptor.size());
+                self.find(&node, StoreError::malformed(digest.to_string(), self.source.location(), reason));
+            }
+            let known = match self.nodes[first].media_type == node.media_type {
+                true => Some(first),
+                false => self.otherwise.get(&(digest, node.media_type.clone())).map(|at| *at as usize),
+            };
+            if let Some(known) = known {
+                let referenced_by = &mut self.nodes[known].referenced_by;
+                // each once, in the end: what many refer to is not looked through each time
+                if let Some(parent) = parent.filter(|parent| referenced_by.last() != Some(parent)) {
+                    referenced_by.push(parent);
+                }
+                return None;
+            }
+            self.otherwise.insert((digest, node.media_type.clone()), at as u32);
+        } else {
+            self.seen.insert(digest, at as u32);
+        }
+        self.nodes.push(node);
         let children = match self.children(descriptor, depth) {
             Ok(children) => children,
             Err(error) => {
-                self.find(digest, about, parent, error);
+                self.find(&self.nodes[at].clone(), error);
                 Vec::new()
             }
         };
         if children.is_empty() {
-            self.order.push(at);
+            self.order.push(at as u32);
             return None;
         }
-        let named = name_children(&children, owner);
-        Some(Frame {
-            node: at,
-            owner: owner.to_owned(),
-            children: children.into_iter().zip(named).collect::<Vec<_>>().into_iter(),
-        })
+        Some(Frame { node: at, owner: below, layers: 0, children: children.into_iter() })
     }
 
     fn children(&mut self, descriptor: &Descriptor, depth: usize) -> Result<Vec<Descriptor>, StoreError> {
@@ -232,9 +310,9 @@ impl Walk<'_> {
         Ok(children)
     }
 
-    fn find(&mut self, digest: Digest, about: &str, parent: Option<Digest>, error: StoreError) {
-        let referenced_by = parent.into_iter().collect();
-        self.findings.push(Finding { digest, about: about.to_owned(), referenced_by, error });
+    fn find(&mut self, node: &Node, error: StoreError) {
+        let (digest, about, referenced_by) = (node.content.digest, node.about(), node.referenced_by.clone());
+        self.findings.push(Finding { digest, about, referenced_by, error });
     }
 }
 
@@ -263,27 +341,11 @@ fn owner_of(descriptor: &Descriptor) -> Option<String> {
     })
 }
 
-fn name_children(children: &[Descriptor], owner: &str) -> Vec<String> {
-    let mut layers = 0;
-    let name = |child: &Descriptor| match child.media_type().role() {
-        Role::Index => format!("index of {owner}"),
-        Role::Manifest | Role::Artifact => {
-            format!("manifest of {}", owner_of(child).unwrap_or_else(|| owner.to_owned()))
-        }
-        Role::Config => format!("config of {owner}"),
-        Role::Layer(_) => {
-            layers += 1;
-            format!("layer {layers} of {owner}")
-        }
-        Role::Other => format!("{} of {owner}", child.media_type()),
-    };
-    children.iter().map(name).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::media::{OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
+    use crate::platform::Platform;
     use crate::store::memory::Memory;
     use serde_json::json;
 
@@ -308,7 +370,7 @@ mod tests {
         let manifest = put(&mut store, OCI_MANIFEST, &crate::json::encode(&manifest));
         let root = index(&mut store, &[manifest.clone(), manifest]);
         let reach = reach(&store, &[root.clone(), root.clone()], &mut |_, _| ()).whole().unwrap();
-        let about: Vec<_> = reach.nodes.iter().map(|node| node.about.split(" of ").next().unwrap()).collect();
+        let about: Vec<_> = reach.nodes.iter().map(|node| node.about().split(" of ").next().unwrap().to_owned()).collect();
         assert_eq!(about, ["a/config", "layer 1", "manifest", "index"]);
         assert_eq!(reach.nodes[1].referenced_by, [reach.nodes[2].content.digest]);
     }
@@ -356,5 +418,54 @@ mod tests {
         let lie = Descriptor::new(leaf.media_type(), *leaf.digest(), 5);
         let root = index(&mut store, &[leaf, lie]);
         assert_eq!(reach(&store, &[root], &mut |_, _| ()).findings.len(), 1);
+    }
+
+    #[test]
+    fn what_is_reached_is_called_by_its_place_and_found_by_its_digest() {
+        let mut store = Memory::new("test");
+        let [one, two, other] = [&b"one"[..], b"two", b"other"].map(|bytes| put(&mut store, OCI_LAYER, bytes));
+        let config = put(&mut store, crate::media::OCI_CONFIG, b"{}");
+        let note = put(&mut store, "a/note", b"note");
+        let mut image = |layers: &[&Descriptor], os: &str| {
+            let layers: Vec<_> = layers.iter().map(|layer| layer.to_value()).collect();
+            let manifest = json!({"schemaVersion": 2, "config": config.to_value(), "layers": layers});
+            let platform = Platform { os: os.to_owned(), architecture: "arm64".to_owned(), ..Platform::default() };
+            put(&mut store, OCI_MANIFEST, &crate::json::encode(&manifest)).with_platform(&platform)
+        };
+        let first = image(&[&one, &note, &two], "linux");
+        // the same content as something of another type is another piece
+        let odd = Descriptor::new(&"a/odd".into(), *two.digest(), two.size());
+        let second = image(&[&two, &odd, &other], "windows");
+        let root = index(&mut store, &[first, second]).with_annotation(crate::content::REF_NAME, "app:v1");
+        let reach = reach(&store, &[root], &mut |_, _| ()).whole().unwrap();
+        let about: Vec<_> = reach.nodes.iter().map(Node::about).collect();
+        let expected = [
+            "config of linux/arm64",
+            "layer 1 of linux/arm64",
+            "a/note of linux/arm64",
+            "layer 2 of linux/arm64",
+            "manifest of linux/arm64",
+            "a/odd of windows/arm64",
+            "layer 2 of windows/arm64",
+            "manifest of windows/arm64",
+            "index of app:v1",
+        ];
+        assert_eq!(about, expected);
+        let nodes = ByDigest::of(&reach.nodes);
+        for (at, node) in reach.nodes.iter().enumerate() {
+            let expected = if at == 3 { 5 } else { at };
+            assert_eq!(nodes.position(&node.content.digest), Some(expected), "{}", node.about());
+        }
+        assert!(nodes.get(&Digest::of(b"absent")).is_none());
+        assert!(ByDigest::of(&[]).get(other.digest()).is_none());
+    }
+
+    #[test]
+    fn items_are_put_in_any_order() {
+        for order in [&[][..], &[0], &[0, 1, 2], &[1, 0], &[2, 0, 1], &[1, 2, 0, 4, 3], &[4, 3, 2, 1, 0]] {
+            let mut items: Vec<u32> = (0..).take(order.len()).collect();
+            put_in_order(&mut items, order.to_vec());
+            assert_eq!(items, order);
+        }
     }
 }

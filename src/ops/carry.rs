@@ -342,5 +342,5 @@ fn platform_of(source: &dyn Source, descriptor: &Descriptor, document: &Document
     }
     let Body::Manifest(manifest) = document.body() else { return Ok(None) };
     let Some(config) = manifest.image_config() else { return Ok(None) };
-    Ok(Some(read_config(source, config)?.platform).filter(|platform| !platform.architecture.is_empty()))
+    Ok(Some(read_config(source, &config.content())?.platform).filter(|platform| !platform.architecture.is_empty()))
 }

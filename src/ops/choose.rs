@@ -43,7 +43,7 @@ impl Chosen {
         let Some(config) = self.manifest(source)?.image_config() else {
             return Err(malformed(source, &self.descriptor, "it is an artifact, not an image with a file system"));
         };
-        Ok(read_config(source, config)?)
+        Ok(read_config(source, &config.content())?)
     }
 
     /// Returns what the image is called in messages: its platform, else its digest.
@@ -240,7 +240,7 @@ pub(super) fn platform_of(source: &dyn Source, descriptor: &Descriptor, manifest
 
 /// Returns the config of an image, when it has one and it can be read: looking goes on without it.
 pub(super) fn config_of(source: &dyn Source, manifest: &Manifest) -> Option<ImageConfig> {
-    read_config(source, manifest.image_config()?).ok()
+    read_config(source, &manifest.image_config()?.content()).ok()
 }
 
 fn malformed(source: &dyn Source, descriptor: &Descriptor, reason: &str) -> Error {

@@ -200,7 +200,7 @@ impl Task<'_> {
     fn read_config(&self, config: &Descriptor, reach: &Reach) -> Result<ImageConfig, Error> {
         let node = reach.nodes.iter().find(|node| node.content.digest == *config.digest());
         let about = node.map_or_else(|| "a config".to_owned(), Node::describe);
-        read_config(self.source, config).map_err(|error| Error::Content { about, error, hint: None })
+        read_config(self.source, &config.content()).map_err(|error| Error::Content { about, error, hint: None })
     }
 
     /// Decides on the platform of an image: what an index states, else what the config says.

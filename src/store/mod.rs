@@ -513,10 +513,9 @@ pub fn directory_of(path: &Path) -> &Path {
 ///
 /// # Errors
 /// As [`read_small`], and when it is malformed.
-pub fn read_config(source: &dyn Source, config: &Descriptor) -> Result<ImageConfig, StoreError> {
-    let raw = read_small(source, &config.content())?;
-    ImageConfig::parse(&raw)
-        .map_err(|error| StoreError::malformed(config.digest().to_string(), source.location(), error))
+pub fn read_config(source: &dyn Source, config: &Content) -> Result<ImageConfig, StoreError> {
+    let raw = read_small(source, config)?;
+    ImageConfig::parse(&raw).map_err(|error| StoreError::malformed(config.digest.to_string(), source.location(), error))
 }
 
 /// Reads a document that a descriptor refers to.

@@ -208,7 +208,7 @@ impl<'a> Task<'_, 'a> {
         match (descriptor.stated_platform(), manifest.image_config()) {
             (Some(stated), _) => Ok(stated.clone()),
             (None, Some(config)) => {
-                Ok(read_config(self.source, config).map_err(|error| at(descriptor, error))?.platform)
+                Ok(read_config(self.source, &config.content()).map_err(|error| at(descriptor, error))?.platform)
             }
             (None, None) => Ok(Platform::default()),
         }

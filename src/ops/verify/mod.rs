@@ -1,12 +1,14 @@
 //! `verify`: every reachable byte, in place, and every problem, not only the first.
 
 mod deep;
+mod noted;
 mod problem;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::{Mutex, PoisonError};
 
+use self::noted::{DiffIds, Done, Image, diff_ids_of, note};
 use self::problem::problem;
 pub use self::problem::{Problem, Status};
 use super::Error;
@@ -18,9 +20,9 @@ use super::parts::damaged;
 use crate::blob::Cancel;
 use crate::content::{Content, Descriptor, Kind, total};
 use crate::digest::Digest;
-use crate::document::{Body, Document, ImageConfig};
+use crate::document::ImageConfig;
 use crate::error::Class;
-use crate::graph::{self, Finding, Node};
+use crate::graph::{self, ByDigest, Finding, Node};
 use crate::platform::Platform;
 use crate::reference::Selector;
 use crate::store::lanes::in_lanes;
@@ -84,8 +86,7 @@ pub fn verify(
         cancel,
         verified: Verified::default(),
         images: Vec::new(),
-        stated: HashMap::new(),
-        reached: HashSet::new(),
+        reached: Vec::new(),
         left_out: HashMap::new(),
     };
     // a part that is an archive by itself may have content of an image that another part names
@@ -142,22 +143,13 @@ impl Verified {
     }
 }
 
-/// An image whose config has to agree with the rest.
-struct Image {
-    manifest: Digest,
-    about: String,
-    config: Descriptor,
-    layers: Vec<Digest>,
-}
-
 struct Task<'a> {
     store: &'a Store,
     cancel: &'a Cancel,
     verified: Verified,
     images: Vec<Image>,
-    /// The platforms that indexes give a manifest.
-    stated: HashMap<Digest, Vec<Platform>>,
-    reached: HashSet<Digest>,
+    /// What was reached; sorted.
+    reached: Vec<Digest>,
     /// What an archive leaves out because its base has it.
     left_out: HashMap<Digest, u64>,
 }
@@ -188,50 +180,49 @@ impl Task<'_> {
         jobs: NonZeroUsize,
         observer: &dyn Observer,
     ) -> Result<(), Error> {
-        let (images, stated) = (&mut self.images, &mut self.stated);
+        let (images, mut stated) = (&mut self.images, Vec::new());
         let mut documents = 0;
         let mut document_bytes = 0;
         let reach = graph::reach(self.store, roots, &mut |descriptor, document| {
             documents += 1;
             document_bytes += descriptor.size();
-            note(descriptor, document, images, stated);
+            note(descriptor, document, depth, images, &mut stated);
         });
-        for root in roots {
-            if let Some(platform) = root.platform() {
-                stated.entry(*root.digest()).or_default().push(platform.clone());
-            }
-        }
+        let of_roots = roots.iter().filter_map(|root| Some((*root.digest(), root.platform()?.clone())));
+        stated.extend(of_roots);
+        // those of one manifest stay in their order
+        stated.sort_by_key(|(manifest, _)| *manifest);
         self.reached = reach.nodes.iter().map(|node| node.content.digest).collect();
-        let mut done: HashSet<Digest> = HashSet::new();
+        self.reached.sort_unstable();
+        self.reached.dedup();
+        let nodes = ByDigest::of(&reach.nodes);
+        let mut done = Done::of(reach.nodes.len());
         for finding in reach.findings {
             if is_out_of_reach(&finding.error) {
                 return Err(finding.error.into());
             }
-            done.insert(finding.digest);
+            done.enter(&nodes, &finding.digest);
             self.finding(&finding);
         }
-        let abouts: HashMap<Digest, &Node> = reach.nodes.iter().map(|node| (node.content.digest, node)).collect();
-        let diff_ids = self.configs(&abouts, &mut done)?;
-        let mut contents: Vec<Content> = Vec::new();
-        for node in &reach.nodes {
-            let read = matches!(node.content.kind, Kind::Manifest(_));
-            if !read && done.insert(node.content.digest) {
-                contents.push(node.content.clone());
-            }
-        }
+        let diff_ids = self.configs(&nodes, &stated, &mut done)?;
+        drop(stated);
         let is_left_out = |content: &Content| {
             self.left_out.get(&content.digest) == Some(&content.size) && matches!(self.store.holds(content), Ok(false))
         };
-        let (left_out, mut contents): (Vec<Content>, Vec<Content>) = contents.into_iter().partition(is_left_out);
+        let mut contents: Vec<&Content> = Vec::new();
+        let mut left_out: Vec<&Content> = Vec::new();
+        for node in &reach.nodes {
+            let read = matches!(node.content.kind, Kind::Manifest(_));
+            if !read && done.enter(&nodes, &node.content.digest) {
+                let list = if is_left_out(&node.content) { &mut left_out } else { &mut contents };
+                list.push(&node.content);
+            }
+        }
         self.verified.left_out = (left_out.len() as u64, total(left_out.iter().map(|content| content.size)));
         contents.sort_by_key(|content| std::cmp::Reverse(content.size));
-        let diff_ids = match depth {
-            Depth::Digests => HashMap::new(),
-            Depth::DiffIds => diff_ids,
-        };
         self.verified.pieces += documents;
         self.verified.bytes += document_bytes;
-        self.read(&contents, &abouts, &diff_ids, jobs, observer)
+        self.read(&contents, &nodes, &diff_ids, jobs, observer)
     }
 
     fn finding(&mut self, finding: &Finding) {
@@ -245,53 +236,65 @@ impl Task<'_> {
     /// Reads every config once: its form, its platform, and what it promises of the layers.
     fn configs(
         &mut self,
-        nodes: &HashMap<Digest, &Node>,
-        done: &mut HashSet<Digest>,
-    ) -> Result<HashMap<Digest, BTreeSet<Digest>>, Error> {
-        let mut diff_ids: HashMap<Digest, BTreeSet<Digest>> = HashMap::new();
+        nodes: &ByDigest<'_>,
+        stated: &[(Digest, Platform)],
+        done: &mut Done,
+    ) -> Result<DiffIds, Error> {
+        let mut diff_ids = DiffIds::new();
         for image in std::mem::take(&mut self.images) {
-            let digest = *image.config.digest();
-            let about = nodes.get(&digest).map_or_else(|| image.about.clone(), |node| node.about.clone());
-            let first = done.insert(digest);
+            let digest = image.config.digest;
+            let own = || format!("config of {}", image.manifest.short());
+            let about = || nodes.get(&digest).map_or_else(own, Node::about);
+            let first = done.enter(nodes, &digest);
             let config = match read_config(self.store, &image.config) {
                 Ok(config) => config,
                 Err(error) if is_out_of_reach(&error) => return Err(error.into()),
                 Err(error) => {
                     if first {
-                        self.found(digest.to_string(), &about, vec![image.manifest], &error);
+                        self.found(digest.to_string(), &about(), vec![image.manifest], &error);
                     }
                     continue;
                 }
             };
             if first {
                 self.verified.pieces += 1;
-                self.verified.bytes += image.config.size();
+                self.verified.bytes += image.config.size;
             }
-            self.compare(&image, &config, &about);
+            let start = stated.partition_point(|(manifest, _)| *manifest < image.manifest);
+            let own = stated[start..].iter().take_while(|(manifest, _)| *manifest == image.manifest);
+            self.compare(&image, &config, own.map(|(_, platform)| platform), &about);
             for (layer, diff_id) in image.layers.iter().zip(&config.diff_ids) {
-                diff_ids.entry(*layer).or_default().insert(*diff_id);
+                diff_ids.extend(nodes.position(layer).map(|at| (at, *diff_id)));
             }
         }
+        diff_ids.sort_unstable();
+        diff_ids.dedup();
         Ok(diff_ids)
     }
 
     /// Compares a config with what refers to it.
-    fn compare(&mut self, image: &Image, config: &ImageConfig, about: &str) {
+    fn compare<'p>(
+        &mut self,
+        image: &Image,
+        config: &ImageConfig,
+        stated: impl Iterator<Item = &'p Platform>,
+        about: &dyn Fn() -> String,
+    ) {
         let mut complain = |status, detail| {
             self.verified.problems.push(Problem {
-                subject: image.config.digest().to_string(),
+                subject: image.config.digest.to_string(),
                 status,
-                about: about.to_owned(),
+                about: about(),
                 referenced_by: vec![image.manifest],
                 detail,
             });
         };
-        let (layers, diff_ids) = (image.layers.len(), config.diff_ids.len());
+        let (layers, diff_ids) = (image.count, config.diff_ids.len());
         if layers != diff_ids {
             complain(Status::Malformed, format!("it has {diff_ids} diff_ids for {layers} layers"));
         }
         let said = !config.platform.os.is_empty() && !config.platform.architecture.is_empty();
-        for stated in self.stated.get(&image.manifest).into_iter().flatten() {
+        for stated in stated {
             if said && disagree(stated, &config.platform) {
                 let detail = format!("its config is for {}, the index says {stated}", config.platform);
                 complain(Status::PlatformMismatch, detail);
@@ -302,9 +305,9 @@ impl Task<'_> {
     /// Reads and hashes content in lanes.
     fn read(
         &mut self,
-        contents: &[Content],
-        nodes: &HashMap<Digest, &Node>,
-        diff_ids: &HashMap<Digest, BTreeSet<Digest>>,
+        contents: &[&Content],
+        nodes: &ByDigest<'_>,
+        diff_ids: &[(usize, Digest)],
         jobs: NonZeroUsize,
         observer: &dyn Observer,
     ) -> Result<(), Error> {
@@ -315,7 +318,7 @@ impl Task<'_> {
         let store = self.store;
         let result = in_lanes(contents, jobs.get(), self.cancel, |content, cancel| {
             let node = nodes.get(&content.digest);
-            let about = node.map_or("content", |node| node.about.as_str());
+            let about = node.map_or_else(|| "content".to_owned(), Node::about);
             let referenced_by = || node.map(|node| node.referenced_by.clone()).unwrap_or_default();
             let report = |problem| {
                 found.lock().unwrap_or_else(PoisonError::into_inner).push((content.digest, problem));
@@ -326,16 +329,16 @@ impl Task<'_> {
                     return Ok(());
                 }
                 Err(error) => {
-                    report(problem(content.digest.to_string(), about.to_owned(), referenced_by(), &error));
+                    report(problem(content.digest.to_string(), about.clone(), referenced_by(), &error));
                     return Ok(());
                 }
             };
-            let piece = Piece::start(observer, content, about, store.location());
+            let piece = Piece::start(observer, content, &about, store.location());
             let count = |bytes| piece.count(bytes);
             let reader = reader.cancelled_by(cancel).metered_by(&count);
-            let expected = diff_ids.get(&content.digest);
-            let checked = match expected.and_then(|expected| expected.iter().next()) {
-                Some(first) => deep::diff_id(reader, store.location(), first.algorithm()),
+            let expected = nodes.position(&content.digest).map_or(&[][..], |at| diff_ids_of(at, diff_ids));
+            let checked = match expected.first() {
+                Some((_, first)) => deep::diff_id(reader, store.location(), first.algorithm()),
                 None => reader.check().map(|_| None).map_err(|e| StoreError::reading(e, content, store.location())),
             };
             let unpacked = match checked {
@@ -343,7 +346,7 @@ impl Task<'_> {
                 Err(StoreError::Cancelled) => return Err(StoreError::Cancelled),
                 Err(error) if is_out_of_reach(&error) => return Err(error),
                 Err(error) => {
-                    report(problem(content.digest.to_string(), about.to_owned(), referenced_by(), &error));
+                    report(problem(content.digest.to_string(), about.clone(), referenced_by(), &error));
                     return Ok(());
                 }
             };
@@ -351,12 +354,12 @@ impl Task<'_> {
                 let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
                 *tally = (tally.0 + 1, tally.1 + content.size, tally.2 + u64::from(unpacked.is_some()));
             }
-            for expected in expected.into_iter().flatten() {
+            for (_, expected) in expected {
                 if let Some(got) = unpacked.filter(|got| got != expected) {
                     report(Problem {
                         subject: content.digest.to_string(),
                         status: Status::DiffIdMismatch,
-                        about: about.to_owned(),
+                        about: about.clone(),
                         referenced_by: referenced_by(),
                         detail: format!("unpacked it is {got}, expected {expected}"),
                     });
@@ -402,43 +405,16 @@ impl Task<'_> {
         if let Store::Archive(archive) = self.store {
             self.verified.cut = archive.others().iter().filter(|(name, _)| name.starts_with("pieces/")).count() as u64;
         }
-        self.read(&contents, &HashMap::new(), &HashMap::new(), jobs, observer)
+        let contents: Vec<&Content> = contents.iter().collect();
+        self.read(&contents, &ByDigest::of(&[]), &[], jobs, observer)
     }
 
     /// Lists the blobs that the walk did not come by.
     fn unreferenced(&mut self) -> Result<(), Error> {
         let mut blobs = self.store.blobs()?;
-        blobs.retain(|(digest, _)| !self.reached.contains(digest));
+        blobs.retain(|(digest, _)| self.reached.binary_search(digest).is_err());
         blobs.sort_unstable();
         self.verified.unreferenced = blobs;
         Ok(())
-    }
-}
-
-/// Takes note of what documents say of each other.
-fn note(
-    descriptor: &Descriptor,
-    document: &Document,
-    images: &mut Vec<Image>,
-    stated: &mut HashMap<Digest, Vec<Platform>>,
-) {
-    match document.body() {
-        Body::Index(index) => {
-            for child in &index.manifests {
-                if let Some(platform) = child.platform().filter(|platform| !platform.is_unknown()) {
-                    stated.entry(*child.digest()).or_default().push(platform.clone());
-                }
-            }
-        }
-        Body::Manifest(manifest) => {
-            if let Some(config) = manifest.image_config().filter(|_| manifest.has_file_system()) {
-                images.push(Image {
-                    manifest: *descriptor.digest(),
-                    about: format!("config of {}", descriptor.digest().short()),
-                    config: config.clone(),
-                    layers: manifest.layers.iter().map(|layer| *layer.digest()).collect(),
-                });
-            }
-        }
     }
 }
