@@ -391,6 +391,34 @@ mod tests {
     }
 
     #[test]
+    fn whatever_a_descriptor_says_it_says_again() {
+        for rest in [
+            "",
+            r#","platform":null,"annotations":null"#,
+            r#","platform":{},"annotations":{}"#,
+            r#","platform":{"os":"linux"}"#,
+            r#","platform":{"os":"linux","architecture":null}"#,
+            r#","platform":{"architecture":"arm64","os":"linux","variant":""}"#,
+            r#","platform":{"architecture":"arm64","os":"linux","variant":"v8","os.version":"1","os.features":["x"]}"#,
+            r#","platform":{"architecture":"arm64","os":"linux","os.features":[],"features":["sse4"]}"#,
+            r#","annotations":{"b":"2","a":"1"},"urls":["http://x"],"artifactType":"a/b","odd":{"size":1.5}"#,
+        ] {
+            let text = format!(r#"{{"mediaType":"a/b","digest":"{HELLO}","size":5{rest}}}"#);
+            let descriptor = read(&text).unwrap();
+            assert_eq!(descriptor.to_value(), json::parse(text.as_bytes()).unwrap(), "{rest}");
+            let again = read(&descriptor.to_value().to_string()).unwrap();
+            assert_eq!(again, descriptor, "{rest}");
+            // what is changed and changed back is the same, but for what said nothing
+            let other = Platform { os: "windows".to_owned(), ..Platform::default() };
+            let changed = descriptor.clone().with_platform(&other);
+            assert_eq!(changed.to_value()["platform"]["os"], json!("windows"), "{rest}");
+            assert!(changed.without_platform().to_value().get("platform").is_none(), "{rest}");
+            let annotated = descriptor.with_annotation("k", "v").to_value();
+            assert_eq!(annotated["annotations"]["k"], json!("v"), "{rest}");
+        }
+    }
+
+    #[test]
     fn a_descriptor_that_cannot_be_relied_on_is_refused() {
         for (text, complaint) in [
             ("[]".to_owned(), "expected an object"),

@@ -114,6 +114,17 @@ impl Digest {
         self.algorithm.digest_of(bytes) == *self
     }
 
+    /// Reads a value in lower-case hex, of the algorithm that has values of that length; `None` for anything else.
+    #[must_use]
+    pub fn of_hex(hex: &[u8]) -> Option<Self> {
+        let algorithm = Algorithm::ALL.into_iter().find(|algorithm| 2 * algorithm.length() == hex.len())?;
+        let mut bytes = [0; 64];
+        for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
+            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+        }
+        Some(Self { algorithm, bytes })
+    }
+
     /// Returns the algorithm.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
@@ -204,14 +215,7 @@ impl FromStr for Digest {
                 Algorithm::Sha512 => "sha512 has 128 hex digits",
             }));
         }
-        let mut bytes = [0; 64];
-        for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-            let (Some(high), Some(low)) = (nibble(pair[0]), nibble(pair[1])) else {
-                return Err(malformed("it must be lower-case hex"));
-            };
-            *byte = high << 4 | low;
-        }
-        Ok(Self { algorithm, bytes })
+        Self::of_hex(hex.as_bytes()).ok_or_else(|| malformed("it must be lower-case hex"))
     }
 }
 
@@ -247,6 +251,13 @@ mod tests {
 
         let sha512 = format!("sha512:{}", "0f".repeat(64));
         assert_eq!(sha512.parse::<Digest>().unwrap().to_string(), sha512);
+
+        let value = hello.strip_prefix("sha256:").unwrap();
+        assert_eq!(Digest::of_hex(value.as_bytes()), Some(Digest::of(b"hello")));
+        assert_eq!(Digest::of_hex("0f".repeat(64).as_bytes()), Some(sha512.parse().unwrap()));
+        for text in ["", &value[1..], &value.to_uppercase(), &format!("0{value}"), hello] {
+            assert_eq!(Digest::of_hex(text.as_bytes()), None, "{text}");
+        }
 
         let long = format!("{hello}0");
         let upper = hello.to_uppercase().replace("SHA256", "sha256");

@@ -82,6 +82,30 @@ fn what_parsers_disagree_on_is_refused() {
 }
 
 #[test]
+fn a_name_stands_once_however_many_there_are() {
+    // one by one, and in a set from so many on
+    for number in [1, 2, 15, 16, 17, 40] {
+        let others: String = (1..number).map(|at| format!("\"f{at}\":{{}},")).collect();
+        let of = |outer: &str, first: &str, last: &str| {
+            parse(format!(r#"{{"{outer}":{{"{first}":1,{others}"{last}":2}}}}"#).as_bytes())
+        };
+        of("x", "first", "last").unwrap();
+        for (outer, first, last, is_taken) in [
+            ("x", "a", "a", false),
+            ("x", "a", "A", false),
+            ("labels", "a", "A", true),
+            ("labels", "a", "a", false),
+            // a letter that is not ASCII and whose lower case is
+            ("x", "k", "\u{212a}", false),
+            ("x", "\u{e4}", "\u{c4}", false),
+            ("x", "\u{e4}", "a", true),
+        ] {
+            assert_eq!(of(outer, first, last).is_ok(), is_taken, "{number} in {outer}: {first} and {last}");
+        }
+    }
+}
+
+#[test]
 fn labels_may_differ_only_in_case() {
     parse(br#"{"config":{"Labels":{"a":"1","A":"2"}},"annotations":{"x":"","X":""}}"#).unwrap();
 }
@@ -145,4 +169,13 @@ fn a_complaint_says_where() {
     assert!(complaint(1).contains("is \"5\""));
     assert!(complaint(2).contains("is 1.5"));
     assert!(complaint(3).contains("is 9223372036854775808"));
+    let mut said = Vec::new();
+    let text = br#"{"long":[{"a":[{},{"b":1}]}]}"#;
+    parse_lists(text, "index", &["long"], &mut |_, item| {
+        let inner = &item.list_at("a").unwrap()[1];
+        said.extend([inner.get("b").unwrap().unwrap().wrong("x"), inner.need("c", "y").unwrap_err()]);
+    })
+    .unwrap();
+    let said: Vec<_> = said.iter().map(ToString::to_string).collect();
+    assert_eq!(said, ["index.long[0].a[1].b is 1, expected x", "index.long[0].a[1].c is absent, expected y"]);
 }
