@@ -129,6 +129,17 @@ fn a_blob_is_handed_out_only_when_it_is_there_and_right() {
     assert!(said(&open("fifo")).contains("it is not a regular file"));
     fs::create_dir(path.join(blob("directory"))).unwrap();
     assert!(said(&open("directory")).contains("it is not a regular file"));
+
+    // to look whether it is there says the same of all but what only reading shows
+    symlink(format!("../../{}", blob("right")), path.join(blob("alias"))).unwrap();
+    let holds =
+        |text: &str, size: u64| layout.holds(&Content { digest: Digest::of(text.as_bytes()), size, kind: Kind::Blob });
+    for (text, size, is_there) in [("right", 5, true), ("alias", 5, true), ("wrong", 5, true), ("absent", 6, false)] {
+        assert_eq!(holds(text, size).unwrap(), is_there, "{text}");
+    }
+    for text in ["short", "long", "passwd", "fifo", "directory"] {
+        holds(text, text.len() as u64).unwrap_err();
+    }
 }
 
 #[test]

@@ -194,7 +194,7 @@ pub(super) fn is_ours(name: &str) -> bool {
 }
 
 fn journals(root: &Directory) -> Vec<String> {
-    let mut names = root.names().unwrap_or_default();
+    let mut names = root.hidden_names().unwrap_or_default();
     names.retain(|name| is_ours(name));
     names
 }

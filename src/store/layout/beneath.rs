@@ -150,12 +150,22 @@ impl Directory {
 
     /// Returns the names in this directory, sorted, as far as they are UTF-8; what is not is shown as such.
     pub(super) fn names(&self) -> Result<Vec<String>, StoreError> {
+        self.names_beginning_with(b"")
+    }
+
+    /// Returns those of them that begin with a dot: temporary files, and not the blobs that may lie beside them.
+    pub(super) fn hidden_names(&self) -> Result<Vec<String>, StoreError> {
+        self.names_beginning_with(b".")
+    }
+
+    fn names_beginning_with(&self, start: &[u8]) -> Result<Vec<String>, StoreError> {
         let failed = |error: Errno| StoreError::io("list", &self.path)(error.into());
         let mut names = Vec::new();
         for entry in retry_on_intr(|| Dir::read_from(&self.handle)).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             match entry.file_name().to_bytes() {
                 b"." | b".." => {}
+                name if !name.starts_with(start) => {}
                 name => names.push(String::from_utf8_lossy(name).into_owned()),
             }
         }

@@ -104,3 +104,35 @@ fn read(root: &Directory, name: &str, largest: u64) -> Result<Option<Vec<u8>>, S
     file.take(largest + 1).read_to_end(&mut bytes).map_err(StoreError::io("read", root.path_of(name)))?;
     if bytes.len() as u64 > largest { Err(too_large()) } else { Ok(Some(bytes)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::REF_NAME;
+    use crate::media::OCI_MANIFEST;
+
+    fn index(name: &str) -> Vec<u8> {
+        let root = Descriptor::of(&OCI_MANIFEST.into(), b"x").with_annotation(REF_NAME, name);
+        names::edit(None, &[root], &[]).unwrap().unwrap()
+    }
+
+    #[test]
+    fn the_same_bytes_are_parsed_once() {
+        let known = KnownIndexes::default();
+        let first = known.parse(&index("v1")).unwrap();
+        // also by another who knows the same
+        assert!(Arc::ptr_eq(&first, &known.clone().parse(&index("v1")).unwrap()));
+        let other = known.parse(&index("v2")).unwrap();
+        assert_eq!(other[0].annotation(REF_NAME), Some("v2"));
+        assert!(Arc::ptr_eq(&first, &known.parse(&index("v1")).unwrap()));
+        // what cannot be used is said each time
+        for _ in 0..2 {
+            known.parse(b"{").unwrap_err();
+        }
+        for at in 0..MOST_KNOWN {
+            known.parse(&index(&format!("other{at}"))).unwrap();
+        }
+        assert_eq!(known.0.lock().unwrap().len(), MOST_KNOWN);
+        assert!(!Arc::ptr_eq(&first, &known.parse(&index("v1")).unwrap()));
+    }
+}

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `arrived.rs` | notes which blobs arrived, so that they are not read again when a run is interrupted |
 //! | `beneath.rs` | opens files below the directory's handle, and nothing outside |
-//! | `files.rs` | reads `oci-layout` and `index.json` |
+//! | `files.rs` | reads `oci-layout` and `index.json`, and knows what it has parsed |
 //! | `index.rs` | changes `index.json`: the one visible step |
 //! | `intake/` | [`Intake`]: content that arrives in parts, over several runs |
 //! | `lock.rs` | keeps writers apart from each other and from `gc` |
@@ -38,8 +38,9 @@ mod write;
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::OnceLock;
 
-use rustix::fs::FileType;
+use rustix::fs::{FileType, Stat};
 
 use self::beneath::Directory;
 pub use self::files::KnownIndexes;
@@ -57,6 +58,8 @@ use crate::digest::{Algorithm, Digest};
 pub struct Layout {
     root: Directory,
     indexes: KnownIndexes,
+    /// `blobs/ALGORITHM`, where it was opened.
+    blobs: [OnceLock<Directory>; Algorithm::ALL.len()],
 }
 
 /// What lies under `blobs/`, whether something refers to it or not.
@@ -101,7 +104,29 @@ impl Layout {
             });
         }
         files::roots(&root, indexes)?;
-        Ok(Self { root, indexes: indexes.clone() })
+        Ok(Self::of(root, indexes))
+    }
+
+    fn of(root: Directory, indexes: &KnownIndexes) -> Self {
+        Self { root, indexes: indexes.clone(), blobs: Default::default() }
+    }
+
+    /// Returns `blobs/ALGORITHM`, to look at what lies there; `None` when it is not there.
+    fn blob_directory(&self, algorithm: Algorithm) -> Result<Option<&Directory>, StoreError> {
+        let kept = &self.blobs[algorithm as usize];
+        if kept.get().is_none() {
+            let Some(opened) = self.root.below(&format!("blobs/{}", algorithm.name()))? else { return Ok(None) };
+            return Ok(Some(kept.get_or_init(|| opened)));
+        }
+        Ok(kept.get())
+    }
+
+    /// Returns what stands under the name of a blob, a link as such; `None` when nothing does.
+    fn stat_blob(&self, digest: &Digest) -> Result<Option<Stat>, StoreError> {
+        match self.blob_directory(digest.algorithm())? {
+            Some(directory) => directory.stat(&digest.hex()),
+            None => Ok(None),
+        }
     }
 
     /// Opens the file that has the name of this content, with its size in bytes: what is in it was not checked. `None` when
@@ -192,5 +217,21 @@ impl Source for Layout {
             std::cmp::Ordering::Equal => return Ok(BlobReader::of_file(content.clone(), file)),
         };
         Err(StoreError::Wrong { digest: content.digest, place: place(), mismatch })
+    }
+
+    fn holds(&self, content: &Content) -> Result<bool, StoreError> {
+        let is_it = |stat: Stat| {
+            FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+                && u64::try_from(stat.st_size) == Ok(content.size)
+        };
+        if self.stat_blob(&content.digest).is_ok_and(|stat| stat.is_some_and(is_it)) {
+            return Ok(true);
+        }
+        // a link may lead to it; and what is wrong is for `open` to say
+        match self.open(content) {
+            Ok(_) => Ok(true),
+            Err(StoreError::Missing { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }

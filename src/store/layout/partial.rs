@@ -107,7 +107,7 @@ pub(super) fn length_of(root: &Directory, content: &Content) -> Result<u64, Stor
 
 /// Lists the partial blobs in a directory that nobody writes to.
 pub(super) fn list(directory: &Directory, algorithm: Algorithm) -> Result<Vec<Partial>, StoreError> {
-    list_among(directory, algorithm, &directory.names()?)
+    list_among(directory, algorithm, &directory.hidden_names()?)
 }
 
 fn list_among(directory: &Directory, algorithm: Algorithm, names: &[String]) -> Result<Vec<Partial>, StoreError> {
@@ -125,7 +125,7 @@ fn list_among(directory: &Directory, algorithm: Algorithm, names: &[String]) -> 
 
 /// Returns whether there are partial blobs in a directory, by their names.
 pub(super) fn is_in(directory: &Directory, algorithm: Algorithm) -> bool {
-    directory.names().is_ok_and(|names| names.iter().any(|name| digest_of(algorithm, name).is_some()))
+    directory.hidden_names().is_ok_and(|names| names.iter().any(|name| digest_of(algorithm, name).is_some()))
 }
 
 /// Removes a partial blob, unless somebody writes to it; returns whether it went.

@@ -1,7 +1,7 @@
 //! Removing content from a layout, while no writer of barge can rely on it.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
@@ -24,8 +24,8 @@ pub struct Sweeper {
 /// A file, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileId {
-    device: u64,
-    inode: u64,
+    device: i128,
+    inode: i128,
 }
 
 /// What stands under the name of a blob.
@@ -81,18 +81,15 @@ impl Sweeper {
     /// # Errors
     /// When it cannot be told.
     pub fn look_at(&self, digest: &Digest) -> Result<Lying, StoreError> {
+        let Some(stat) = self.layout.stat_blob(digest)? else { return Ok(Lying::Nothing) };
+        if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+            let file = FileId { device: stat.st_dev.into(), inode: stat.st_ino.into() };
+            return Ok(Lying::File { file, age: age_of(&stat) });
+        }
         let path = digest.blob_path();
-        let Some(stat) = self.layout.root.stat(&path)? else { return Ok(Lying::Nothing) };
-        let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
         let Some((file, _)) = self.layout.root.file(&path)? else { return Ok(Lying::Nothing) };
         let metadata = file.metadata().map_err(StoreError::io("read", self.layout.root.path_of(&path)))?;
-        let file = FileId { device: metadata.dev(), inode: metadata.ino() };
-        if is_link {
-            return Ok(Lying::Link(file));
-        }
-        let written = metadata.modified().ok();
-        let age = written.and_then(|written| SystemTime::now().duration_since(written).ok());
-        Ok(Lying::File { file, age })
+        Ok(Lying::Link(FileId { device: metadata.dev().into(), inode: metadata.ino().into() }))
     }
 
     /// Removes a blob; one that is gone already is no failure.
@@ -100,7 +97,7 @@ impl Sweeper {
     /// # Errors
     /// When it cannot be removed.
     pub fn remove(&mut self, digest: &Digest) -> Result<(), StoreError> {
-        let Some(directory) = self.directory(digest.algorithm())? else { return Ok(()) };
+        let Some(directory) = self.layout.blob_directory(digest.algorithm())? else { return Ok(()) };
         match rustix::fs::unlinkat(directory.handle(), digest.hex(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(StoreError::io("remove", directory.path_of(&digest.hex()))(error.into())),
@@ -188,4 +185,12 @@ impl Sweeper {
     fn directory(&self, algorithm: Algorithm) -> Result<Option<Directory>, StoreError> {
         self.layout.root.below(&format!("blobs/{}", algorithm.name()))
     }
+}
+
+/// Returns how long ago a file was written; none when that lies in the future.
+fn age_of(stat: &rustix::fs::Stat) -> Option<Duration> {
+    let seconds = Duration::from_secs(stat.st_mtime.unsigned_abs());
+    let nanoseconds = Duration::from_nanos(u64::try_from(i128::from(stat.st_mtime_nsec)).ok()?);
+    let second = if stat.st_mtime < 0 { UNIX_EPOCH.checked_sub(seconds) } else { UNIX_EPOCH.checked_add(seconds) };
+    SystemTime::now().duration_since(second?.checked_add(nanoseconds)?).ok()
 }

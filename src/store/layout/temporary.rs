@@ -164,7 +164,7 @@ pub(super) fn is_ours(prefix: &str, name: &str) -> bool {
 
 /// Removes the temporary files of processes that died. A convenience: whatever cannot be removed stays, and stops nobody.
 pub(super) fn remove_stale(directory: &Directory, prefix: &str) {
-    remove_stale_among(directory, prefix, &directory.names().unwrap_or_default());
+    remove_stale_among(directory, prefix, &directory.hidden_names().unwrap_or_default());
 }
 
 /// As [`remove_stale`], of a directory that was listed already.

@@ -130,7 +130,7 @@ impl LayoutSink {
         let location = Location::Layout(path.clone());
         let layout = match Directory::open(&path)? {
             Some(root) => match examine(&root, &options.indexes)? {
-                Standing::Layout => Some(Layout { root, indexes: options.indexes.clone() }),
+                Standing::Layout => Some(Layout::of(root, &options.indexes)),
                 Standing::Bare => None,
             },
             None => {
@@ -294,7 +294,7 @@ impl LayoutSink {
                 let directory = root.below(&path)?.ok_or_else(|| gone(&path))?;
                 // a run that brings no content has no reason to look through what may be a hundred thousand files
                 if !coming.contents.is_empty() {
-                    let names = directory.names().unwrap_or_default();
+                    let names = directory.hidden_names().unwrap_or_default();
                     temporary::remove_stale_among(&directory, BLOB, &names);
                     partial::remove_old(&directory, algorithm, &names, &coming.contents);
                 }
@@ -360,7 +360,7 @@ impl Sink for LayoutSink {
         for prefix in TOP {
             temporary::remove_stale(&root, prefix);
         }
-        self.layout = Some(Layout { root, indexes: self.options.indexes.clone() });
+        self.layout = Some(Layout::of(root, &self.options.indexes));
         made?;
         let mut wanted = coming.contents.clone();
         // the largest first: the last lane to end then has the least to do

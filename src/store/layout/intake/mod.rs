@@ -128,7 +128,7 @@ impl Intake {
     /// Returns the layout, to be read.
     #[must_use]
     pub fn layout(&self) -> Layout {
-        Layout { root: self.root.clone(), indexes: self.indexes.clone() }
+        Layout::of(self.root.clone(), &self.indexes)
     }
 
     /// Returns whether a part was taken in.
