@@ -93,15 +93,6 @@ impl<'a> Entry<'a> {
         Ok(self.read.get_or_init(|| read).as_ref())
     }
 
-    fn annotated(&self) -> Option<Claim> {
-        let subject = self.root.annotation(CONTAINERD_SUBJECT).and_then(|text| text.parse().ok())?;
-        Some((subject, Convention::Annotation))
-    }
-
-    fn tagged(&self) -> Option<Claim> {
-        self.root.annotation(REF_NAME).and_then(subject_of_tag)
-    }
-
     /// What the document itself says: one that cannot be read is nobody's referrer as far as can be told.
     fn own(&self) -> Result<Option<Claim>, StoreError> {
         let subject = self.document()?.and_then(Document::subject);
@@ -110,7 +101,7 @@ impl<'a> Entry<'a> {
 
     /// Returns what it belongs to by the first convention that says so.
     fn attached(&self) -> Result<Option<Attached>, StoreError> {
-        let claim = match self.annotated().or_else(|| self.tagged()) {
+        let claim = match annotated(self.root).or_else(|| tagged(self.root)) {
             Some(claim) => Some(claim),
             None => self.own()?,
         };
@@ -119,7 +110,7 @@ impl<'a> Entry<'a> {
 
     /// Returns what a list under the fallback tag names; `None` when it is none.
     fn list(&self) -> Result<Option<(Digest, &[Descriptor])>, StoreError> {
-        let Some((subject, Convention::FallbackTag)) = self.tagged() else { return Ok(None) };
+        let Some((subject, Convention::FallbackTag)) = tagged(self.root) else { return Ok(None) };
         Ok(match self.document()?.map(Document::body) {
             Some(Body::Index(index)) => Some((subject, &index.manifests)),
             _ => None,
@@ -168,6 +159,14 @@ pub fn attached_as_far_as_read(source: &dyn Source, roots: &[Descriptor]) -> Vec
     roots.iter().filter_map(|root| Entry::new(source, root, Need::AsFarAsRead).attached().ok()?).collect()
 }
 
+/// As [`attached`], where it is known of every document that says so itself what it belongs to.
+pub(super) fn attached_by(roots: &[Descriptor], subjects: &HashMap<Digest, Digest>) -> Vec<Attached> {
+    let own = |root: &Descriptor| subjects.get(root.digest()).map(|subject| (*subject, Convention::Subject));
+    let claim = |root: &Descriptor| annotated(root).or_else(|| tagged(root)).or_else(|| own(root));
+    let attached = |root: &Descriptor| claim(root).map(|(subject, by)| Attached { subject, root: root.clone(), by });
+    roots.iter().filter_map(attached).collect()
+}
+
 /// Goes through top-level descriptors together with what [`attached`] found among these very ones: at most one for each, in their
 /// order.
 pub(super) fn paired<'r>(
@@ -189,7 +188,7 @@ pub fn claims(source: &dyn Source, roots: &[Descriptor]) -> Vec<Attached> {
             found.extend(listed.iter().map(|entry| Attached { subject, root: entry.clone(), by }));
             continue;
         }
-        let said = entry.own().into_iter().flatten().chain(entry.annotated()).chain(entry.tagged());
+        let said = entry.own().into_iter().flatten().chain(annotated(root)).chain(tagged(root));
         found.extend(said.map(|(subject, by)| Attached { subject, root: root.clone(), by }));
     }
     found
@@ -338,6 +337,17 @@ pub fn standing_alone(attached: &[Attached], roots: &[Descriptor]) -> Vec<Descri
 pub(super) fn has_own_name(root: &Descriptor) -> bool {
     let names = [CONTAINERD_NAME, REF_NAME].into_iter().filter_map(|key| root.annotation(key));
     names.filter(|name| !name.is_empty()).any(|name| subject_of_tag(name).is_none())
+}
+
+/// Returns what containerd's annotation says.
+fn annotated(root: &Descriptor) -> Option<Claim> {
+    let subject = root.annotation(CONTAINERD_SUBJECT).and_then(|text| text.parse().ok())?;
+    Some((subject, Convention::Annotation))
+}
+
+/// Returns what a tag made of a digest says.
+fn tagged(root: &Descriptor) -> Option<Claim> {
+    root.annotation(REF_NAME).and_then(subject_of_tag)
 }
 
 /// Returns what a name made of a digest says: `sha256-HEX`, `sha256-HEX.sig`.

@@ -3,12 +3,12 @@
 //! Everything is decided before anything is removed, and the first thing that cannot be read stops it: what that may refer
 //! to is not known. `referred.rs` says what counts as referred to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
 use super::Error;
-use super::attached::{attached_as_far_as_read, belonging, counted, standing_alone};
+use super::attached::{Attached, attached_by, belonging, counted, standing_alone};
 use super::referred::{Searched, referred_to};
 use crate::blob::Cancel;
 use crate::content::Descriptor;
@@ -123,15 +123,14 @@ pub fn gc(path: &Path, options: &GcOptions, cancel: &Cancel) -> Result<Collected
 fn decide(sweeper: &Sweeper, options: &GcOptions) -> Result<Collected, Error> {
     let layout = sweeper.layout();
     let listing = layout.blobs()?;
-    let mut lying = HashMap::new();
-    for (digest, _) in &listing.blobs {
-        lying.insert(*digest, sweeper.look_at(digest)?);
-    }
-    let is_young = |digest: &&Digest| match lying.get(*digest) {
-        Some(Lying::File { age, .. }) => age.is_none_or(|age| age < options.grace),
+    let lying: Vec<Lying> =
+        listing.blobs.iter().map(|(digest, _)| sweeper.look_at(digest)).collect::<Result<_, _>>()?;
+    let is_young = |lying: &Lying| match lying {
+        Lying::File { age, .. } => age.is_none_or(|age| age < options.grace),
         _ => false,
     };
-    let recent: Vec<Digest> = listing.blobs.iter().map(|(digest, _)| digest).filter(is_young).copied().collect();
+    let young = listing.blobs.iter().zip(&lying).filter(|(_, lying)| is_young(lying));
+    let recent: Vec<Digest> = young.map(|((digest, _), _)| *digest).collect();
     let malformed = |error| StoreError::malformed("index.json", layout.location(), error);
     let without = match options.gone.as_slice() {
         [] => None,
@@ -139,7 +138,7 @@ fn decide(sweeper: &Sweeper, options: &GcOptions) -> Result<Collected, Error> {
     };
     let mut roots = layout.roots()?;
     roots.retain(|root| !options.gone.contains(root));
-    let referred = referred_to(&Searched {
+    let in_use = referred_to(&Searched {
         source: layout,
         roots: &roots,
         index: without.as_deref().unwrap_or(sweeper.index()),
@@ -149,10 +148,13 @@ fn decide(sweeper: &Sweeper, options: &GcOptions) -> Result<Collected, Error> {
     // barge makes no links; where one is in use, so is the file behind it
     let behind_links: HashSet<FileId> = lying
         .iter()
-        .filter(|(digest, _)| referred.contains(*digest))
-        .filter_map(|(_, lying)| if let Lying::Link(file) = lying { Some(*file) } else { None })
+        .zip(&in_use.blobs)
+        .filter_map(|(lying, used)| if let (Lying::Link(file), true) = (lying, used) { Some(*file) } else { None })
         .collect();
-    let dangling = if options.candidates.is_none() { dangling(layout, &roots) } else { Vec::new() };
+    let dangling = match options.candidates {
+        None => dangling(layout, attached_by(&roots, &in_use.subjects), &roots),
+        Some(_) => Vec::new(),
+    };
     let dangling_roots: Vec<Descriptor> = dangling.iter().map(|(root, _)| root.clone()).collect();
     let dangling_referrers = counted(layout, &dangling_roots).len();
     let mut collected = Collected { foreign: listing.foreign, dangling, dangling_referrers, ..Collected::default() };
@@ -169,14 +171,14 @@ fn decide(sweeper: &Sweeper, options: &GcOptions) -> Result<Collected, Error> {
             collected.young_loads.push((left.name, left.size));
         }
     }
-    for (digest, size) in listing.blobs {
+    for (((digest, size), lying), used) in listing.blobs.into_iter().zip(&lying).zip(&in_use.blobs) {
         let is_candidate = options.candidates.as_ref().is_none_or(|only| only.contains(&digest));
-        match lying.get(&digest) {
-            None | Some(Lying::Nothing) => {}
-            _ if referred.contains(&digest) || coming.contains(&digest) || !is_candidate => collected.kept += 1,
-            Some(Lying::Link(_)) => collected.foreign.push(digest.blob_path()),
-            Some(Lying::File { file, .. }) if behind_links.contains(file) => collected.kept += 1,
-            _ if is_young(&&digest) => collected.young.push((digest, size)),
+        match lying {
+            Lying::Nothing => {}
+            _ if *used || coming.contains(&digest) || !is_candidate => collected.kept += 1,
+            Lying::Link(_) => collected.foreign.push(digest.blob_path()),
+            Lying::File { file, .. } if behind_links.contains(file) => collected.kept += 1,
+            _ if is_young(lying) => collected.young.push((digest, size)),
             _ => collected.removed.push((digest, size)),
         }
     }
@@ -191,8 +193,10 @@ fn decide(sweeper: &Sweeper, options: &GcOptions) -> Result<Collected, Error> {
 }
 
 /// Finds what belongs to no image that has a name, nor to what belongs to one.
-fn dangling(source: &dyn Source, roots: &[Descriptor]) -> Vec<(Descriptor, Digest)> {
-    let mut belongs = attached_as_far_as_read(source, roots);
+fn dangling(source: &dyn Source, mut belongs: Vec<Attached>, roots: &[Descriptor]) -> Vec<(Descriptor, Digest)> {
+    if belongs.is_empty() {
+        return Vec::new();
+    }
     let nodes = graph::reach(source, &standing_alone(&belongs, roots), &mut |_, _| ()).nodes;
     let mut held: HashSet<Digest> = nodes.into_iter().map(|node| node.content.digest).collect();
     held.extend(belonging(&belongs, &held).iter().map(|root| *root.digest()));

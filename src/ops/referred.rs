@@ -5,12 +5,12 @@
 //! `"sha256":"HEX"`. What is mentioned is in use, and is searched in turn. The first thing that cannot be read is an error:
 //! what it may refer to is not known.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::io::Read as _;
 
 use super::Error;
 use crate::content::{Content, Descriptor, Kind};
-use crate::digest::{Algorithm, Digest};
+use crate::digest::Digest;
 use crate::document::LARGEST_DOCUMENT;
 use crate::graph;
 use crate::json;
@@ -25,39 +25,54 @@ pub(super) struct Searched<'a> {
     pub(super) roots: &'a [Descriptor],
     /// Its `index.json`: fields of it that nobody knows may mention content too.
     pub(super) index: &'a [u8],
-    /// What lies there, with its size in bytes.
+    /// What lies there, with its size in bytes; sorted.
     pub(super) blobs: &'a [(Digest, u64)],
     /// What somebody may have written just now, for a name to come: what it mentions is in use, it itself need not be.
     pub(super) recent: &'a [Digest],
 }
 
-/// Returns the digests of everything that is in use, there or not.
+/// What of a place is in use.
+#[derive(Debug)]
+pub(super) struct InUse {
+    /// Of what lies there, in its order.
+    pub(super) blobs: Vec<bool>,
+    /// The documents that say what they belong to, and what that is.
+    pub(super) subjects: HashMap<Digest, Digest>,
+}
+
+/// Finds everything that lies in a place and is in use.
 ///
 /// # Errors
 /// When a document that is in use is missing, or something that is in use and may mention other content cannot be read.
-pub(super) fn referred_to(place: &Searched<'_>) -> Result<HashSet<Digest>, Error> {
-    let known: BTreeMap<String, Digest> = place.blobs.iter().map(|(digest, _)| (digest.hex(), *digest)).collect();
-    let sizes: HashMap<Digest, u64> = place.blobs.iter().copied().collect();
-    let mut search = Search { known, found: Vec::new() };
+pub(super) fn referred_to(place: &Searched<'_>) -> Result<InUse, Error> {
+    let mut search = Search::of(place.blobs);
     search.mentions(place.index);
-    for root in place.roots {
-        search.mentions(root.to_value().to_string().as_bytes());
+    if place.index.contains(&b'\\') {
+        // the whole may be too long to be read without its escapes
+        place.roots.iter().for_each(|root| search.mentions(root.to_value().to_string().as_bytes()));
     }
-    let mut done = HashSet::new();
+    let mut subjects = HashMap::new();
     let reach = graph::reach(place.source, place.roots, &mut |descriptor, document| {
-        done.insert(*descriptor.digest());
+        search.enter(descriptor.digest());
+        subjects.extend(document.subject().map(|subject| (*descriptor.digest(), *subject.digest())));
         search.mentions(document.raw());
     });
     // a layer to be fetched from elsewhere need not be here
     let reach = graph::without_foreign(place.source, reach).0.whole()?;
+    let mut used = vec![false; place.blobs.len()];
+    for node in &reach.nodes {
+        search.position(&node.content.digest).into_iter().for_each(|at| used[at] = true);
+    }
     for node in reach.nodes.iter().filter(|node| !node.media_type.is_document()) {
         let is_layer = matches!(node.media_type.role(), Role::Layer(_));
-        if done.insert(node.content.digest) && (!is_layer || may_be_text(place.source, &node.content)) {
+        if search.enter(&node.content.digest) && (!is_layer || may_be_text(place.source, &node.content)) {
             search.read(place.source, &node.content)?;
         }
     }
-    for digest in place.recent.iter().filter(|digest| !done.contains(*digest)) {
-        let content = Content { digest: *digest, size: sizes.get(digest).copied().unwrap_or(0), kind: Kind::Blob };
+    drop(reach);
+    for digest in place.recent {
+        let Some(at) = search.position(digest).filter(|at| !search.done[*at]) else { continue };
+        let content = search.content(at);
         if may_be_text(place.source, &content) {
             match search.read(place.source, &content) {
                 // what is wrong gets no name
@@ -66,17 +81,14 @@ pub(super) fn referred_to(place: &Searched<'_>) -> Result<HashSet<Digest>, Error
             }
         }
     }
-    let mut referred: HashSet<Digest> = reach.nodes.iter().map(|node| node.content.digest).collect();
     // what is only mentioned need not be there, nor be whole
-    while let Some(digest) = search.found.pop() {
-        referred.insert(digest);
-        if let Some(size) = sizes.get(&digest)
-            && done.insert(digest)
-        {
-            search.read(place.source, &Content { digest, size: *size, kind: Kind::Blob })?;
+    while let Some(at) = search.found.pop() {
+        used[at] = true;
+        if search.enter(&place.blobs[at].0) {
+            search.read(place.source, &search.content(at))?;
         }
     }
-    Ok(referred)
+    Ok(InUse { blobs: used, subjects })
 }
 
 /// Returns whether content begins as JSON does: a tar or a packed layer need not be read. What cannot be opened is a layer
@@ -87,14 +99,42 @@ fn may_be_text(source: &dyn Source, content: &Content) -> bool {
     matches!(read, Ok(Ok(1))) && matches!(first[0], b'{' | b'[' | b' ' | b'\n' | b'\r' | b'\t' | 0xef)
 }
 
-struct Search {
-    /// What lies in the place, by its digits.
-    known: BTreeMap<String, Digest>,
-    /// What was mentioned, and has not been searched yet.
-    found: Vec<Digest>,
+struct Search<'a> {
+    /// What lies in the place; sorted.
+    known: &'a [(Digest, u64)],
+    /// Whether it has been searched, or need not be.
+    done: Vec<bool>,
+    /// The same of what does not lie there.
+    absent: HashSet<Digest>,
+    /// Whether it was mentioned.
+    mentioned: Vec<bool>,
+    /// Where that stands that was mentioned and has not been searched yet.
+    found: Vec<usize>,
 }
 
-impl Search {
+impl<'a> Search<'a> {
+    fn of(known: &'a [(Digest, u64)]) -> Self {
+        let none = vec![false; known.len()];
+        Self { known, done: none.clone(), absent: HashSet::new(), mentioned: none, found: Vec::new() }
+    }
+
+    fn position(&self, digest: &Digest) -> Option<usize> {
+        self.known.binary_search_by(|(known, _)| known.cmp(digest)).ok()
+    }
+
+    fn content(&self, at: usize) -> Content {
+        let (digest, size) = self.known[at];
+        Content { digest, size, kind: Kind::Blob }
+    }
+
+    /// Notes that something is searched; returns whether it was not before.
+    fn enter(&mut self, digest: &Digest) -> bool {
+        match self.position(digest) {
+            Some(at) => !std::mem::replace(&mut self.done[at], true),
+            None => self.absent.insert(*digest),
+        }
+    }
+
     /// Searches small content; a large one is no text that names others.
     fn read(&mut self, source: &dyn Source, content: &Content) -> Result<(), StoreError> {
         if content.size > LARGEST_DOCUMENT {
@@ -121,11 +161,11 @@ impl Search {
     fn digits(&mut self, raw: &[u8]) {
         let is_digit = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         for run in raw.split(|byte| !is_digit(byte)) {
-            let lengths = Algorithm::ALL.map(|algorithm| 2 * algorithm.length());
-            let Some(text) = lengths.contains(&run.len()).then(|| std::str::from_utf8(run).ok()).flatten() else {
-                continue;
-            };
-            self.found.extend(self.known.get(text));
+            if let Some(at) = Digest::of_hex(run).and_then(|digest| self.position(&digest))
+                && !std::mem::replace(&mut self.mentioned[at], true)
+            {
+                self.found.push(at);
+            }
         }
     }
 }
@@ -139,7 +179,8 @@ mod tests {
         let digest = Digest::of(b"x");
         let hex = digest.hex();
         let found = |text: &str| {
-            let mut search = Search { known: BTreeMap::from([(hex.clone(), digest)]), found: Vec::new() };
+            let known = [(digest, 1)];
+            let mut search = Search::of(&known);
             search.mentions(text.as_bytes());
             !search.found.is_empty()
         };

@@ -96,6 +96,9 @@ impl<'a> Removing<'a> {
     /// Finds what belongs to what goes, and to nothing that stays.
     fn take_referrers(&mut self, source: &'a dyn Source, all: &[Descriptor], referrers: &Referrers) {
         let belongs = attached_as_far_as_read(source, all);
+        if !belongs.iter().any(|one| self.candidates.contains(&one.subject)) {
+            return;
+        }
         let goes = |root: &Descriptor| self.removed.iter().any(|removed| removed.from == *root);
         let staying: Vec<Descriptor> = all.iter().filter(|root| !goes(root)).cloned().collect();
         let alone = standing_alone(&belongs, &staying);

@@ -1,5 +1,6 @@
 //! Adding to an archive: it is written anew beside itself with all that it holds, unless it holds what is coming already.
 
+use std::collections::HashSet;
 use std::io::Read as _;
 
 use super::super::Error;
@@ -9,6 +10,7 @@ use super::form::archive_options;
 use super::{Unreferenced, WriteOptions, archive_file};
 use crate::blob::Cancel;
 use crate::content::{Content, Kind, total};
+use crate::digest::Digest;
 use crate::document::{Document, LARGEST_DOCUMENT};
 use crate::graph::{self, Finding, Reach};
 use crate::plan::Plan;
@@ -61,10 +63,14 @@ pub(super) fn add_to<'a>(
     if let Unreferenced::Drop(candidates) = unreferenced {
         let index = edited.or_else(|| held.index_json().map(|index| index.raw().to_vec())).unwrap_or_default();
         let roots = names::parse(&index).map_err(malformed)?;
-        let blobs: Vec<_> = plan.inventory().contents.iter().map(|content| (content.digest, content.size)).collect();
+        let contents = plan.inventory().contents.iter();
+        let mut blobs: Vec<_> = contents.map(|content| (content.digest, content.size)).collect();
+        blobs.sort_unstable();
         let place = Searched { source: &plan, roots: &roots, index: &index, blobs: &blobs, recent: &[] };
-        let referred = referred_to(&place)?;
-        plan.retain(|content| referred.contains(&content.digest) || !candidates.contains(&content.digest));
+        let in_use = referred_to(&place)?.blobs;
+        let used: HashSet<Digest> =
+            blobs.iter().zip(in_use).filter(|(_, used)| *used).map(|(blob, _)| blob.0).collect();
+        plan.retain(|content| used.contains(&content.digest) || !candidates.contains(&content.digest));
     }
     if lacking > 0 {
         observer.hear(Event::Warning(format!(
