@@ -222,7 +222,9 @@ impl Walk<'_> {
     fn from(&mut self, root: &Descriptor) {
         let owner: Arc<str> = owner_of(root).unwrap_or_else(|| root.digest().short()).into();
         let mut stack = Vec::new();
-        stack.extend(self.enter(root, Way { parent: None, depth: 0, layer: 0, owner: Arc::clone(&owner), below: owner }));
+        stack.extend(
+            self.enter(root, Way { parent: None, depth: 0, layer: 0, owner: Arc::clone(&owner), below: owner }),
+        );
         while let Some(frame) = stack.last_mut() {
             if let Some(child) = frame.children.next() {
                 let role = child.media_type().role();
@@ -370,7 +372,8 @@ mod tests {
         let manifest = put(&mut store, OCI_MANIFEST, &crate::json::encode(&manifest));
         let root = index(&mut store, &[manifest.clone(), manifest]);
         let reach = reach(&store, &[root.clone(), root.clone()], &mut |_, _| ()).whole().unwrap();
-        let about: Vec<_> = reach.nodes.iter().map(|node| node.about().split(" of ").next().unwrap().to_owned()).collect();
+        let about: Vec<_> =
+            reach.nodes.iter().map(|node| node.about().split(" of ").next().unwrap().to_owned()).collect();
         assert_eq!(about, ["a/config", "layer 1", "manifest", "index"]);
         assert_eq!(reach.nodes[1].referenced_by, [reach.nodes[2].content.digest]);
     }

@@ -117,7 +117,7 @@ pub(crate) fn run(args: &LsArgs, session: &Session<'_>) -> Result<Report, Error>
     let places = places(&local, session)?;
     for (store, selector, label) in &places {
         let packed = packed_in(store)?.map(|packed| packed.list);
-        let mut images = list(store, packed.as_ref())?;
+        let mut images = list(store, packed.as_ref(), session.global.jobs(), &session.cancel)?;
         if selector.is_some() {
             let wanted = select(store, selector.as_ref())?;
             images.retain(|image| wanted.iter().any(|root| *root.digest() == image.digest));
@@ -127,7 +127,10 @@ pub(crate) fn run(args: &LsArgs, session: &Session<'_>) -> Result<Report, Error>
             hidden += before - images.len();
         }
         for image in &images {
-            report.results.push(as_json(&store.location().to_string(), image));
+            if session.global.json {
+                report.results.push(as_json(&store.location().to_string(), image));
+                continue;
+            }
             let mut row = as_row(image, args.no_trunc);
             if places.len() > 1 {
                 row.insert(0, label.clone());
@@ -139,10 +142,11 @@ pub(crate) fn run(args: &LsArgs, session: &Session<'_>) -> Result<Report, Error>
     if places.len() > 1 {
         header.insert(0, "PLACE");
     }
+    let is_empty = rows.is_empty() && report.results.is_empty();
     if !rows.is_empty() {
         report.text.extend(table(&header, rows).into_bytes());
     }
-    if report.results.is_empty() {
+    if is_empty {
         session.ui.say("no images");
     }
     if hidden > 0 {

@@ -94,7 +94,10 @@ pub(super) fn ls(session: &Session<'_>) -> Result<Report, Error> {
     let mut rows = Vec::new();
     // one that was given a subject and has a name is a list as before
     let is_whole = |image: &Listed| !image.attached || (image.subject && !image.names.is_empty());
-    for image in list(&store, None)?.into_iter().filter(|image| image.kind == Kind::Index && is_whole(image)) {
+    for image in list(&store, None, session.global.jobs(), &session.cancel)?
+        .into_iter()
+        .filter(|image| image.kind == Kind::Index && is_whole(image))
+    {
         let platforms: Vec<String> = image.platforms.iter().map(ToString::to_string).collect();
         let state = match (image.broken, image.missing) {
             (0, 0) => "whole",

@@ -1,11 +1,14 @@
 //! `ls`: the images of a place.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
 
 use super::super::Error;
 use super::super::lookup::{is_attached, name_of};
 use super::super::manifest::is_elsewhere;
-use super::{config_of, platform_of};
+use super::config_of;
+use crate::blob::Cancel;
 use crate::bundle::PackingList;
 use crate::content::{self, Content, Descriptor, total};
 use crate::digest::Digest;
@@ -13,6 +16,7 @@ use crate::document::{Body, Document, ImageConfig};
 use crate::graph::{self, Finding};
 use crate::media::{MediaType, Role};
 use crate::platform::Platform;
+use crate::store::lanes::in_lanes;
 use crate::store::{Source, StoreError};
 
 /// What a top-level descriptor leads to.
@@ -97,26 +101,37 @@ pub struct Listed {
     pub entries: Vec<Entry>,
 }
 
-/// Lists the images of a place, those that belong to others too. Layers are looked for, not read; what the packing list of
-/// an archive says to be elsewhere is not missing.
+/// What the images of a place refer to: the content, and which image. There may be a million.
+type Used = Vec<(Digest, u64, usize)>;
+
+/// Lists the images of a place, those that belong to others too, looking at so many at once. Layers are looked for, not read; what
+/// the packing list of an archive says to be elsewhere is not missing.
 ///
 /// # Errors
-/// When the place does not tell its images.
-pub fn list(source: &dyn Source, packed: Option<&PackingList>) -> Result<Vec<Listed>, Error> {
+/// When the place does not tell its images, or somebody asked to stop.
+pub fn list(
+    source: &dyn Source,
+    packed: Option<&PackingList>,
+    jobs: NonZeroUsize,
+    cancel: &Cancel,
+) -> Result<Vec<Listed>, Error> {
     let left_out = packed.map(PackingList::left_out_sizes).unwrap_or_default();
-    let mut listed: Vec<Listed> = Vec::new();
+    let mut images: Vec<(usize, Descriptor, Vec<String>)> = Vec::new();
     let mut positions: HashMap<Digest, usize> = HashMap::new();
-    let mut used: HashMap<Digest, (u64, usize, usize)> = HashMap::new(); // size, how many images, the first one
     for root in source.roots()? {
         let name = name_of(&root).map(str::to_owned);
-        if let Some(&at) = positions.get(root.digest()) {
-            listed[at].names.extend(name);
-            continue;
+        let at = *positions.entry(*root.digest()).or_insert(images.len());
+        match images.get_mut(at) {
+            Some((_, _, names)) => names.extend(name),
+            None => images.push((at, root, name.into_iter().collect())),
         }
-        let at = listed.len();
-        positions.insert(*root.digest(), at);
-        let (mut image, contents, _) = look_at(source, &root);
-        image.names.extend(name);
+    }
+    drop(positions);
+    let seen: Mutex<(Vec<(usize, Listed)>, Used)> = Mutex::default();
+    in_lanes(&images, jobs.get(), cancel, |(at, root, names), _| {
+        let (mut image, contents, _) = look_at(source, root);
+        let mut known = HashSet::new();
+        image.names = names.iter().filter(|name| known.insert(*name)).cloned().collect();
         if image.missing > 0 {
             let is_left_out = |(digest, size): &&(Digest, u64)| {
                 let content = Content { digest: *digest, size: *size, kind: content::Kind::Blob };
@@ -125,18 +140,20 @@ pub fn list(source: &dyn Source, packed: Option<&PackingList>) -> Result<Vec<Lis
             image.left_out = contents.iter().filter(is_left_out).count();
             image.missing = image.missing.saturating_sub(image.left_out);
         }
-        for (digest, size) in contents {
-            used.entry(digest).and_modify(|(_, images, _)| *images += 1).or_insert((size, 1, at));
-        }
-        listed.push(image);
-    }
-    for image in &mut listed {
-        let mut known = HashSet::new();
-        image.names.retain(|name| known.insert(name.clone()));
-    }
-    for (size, images, first) in used.into_values() {
-        if images == 1 {
-            listed[first].unique = listed[first].unique.saturating_add(size);
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.0.push((*at, image));
+        seen.1.extend(contents.into_iter().map(|(digest, size)| (digest, size, *at)));
+        Ok(())
+    })
+    .map_err(|(_, error): (_, StoreError)| error)?;
+    let (mut listed, mut used) = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // lanes end in any order: the list does not
+    listed.sort_by_key(|(at, _)| *at);
+    let mut listed: Vec<Listed> = listed.into_iter().map(|(_, image)| image).collect();
+    used.sort_unstable_by_key(|(digest, _, at)| (*digest, *at));
+    for same in used.chunk_by(|(one, ..), (other, ..)| one == other) {
+        if let [(_, size, at)] = same {
+            listed[*at].unique = listed[*at].unique.saturating_add(*size);
         }
     }
     Ok(listed)
@@ -217,11 +234,12 @@ impl Facts {
                 if self.attestations.contains(descriptor.digest()) {
                     return;
                 }
-                let platform = platform_of(source, descriptor, manifest);
+                let config: Option<ImageConfig> = config_of(source, manifest);
+                let stated = descriptor.stated_platform().cloned();
+                let platform = stated.or_else(|| config.as_ref().map(|config| config.platform.clone()));
                 if !self.positions.contains_key(descriptor.digest()) {
                     self.add(descriptor);
                 }
-                let config: Option<ImageConfig> = config_of(source, manifest);
                 let pieces = manifest.config.iter().chain(&manifest.layers).chain([descriptor]);
                 let pieces: HashMap<&Digest, u64> = pieces.map(|piece| (piece.digest(), piece.size())).collect();
                 for &at in self.positions.get(descriptor.digest()).into_iter().flatten() {
