@@ -124,6 +124,10 @@ pub(super) fn damaged(
     });
     observer.hear(Event::Ended);
     result.map_err(|(_, error): (_, StoreError)| error)?;
+    // lanes that stop between two parts have no failure to tell
+    if cancel.is_cancelled() {
+        return Err(StoreError::Cancelled);
+    }
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     found.sort_by_key(|damage| damage.number);
     Ok(found)

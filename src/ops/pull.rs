@@ -58,6 +58,10 @@ fn read(
         Ok::<_, StoreError>(())
     });
     looked_up.map_err(|(_, error)| error)?;
+    // lanes that stop between two images have no failure to tell
+    if cancel.is_cancelled() {
+        return Err(StoreError::Cancelled.into());
+    }
     let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok((0..names.len()).filter_map(|at| found.remove(&at)).collect())
 }

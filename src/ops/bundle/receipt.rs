@@ -87,6 +87,10 @@ impl Receipted {
         });
         reading.observer.hear(Event::Ended);
         read.map_err(|(_, error)| error)?;
+        // lanes that stop between two pieces have no failure to tell
+        if reading.cancel.is_cancelled() {
+            return Err(StoreError::Cancelled.into());
+        }
         let wrong = wrong.into_inner().unwrap_or_else(PoisonError::into_inner);
         for content in contents.iter().filter(|content| !wrong.contains_key(&content.digest)) {
             self.contents.entry(content.digest).or_insert_with(|| (content.size, BTreeSet::new()));
@@ -115,6 +119,9 @@ impl Receipted {
             Ok::<(), StoreError>(())
         });
         asked.map_err(|(_, error)| error)?;
+        if reading.cancel.is_cancelled() {
+            return Err(StoreError::Cancelled.into());
+        }
         for (name, found) in found.into_inner().unwrap_or_else(PoisonError::into_inner) {
             self.add_image(Some(&name), &found.digest);
             for (digest, size) in found.contents {

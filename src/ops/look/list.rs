@@ -146,6 +146,10 @@ pub fn list(
         Ok(())
     })
     .map_err(|(_, error): (_, StoreError)| error)?;
+    // lanes that stop between two images have no failure to tell
+    if cancel.is_cancelled() {
+        return Err(StoreError::Cancelled.into());
+    }
     let (mut listed, mut used) = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
     // lanes end in any order: the list does not
     listed.sort_by_key(|(at, _)| *at);
@@ -258,5 +262,64 @@ impl Facts {
     fn add(&mut self, descriptor: &Descriptor) {
         self.positions.entry(*descriptor.digest()).or_default().push(self.entries.len());
         self.entries.push(Entry::of(descriptor));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::content::REF_NAME;
+    use crate::media::{OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
+    use crate::store::memory::Memory;
+
+    fn put(store: &mut Memory, media_type: &str, bytes: &[u8]) -> Descriptor {
+        store.add(bytes, content::Kind::Blob);
+        Descriptor::of(&media_type.into(), bytes)
+    }
+
+    /// A place with images of one shared layer and one of their own each; the first has two names.
+    fn place(number: usize) -> Memory {
+        let mut store = Memory::new("test");
+        let config = put(&mut store, OCI_CONFIG, br#"{"os":"linux","architecture":"arm64"}"#);
+        let shared = put(&mut store, OCI_LAYER, b"shared");
+        for at in 0..number {
+            let own = put(&mut store, OCI_LAYER, format!("layer {at:04}").as_bytes());
+            let manifest = json!({"schemaVersion": 2, "config": config.to_value(),
+                "layers": [shared.to_value(), own.to_value()]});
+            let root = put(&mut store, OCI_MANIFEST, &crate::json::encode(&manifest));
+            store.add_root(root.clone().with_annotation(REF_NAME, &format!("app:v{at}")));
+            if at == 0 {
+                store.add_root(root.with_annotation(REF_NAME, "app:latest"));
+            }
+        }
+        store
+    }
+
+    #[test]
+    fn the_order_is_that_of_the_place_however_many_are_looked_at_at_once() {
+        let store = place(60);
+        for jobs in [1, 2, 7] {
+            let jobs = NonZeroUsize::new(jobs).unwrap();
+            let listed = list(&store, None, jobs, &Cancel::default()).unwrap();
+            let names: Vec<_> = listed.iter().map(|image| image.names.join(" ")).collect();
+            let mut expected: Vec<_> = (0..60).map(|at| format!("app:v{at}")).collect();
+            expected[0].push_str(" app:latest");
+            assert_eq!(names, expected);
+            for image in listed {
+                let manifest = image.size - 37 - 6 - 10;
+                assert_eq!((image.unique, image.missing), (10 + manifest, 0), "{:?}", image.names);
+                assert_eq!(image.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(), ["linux/arm64"]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_that_was_stopped_is_no_shorter_list() {
+        let cancel = Cancel::default();
+        cancel.cancel();
+        let result = list(&place(3), None, NonZeroUsize::MIN, &cancel);
+        assert!(matches!(result, Err(Error::Store(StoreError::Cancelled))), "{result:?}");
     }
 }

@@ -117,6 +117,8 @@ fn all_held(
     });
     observer.hear(Event::Ended);
     match checked {
+        // lanes that stop between two pieces have no failure to tell
+        Ok(()) if cancel.is_cancelled() => Err(StoreError::Cancelled.into()),
         Ok(()) => Ok(Some(Summary { present: pieces, present_bytes: bytes, ..Summary::default() })),
         Err((_, StoreError::Cancelled)) => Err(StoreError::Cancelled.into()),
         Err((_, error @ StoreError::Io { .. })) => Err(error.into()),

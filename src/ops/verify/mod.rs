@@ -370,6 +370,10 @@ impl Task<'_> {
         });
         observer.hear(Event::Ended);
         result.map_err(|(_, error)| error)?;
+        // lanes that stop between two pieces have no failure to tell
+        if self.cancel.is_cancelled() {
+            return Err(StoreError::Cancelled.into());
+        }
         let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         // lanes end in any order: the report does not
         found.sort_by(|(a, one), (b, other)| (a, one.status, &one.detail).cmp(&(b, other.status, &other.detail)));
