@@ -33,6 +33,8 @@ use crate::transfer::{Event, Observer, Outcome, Piece};
 /// How thoroughly to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
+    /// That all content is there with its size, and documents against each other: nothing else is read.
+    Presence,
     /// Sizes and digests of all content, and documents against each other.
     Digests,
     /// Layers unpacked too, and their `diff_ids`.
@@ -84,6 +86,7 @@ pub fn verify(
     let mut task = Task {
         store,
         cancel,
+        depth,
         verified: Verified::default(),
         images: Vec::new(),
         reached: Vec::new(),
@@ -113,13 +116,15 @@ pub fn verify(
     if selector.is_none() {
         task.names(&roots);
     }
-    task.check(&roots, depth, jobs, observer)?;
+    task.check(&roots, jobs, observer)?;
     if selector.is_none() {
         task.unreferenced()?;
         if is_part {
             task.of_other_parts(jobs, observer)?;
         }
-        task.parts(jobs, observer)?;
+        if depth != Depth::Presence {
+            task.parts(jobs, observer)?;
+        }
     }
     Ok(task.verified.bounded())
 }
@@ -146,6 +151,7 @@ impl Verified {
 struct Task<'a> {
     store: &'a Store,
     cancel: &'a Cancel,
+    depth: Depth,
     verified: Verified,
     images: Vec<Image>,
     /// What was reached; sorted.
@@ -173,13 +179,8 @@ impl Task<'_> {
         }
     }
 
-    fn check(
-        &mut self,
-        roots: &[Descriptor],
-        depth: Depth,
-        jobs: NonZeroUsize,
-        observer: &dyn Observer,
-    ) -> Result<(), Error> {
+    fn check(&mut self, roots: &[Descriptor], jobs: NonZeroUsize, observer: &dyn Observer) -> Result<(), Error> {
+        let depth = self.depth;
         let (images, mut stated) = (&mut self.images, Vec::new());
         let mut documents = 0;
         let mut document_bytes = 0;
@@ -315,7 +316,7 @@ impl Task<'_> {
         observer.hear(Event::Begun { pieces: contents.len() as u64, bytes });
         let found: Mutex<Vec<(Digest, Problem)>> = Mutex::default();
         let tally = Mutex::new((0, 0, 0));
-        let store = self.store;
+        let (store, depth) = (self.store, self.depth);
         let result = in_lanes(contents, jobs.get(), self.cancel, |content, cancel| {
             let node = nodes.get(&content.digest);
             let about = node.map_or_else(|| "content".to_owned(), Node::about);
@@ -333,6 +334,9 @@ impl Task<'_> {
                     return Ok(());
                 }
             };
+            if depth == Depth::Presence {
+                return Ok(());
+            }
             let piece = Piece::start(observer, content, &about, store.location());
             let count = |bytes| piece.count(bytes);
             let reader = reader.cancelled_by(cancel).metered_by(&count);
