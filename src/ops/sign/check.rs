@@ -158,6 +158,39 @@ pub fn check_image<'k>(
     Signatures::gather(source, &[*image.digest()])?.check(source, image, keys)
 }
 
+/// A signature of an image as it lies there.
+#[derive(Clone, Debug)]
+pub struct Examined<'k> {
+    /// The manifest that it is in.
+    pub manifest: Digest,
+    /// What the keys say of it; none when there are no keys.
+    pub outcome: Option<Result<Checked<'k>, Unsigned>>,
+}
+
+/// Finds every signature of some images and checks it with some keys, if there are any. Whether one is enough is for others to say.
+///
+/// # Errors
+/// When the place does not tell what it names, or the machine cannot read a signature.
+pub fn examine<'k>(
+    source: &dyn Source,
+    images: &[Digest],
+    keys: &'k [PublicKey],
+) -> Result<HashMap<Digest, Vec<Examined<'k>>>, Error> {
+    let signatures = Signatures::gather(source, images)?;
+    let mut examined = HashMap::new();
+    for image in images {
+        let mut of_one = Vec::new();
+        for found in signatures.of(source, image) {
+            let outcome = if keys.is_empty() { None } else { Some(check(source, image, &found, keys)?) };
+            of_one.push(Examined { manifest: found.manifest, outcome });
+        }
+        if !of_one.is_empty() {
+            examined.insert(*image, of_one);
+        }
+    }
+    Ok(examined)
+}
+
 /// Checks that one of some keys has signed every image that is to be taken: `roots`, and what comes along with them under a name
 /// of its own. Of a whole place, what only belongs to an image and has no name by which it could be taken for one need not be
 /// signed; what was chosen has to be, whatever it says that it is.

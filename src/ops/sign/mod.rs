@@ -15,6 +15,6 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-pub use self::check::{Checked, SignedImage, Unsigned, check_image, require};
+pub use self::check::{Checked, Examined, SignedImage, Unsigned, check_image, examine, require};
 pub(in crate::ops) use self::make::signature;
 pub use self::make::{Form, SignOptions, Signed, Signing, ToSign, sign, to_sign};
