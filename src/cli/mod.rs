@@ -30,6 +30,7 @@ mod manifest;
 mod merge;
 mod network;
 mod packing_list;
+mod page;
 mod pull;
 mod push;
 mod receipt;
@@ -149,6 +150,7 @@ enum Command {
     Diff(diff::DiffArgs),
     /// Say whether docker, podman, containerd and skopeo will load an archive
     Check(check::CheckArgs),
+    Report(page::PageArgs),
     /// Unpack the file system of an image into a directory
     Unpack(unpack::UnpackArgs),
     Serve(serve::ServeArgs),
@@ -196,6 +198,7 @@ impl Command {
             Self::Rm(_) => "rm",
             Self::Gc(_) => "gc",
             Self::Check(_) => "check",
+            Self::Report(_) => "report",
             Self::Diff(_) => "diff",
             Self::Unpack(_) => "unpack",
             Self::Version => "version",
@@ -234,6 +237,7 @@ impl Command {
             | Self::Sign(_)
             | Self::Gc(_)
             | Self::Check(_)
+            | Self::Report(_)
             | Self::Serve(_)
             | Self::Key(_)
             | Self::Version => None,
@@ -408,6 +412,7 @@ fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
         Command::Gc(args) => gc::run(args, session),
         Command::Diff(args) => diff::run(args, session),
         Command::Check(args) => check::run(args, session),
+        Command::Report(args) => page::run(args, session),
         Command::Unpack(args) => unpack::run(args, session),
         Command::Version => Ok(Report::version()),
     }

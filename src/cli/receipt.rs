@@ -174,7 +174,7 @@ fn write(path: &Path, receipt: &[u8], signature: Option<&str>, session: &Session
 }
 
 /// Refuses to replace something else than what is written: a mistyped name must not cost an archive.
-fn must_be(path: &Path, what: &str, is_one: impl Fn(&[u8]) -> bool) -> Result<(), Error> {
+pub(super) fn must_be(path: &Path, what: &str, is_one: impl Fn(&[u8]) -> bool) -> Result<(), Error> {
     use std::io::Read as _;
     let failed = StoreError::io("read", path);
     let is_file = match std::fs::metadata(path) {

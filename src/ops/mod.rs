@@ -33,6 +33,7 @@ pub mod published;
 pub mod pull;
 pub mod push;
 mod referred;
+pub mod report;
 pub mod rework;
 pub mod rm;
 pub mod rootfs;

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod add;
+mod browser;
 mod crash;
 mod damage;
 mod environment;
@@ -18,6 +19,7 @@ mod platforms;
 mod progress;
 #[path = "../support/registry/mod.rs"]
 mod registry;
+mod report;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;

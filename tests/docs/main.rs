@@ -1,7 +1,7 @@
 //! The pages for those who come from other programs (`docs/from-*.md`), `docs/lists.md` and `docs/parts.md`: every command of
 //! barge in them is run, in the order of its page, by `sh`, and has to end with the exit code that the page says. So is every
-//! line of commands in `docs/align.md`, `docs/delta.md`, `docs/referrers.md`, `docs/signing.md` and `docs/split.md`, those of other programs too; [`served`] has
-//! `docs/serve.md`.
+//! line of commands in `docs/align.md`, `docs/delta.md`, `docs/referrers.md`, `docs/report.md`, `docs/signing.md` and
+//! `docs/split.md`, those of other programs too; [`served`] has `docs/serve.md`.
 //!
 //! [`page`] finds the commands, [`setting`] is the place where they run: a layout, archives and files to build from, and two real
 //! registries for the two hosts of the examples. A page whose programs are not installed fails in CI, and elsewhere says that it
@@ -193,6 +193,20 @@ fn runs_every_line(page: &str, least: usize) {
 #[test]
 fn archives_in_parts_are_made_checked_and_joined_as_the_page_says() {
     runs_every_line("split", 6);
+}
+
+#[test]
+fn what_the_page_on_reports_says_runs() {
+    let name = "docs/report.md";
+    let commands = page::indented(&fs::read_to_string(docs().join("report.md")).unwrap());
+    assert!(commands.len() >= 10, "{name} has {} commands only", commands.len());
+    let Some(setting) = Setting::empty() else { return };
+    let prepared = "barge merge -q -o bundle.tar -t example.com/hello:v1 fixtures/umoci-amd64 fixtures/skopeo-arm64.tar && \
+                    barge copy fixtures/buildx-amd64-arm64.tar dist";
+    let (code, said) = setting.run(prepared);
+    assert_eq!(code, Some(0), "{said}");
+    let failed = failures(&setting, name, &commands);
+    assert!(failed.is_empty(), "{} of {} commands:\n\n{}", failed.len(), commands.len(), failed.join("\n"));
 }
 
 #[test]
