@@ -107,6 +107,7 @@ fn once(args: &SyncArgs, loaded: &Loaded, done: &mut Done, session: &Session<'_>
         cancel: session.cancel.clone(),
         registries: args.network.registries(session.global, &session.cancel, session.notice())?,
         split: SplitArchives::default(),
+        indexes: session.indexes.clone(),
         answered: Arc::clone(&session.answered),
     };
     round(loaded, done, &session).map(Some)

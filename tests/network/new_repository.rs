@@ -51,7 +51,7 @@ fn everything_is_asked_for_where_something_may_be_there() {
         (
             "another tag",
             (|registry, made| {
-                let (_, bytes) = made.blobs.iter().next().unwrap();
+                let (_, bytes) = made.blobs.first().unwrap();
                 registry.put_blob("app", bytes);
             }) as Before,
             None,

@@ -9,6 +9,7 @@ use crate::blob::Cancel;
 use crate::content::Descriptor;
 use crate::digest::Digest;
 use crate::document::Body;
+use crate::error::Class;
 use crate::graph;
 use crate::ops::Error;
 use crate::ops::bundle::{Packed, packed_in, trusted};
@@ -131,7 +132,11 @@ pub fn survey(store: &Store, selector: Option<&Selector>, options: &SurveyOption
         Some(_) => select(store, selector)?,
         None => store.roots().unwrap_or_default(), // among the problems
     };
-    let mut images = images(store, &roots, packed.as_ref(), selector.is_none());
+    let listed = match list(store, packed.as_ref().map(|packed| &packed.list), jobs, cancel) {
+        Err(error) if error.class() == Class::Interrupted => return Err(error),
+        listed => listed.unwrap_or_default(), // among the problems
+    };
+    let mut images = images(listed, &roots, selector.is_none());
     let (manifests, nodes) = walk(store, &roots);
     let mut sharing = Sharing::default();
     for (at, image) in images.iter_mut().enumerate() {
@@ -173,8 +178,7 @@ fn names(location: &Location) -> (String, String) {
 }
 
 /// Returns the images among some descriptors. `whole` says that these are all of the place: then what belongs to others is no image.
-fn images(store: &Store, roots: &[Descriptor], packed: Option<&Packed>, whole: bool) -> Vec<Image> {
-    let mut listed = list(store, packed.map(|packed| &packed.list)).unwrap_or_default();
+fn images(mut listed: Vec<Listed>, roots: &[Descriptor], whole: bool) -> Vec<Image> {
     let wanted: HashSet<&Digest> = roots.iter().map(Descriptor::digest).collect();
     listed.retain(|image| wanted.contains(&image.digest) && !(whole && image.attached));
     let image = |listed: Listed| {

@@ -82,7 +82,7 @@ pub(super) fn created(
         match document.body() {
             Body::Manifest(manifest) => {
                 let Some(config) = manifest.image_config() else { return Ok(None) };
-                let created = read_config(source, config)?.created;
+                let created = read_config(source, &config.content())?.created;
                 return Ok(created.and_then(|text| text.parse().ok()));
             }
             Body::Index(index) => {
