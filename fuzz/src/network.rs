@@ -15,6 +15,7 @@ use barge::ops::open::Context;
 use barge::ops::parts::SplitArchives;
 use barge::ops::serve::{Event, Observer, ServeOptions, serve as run};
 use barge::reference::ImageName;
+use barge::store::layout::KnownIndexes;
 use barge::store::registry::{NetworkOptions, Registries};
 use barge::store::{Source as _, Wanted};
 
@@ -122,13 +123,14 @@ fn server() -> SocketAddr {
     *SERVER.get_or_init(|| {
         let (sender, receiver) = channel();
         std::thread::spawn(move || {
-            let (cancel, split) = (Cancel::default(), SplitArchives::default());
+            let (cancel, split, indexes) = (Cancel::default(), SplitArchives::default(), KnownIndexes::default());
             let registries = Registries::forbidden("this is no network", None, &cancel);
             let context = Context {
                 layout: None,
                 tmpdir: None,
                 part_dirs: &[],
                 split: &split,
+                indexes: &indexes,
                 cancel: &cancel,
                 observer: &Careful,
                 registries: &registries,

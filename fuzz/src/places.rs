@@ -13,10 +13,12 @@ use barge::ops::copy::{CopySource, Naming, copy};
 use barge::ops::look::{Part, inspect, list, tree};
 use barge::ops::open::{Context, Store, open_path};
 use barge::ops::parts::SplitArchives;
+use barge::ops::report::{SurveyOptions, page, survey};
 use barge::ops::target::{ArchiveFormat, Target, WriteOptions};
 use barge::ops::verify::{Depth, verify};
 use barge::platform::PlatformFilter;
 use barge::reference::Place;
+use barge::store::layout::KnownIndexes;
 use barge::store::registry::Registries;
 use barge::store::{Durability, Source};
 use barge::transfer::{Event, Observer};
@@ -77,13 +79,14 @@ fn filled_in(piece: &[u8], known: &[(String, String)]) -> Vec<u8> {
 
 /// Looks at a place in every way, and copies it to a layout beside it, which has to be whole then.
 pub(crate) fn look_at(path: &Path, beside: &Path) {
-    let (cancel, split) = (Cancel::default(), SplitArchives::default());
+    let (cancel, split, indexes) = (Cancel::default(), SplitArchives::default(), KnownIndexes::default());
     let registries = Registries::forbidden("this is no network", None, &cancel);
     let context = Context {
         layout: None,
         tmpdir: Some(beside),
         part_dirs: &[],
         split: &split,
+        indexes: &indexes,
         cancel: &cancel,
         observer: &Careful,
         registries: &registries,
@@ -92,8 +95,23 @@ pub(crate) fn look_at(path: &Path, beside: &Path) {
         Ok(store) => store,
         Err(error) => return shown(&error),
     };
-    for looked in [list(&store, None).map(drop), tree(&store, None).map(drop)] {
+    for looked in [list(&store, None, NonZeroUsize::MIN, &cancel).map(drop), tree(&store, None).map(drop)] {
         looked.unwrap_or_else(|error| shown(&error));
+    }
+    let options = SurveyOptions {
+        depth: Depth::Presence,
+        keys: &[],
+        jobs: NonZeroUsize::MIN,
+        cancel: &cancel,
+        observer: &Careful,
+    };
+    match survey(&store, None, &options) {
+        // what comes from the place cannot end the page, begin a script or leave an attribute
+        Ok(survey) => {
+            let page = page(&survey);
+            assert!(!page.contains("<script") && page.ends_with("</html>\n"), "a page that is not ours");
+        }
+        Err(error) => shown(&error),
     }
     let ours = PlatformFilter::parse(["linux/amd64"]).expect("a platform");
     for (filter, part) in [(PlatformFilter::default(), Part::Manifest), (ours, Part::Config)] {
@@ -135,6 +153,7 @@ fn copied(store: &Store, to: &Path, context: &Context<'_>) -> Result<(), barge::
     let options = WriteOptions {
         format: ArchiveFormat::default(),
         compression: barge::media::Compression::None,
+        alignment: None,
         split: None,
         jobs: NonZeroUsize::MIN,
         durability: Durability::Unsynced,
