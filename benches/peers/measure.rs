@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::contests::{Contender, Contest};
 use crate::server::Server;
@@ -20,11 +20,16 @@ pub(crate) struct Sample {
     pub(crate) peak: u64,
 }
 
-/// Reads the data into the page cache, and uses as much free memory once as a run is going to: on a virtual machine the memory
-/// that was given back is slow when it is used again, and whoever comes first would pay for it.
-fn warm(reads: &str) -> String {
-    let names = reads.split(' ').map(|name| format!("$DATA/{name}")).collect::<Vec<_>>().join(" ");
-    format!("find {names} -type f -exec cat {{}} + >/dev/null; head -c 1200M /dev/zero >../unused; rm ../unused")
+/// How much memory is made ready before a run, in bytes: as much as the page cache of its output takes.
+const READY: usize = 1200 << 20;
+
+/// Makes sure that as much memory as a run is going to use is free and at hand. A virtual
+/// machine gives back what has been free for some two seconds, and it is slow when it is used again: that would come to one
+/// run and not to the next. So memory is held until all that was freed before has been given back, and freed at once before the run.
+fn warm() -> Vec<u8> {
+    let ready = std::hint::black_box(vec![1; READY]);
+    std::thread::sleep(Duration::from_millis(2500));
+    ready
 }
 
 /// Where commands run.
@@ -86,8 +91,14 @@ impl Bench {
         }
         // what earlier runs left to be written is not this one's burden
         let _ = Command::new("sync").status();
-        if !contest.reads.is_empty() && !command(&warm(contest.reads)).status().is_ok_and(|status| status.success()) {
-            return Err(failed(contest.reads, "the data cannot be read".to_owned()));
+        let mut ready = Vec::new();
+        if !contest.reads.is_empty() {
+            let names: Vec<String> = contest.reads.split(' ').map(|name| format!("$DATA/{name}")).collect();
+            let line = format!("find {} -type f -exec cat {{}} + >/dev/null", names.join(" "));
+            if !command(&line).status().is_ok_and(|status| status.success()) {
+                return Err(failed(&line, "the data cannot be read".to_owned()));
+            }
+            ready = warm();
         }
         let times = self.work.path().join("times");
         let file = fs::File::create(&log).map_err(|error| failed(contender.command, error.to_string()))?;
@@ -96,6 +107,7 @@ impl Bench {
         outer.arg("-q").arg("-o").arg(&times).args(["-f", "%U %S %M"]).arg("bash").args(inner.get_args());
         outer.current_dir(&out).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         outer.envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?))));
+        drop(ready);
         let began = Instant::now();
         let status = outer.status();
         let seconds = began.elapsed().as_secs_f64();
