@@ -1,6 +1,6 @@
 //! What every command that writes a place has in common.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use barge::digest::Digest;
@@ -295,20 +295,53 @@ fn add_stats(total: &mut Map<String, Value>, summary: &Summary) {
     }
 }
 
+/// How many images of one change are told one by one; the digests of all are in the result.
+const FEW: usize = 4;
+
+fn called(image: &Carried) -> String {
+    name_of(&image.to).map_or_else(|| "an image without a name".to_owned(), escaped)
+}
+
+/// Says what became of indexes: of those with the same change together, when they are many.
+fn say_changed(session: &Session<'_>, images: &[Carried]) {
+    let mut changes: BTreeMap<(&str, &str, String), Vec<&Carried>> = BTreeMap::new();
+    for image in images {
+        let left: Vec<String> = image.left_out.iter().map(ToString::to_string).collect();
+        let without = format!("without {}", left.join(", "));
+        let (one, many, what) = match (image.sparse, left.is_empty()) {
+            (true, true) => ("stays sparse", "stay sparse", ": what is in registries alone stays there".to_owned()),
+            (true, false) => {
+                ("keeps its index and is sparse", "keep their indexes and are sparse", format!(": {without}"))
+            }
+            (false, false) if image.from.digest() != image.to.digest() => {
+                ("is a smaller index now", "are smaller indexes now", format!(", {without}"))
+            }
+            (false, _) => continue,
+        };
+        changes.entry((one, many, what)).or_default().push(image);
+    }
+    for ((one, many, what), images) in changes {
+        if let [first, ..] = images[..]
+            && images.len() > FEW
+        {
+            session.ui.say(&format!("{} and {} more {many}{what}", called(first), images.len() - 1));
+            continue;
+        }
+        for image in images {
+            session.ui.say(&format!("{} {one}{what}", called(image)));
+            if !image.sparse {
+                session.ui.say(&format!("  was {}", image.from.digest()));
+                session.ui.say(&format!("  is  {}", image.to.digest()));
+            }
+        }
+    }
+}
+
 /// Says what changed about the images that were carried: a new digest, platforms left out, signatures that came along or stay.
 pub(crate) fn say_carried(session: &Session<'_>, images: &[Carried], left: &[StaysBehind]) {
+    say_changed(session, images);
     for image in images {
-        let name = name_of(&image.to).map_or_else(|| "an image without a name".to_owned(), escaped);
-        let left: Vec<String> = image.left_out.iter().map(ToString::to_string).collect();
-        if image.sparse && left.is_empty() {
-            session.ui.say(&format!("{name} stays sparse: what is in registries alone stays there"));
-        } else if image.sparse {
-            session.ui.say(&format!("{name} keeps its index and is sparse: without {}", left.join(", ")));
-        } else if image.from.digest() != image.to.digest() && !left.is_empty() {
-            session.ui.say(&format!("{name} is a smaller index now, without {}", left.join(", ")));
-            session.ui.say(&format!("  was {}", image.from.digest()));
-            session.ui.say(&format!("  is  {}", image.to.digest()));
-        }
+        let name = called(image);
         if !image.referrers.is_empty() {
             session.ui.say(&format!("{name} brings {}", count(image.counted.len() as u64, "referrer")));
         }

@@ -12,11 +12,13 @@ use crate::blob::Extent;
 
 /// How large content is that is cloned out of a file or into one, in bytes. The system brings what it clones to the medium
 /// first, and each clone is an entry in its tables: for small content a copy is cheaper.
-#[cfg(target_os = "linux")]
-const LEAST: u64 = 64 << 10;
+pub(super) const LEAST: u64 = 64 << 10;
 /// How many bytes are cloned by one call: it cannot be interrupted.
 #[cfg(target_os = "linux")]
 const MOST: u64 = 1 << 30;
+/// The smallest block of a file system that clones, in bytes (xfs).
+#[cfg(target_os = "linux")]
+const SMALLEST_BLOCK: u64 = 1 << 10;
 /// The largest block of a file system that is reckoned with, in bytes.
 #[cfg(target_os = "linux")]
 const LARGEST_BLOCK: u64 = 1 << 20;
@@ -24,10 +26,19 @@ const LARGEST_BLOCK: u64 = 1 << 20;
 /// Returns whether a file is in a file system that clones whatever its blocks allow: what is cloned takes no room there.
 #[cfg(target_os = "linux")]
 pub(super) fn is_usual_in(file: &File) -> bool {
+    block_of_cloning(file).is_some()
+}
+
+/// Returns how large the blocks of a file system are that clones, in bytes; none for one of which that is not known.
+#[cfg(target_os = "linux")]
+fn block_of_cloning(file: &File) -> Option<u64> {
     // linux/magic.h; xfs.h
     const BTRFS: u64 = 0x9123_683e;
     const XFS: u64 = 0x5846_5342;
-    rustix::fs::fstatfs(file).is_ok_and(|there| matches!(u64::try_from(there.f_type), Ok(BTRFS | XFS)))
+    let there = rustix::fs::fstatfs(file).ok()?;
+    let block = u64::try_from(there.f_bsize).ok()?;
+    let clones = matches!(u64::try_from(there.f_type), Ok(BTRFS | XFS));
+    (clones && block.is_power_of_two() && block <= LARGEST_BLOCK).then_some(block)
 }
 
 /// Makes an empty file a clone of another (`FICLONE`); `false` when that is not possible, and the file is empty still.
@@ -49,13 +60,14 @@ pub(super) fn whole(from: &File, to: &File) -> bool {
 /// not possible: where they were to go anything may stand then, but nothing behind.
 #[cfg(target_os = "linux")]
 pub(super) fn part(from: Extent<'_>, to: Extent<'_>, length: u64) -> bool {
-    let block = match rustix::fs::fstatvfs(to.file) {
-        Ok(there) if there.f_bsize.is_power_of_two() && there.f_bsize <= LARGEST_BLOCK => there.f_bsize,
-        _ => return false,
-    };
-    if length < LEAST.max(2 * block) || !from.at.is_multiple_of(block) || !to.at.is_multiple_of(block) {
+    // what nearly never lies well costs no call
+    let lies_well = |block: u64| from.at.is_multiple_of(block) && to.at.is_multiple_of(block);
+    if length < LEAST || !lies_well(SMALLEST_BLOCK) {
         return false;
     }
+    let Some(block) = block_of_cloning(to.file).filter(|block| length >= 2 * block && lies_well(*block)) else {
+        return false;
+    };
     let rest = length % block;
     let mut passed = 0;
     while passed < length - rest {

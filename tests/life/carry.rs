@@ -82,6 +82,23 @@ fn a_smaller_index_keeps_the_bytes_of_what_stays() {
 }
 
 #[test]
+fn the_same_change_of_many_images_is_told_once() {
+    for (number, said) in [(4, "v0 is a smaller index now"), (5, "v0 and 4 more are smaller indexes now")] {
+        let bench = Bench::new();
+        let mut made = Made::new();
+        for at in 0..number {
+            let index = made.app(&format!("app{at}"), &["linux/amd64", "linux/arm64"]);
+            made.root(tagged(&index, &format!("v{at}")));
+        }
+        made.layout(&bench.path("layout"));
+        let ran = bench.ok("copy --platform linux/arm64 layout small");
+        ran.says(&format!("{said}, without linux/amd64"));
+        assert_eq!(ran.stderr.matches("smaller").count(), if number > 4 { 1 } else { number }, "{}", ran.stderr);
+        assert_eq!(ran.digests().len(), number);
+    }
+}
+
+#[test]
 fn an_index_in_an_index_is_made_smaller_too() {
     let bench = Bench::new();
     let mut made = Made::new();

@@ -21,6 +21,16 @@ const MOST_IMAGES: usize = 10_000;
 /// How many names of tags are shown when none is meant.
 const SHOWN: usize = 8;
 
+/// What is looked for, and where.
+pub(super) struct Search<'a> {
+    pub(super) source: &'a Source,
+    pub(super) entry: &'a Entry,
+    /// What the lock says of this source, where there is a lock.
+    pub(super) locked: Option<&'a LockedSource>,
+    pub(super) options: &'a SyncOptions,
+    pub(super) context: &'a Context<'a>,
+}
+
 /// Finds the images of an entry, each once, where its sources say. With a lock, these digests and no others are taken, and no
 /// list of tags is asked for.
 ///
@@ -32,9 +42,10 @@ pub fn find(entry: &Entry, lock: Option<&Lock>, options: &SyncOptions, context: 
     for source in &entry.sources {
         let text = source.to_string();
         let locked = lock.and_then(|lock| lock.of(&text));
+        let search = Search { source, entry, locked, options, context };
         let gave = match &source.kind {
-            Kind::Registry(_) | Kind::List(_) => far(source, entry, locked, options, context, &mut found),
-            Kind::Layout(_) | Kind::Archive(_) => local::find(source, entry, locked, options, context, &mut found),
+            Kind::Registry(_) | Kind::List(_) => far(&search, &mut found),
+            Kind::Layout(_) | Kind::Archive(_) => local::find(&search, &mut found),
         };
         let mut gave = gave.map_err(within(&source.kind.to_string(), &source.at))?;
         gave.sort();
@@ -54,14 +65,8 @@ pub fn find(entry: &Entry, lock: Option<&Lock>, options: &SyncOptions, context: 
 }
 
 /// Finds images in registries.
-fn far(
-    source: &Source,
-    entry: &Entry,
-    locked: Option<&LockedSource>,
-    options: &SyncOptions,
-    context: &Context<'_>,
-    found: &mut Found,
-) -> Result<Vec<LockedImage>, Error> {
+fn far(search: &Search<'_>, found: &mut Found) -> Result<Vec<LockedImage>, Error> {
+    let Search { source, entry, locked, options, context } = *search;
     let repositories = match locked {
         Some(locked) => look_up(context.registries, &locked_names(source, locked)?, context.cancel).map_err(gone)?,
         None => match &source.kind {

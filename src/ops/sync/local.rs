@@ -10,7 +10,8 @@ use super::super::copy::Extent;
 use super::super::lookup::{is_attached, name_of};
 use super::super::open::{Context, Store, open_path};
 use super::super::sign::require;
-use super::{Found, Image, Known, SyncOptions, choose, places};
+use super::find::Search;
+use super::{Found, Image, Known, choose, places};
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::reference::{ImageName, is_tag};
 use crate::signing::PublicKey;
@@ -23,14 +24,8 @@ use crate::text::escaped;
 ///
 /// # Errors
 /// When a place is not there or cannot be read, or nothing in all of them is meant.
-pub(super) fn find(
-    source: &Source,
-    entry: &Entry,
-    locked: Option<&LockedSource>,
-    options: &SyncOptions,
-    context: &Context<'_>,
-    found: &mut Found,
-) -> Result<Vec<LockedImage>, Error> {
+pub(super) fn find(search: &Search<'_>, found: &mut Found) -> Result<Vec<LockedImage>, Error> {
+    let Search { source, entry, locked, options, context } = *search;
     let (Kind::Layout(pattern) | Kind::Archive(pattern)) = &source.kind else { return Ok(Vec::new()) };
     let keys = options.keys.publics(&source.verify_key)?;
     let places = match locked {

@@ -145,7 +145,8 @@ impl Draft {
     pub(super) fn put(&self, slot: &Slot, blob: BlobReader<'_>) -> Result<(), PutError> {
         let error = self.error("write");
         let to = Extent { file: self.file(), at: slot.body };
-        let cloned = blob.extent_unverified().is_some_and(|extent| clone::part(extent, to, slot.length));
+        let cloned = slot.length >= clone::LEAST
+            && blob.extent_unverified().is_some_and(|extent| clone::part(extent, to, slot.length));
         let proved = if cloned {
             let copy = Stored::new(self.file().try_clone().map_err(self.error("read"))?, slot.body, slot.length);
             blob.of_copy(Span::new(&copy, 0, slot.length)).check()

@@ -21,10 +21,10 @@ pub(super) fn whole(
     let name = blob.content().digest.hex();
     let path = || directory.path_of(&name);
     let mut temporary = Temporary::create(directory, BLOB)?;
-    let cloned = match (blob.file_unverified(), blob.extent_unverified()) {
-        (Some(file), _) => clone::whole(file, temporary.file()),
-        (None, Some(extent)) => clone::part(extent, Extent { file: temporary.file(), at: 0 }, blob.content().size),
-        (None, None) => false,
+    let part = |extent| clone::part(extent, Extent { file: temporary.file(), at: 0 }, blob.content().size);
+    let cloned = match blob.file_unverified() {
+        Some(file) => clone::whole(file, temporary.file()),
+        None => blob.extent_unverified().is_some_and(part),
     };
     let proved = if cloned {
         let copy = temporary.file().try_clone().map_err(StoreError::io("read", path()))?;
