@@ -9,6 +9,7 @@ use barge::store::registry::LANES;
 use clap::Args;
 
 use super::Session;
+use super::align::AlignArgs;
 use super::lists::read_lists;
 use super::network::NetworkArgs;
 use super::push::say_expansion;
@@ -33,6 +34,8 @@ pub(crate) struct PullArgs {
     lists: Vec<String>,
     #[command(flatten)]
     carry: CarryArgs,
+    #[command(flatten)]
+    align: AlignArgs,
     #[command(flatten)]
     write: WriteArgs,
     #[command(flatten)]
@@ -63,7 +66,9 @@ pub(crate) fn run(args: &PullArgs, session: &Session<'_>) -> Result<Report, Erro
     let options = args.carry.options()?;
     let mut write = args.write.options(session);
     write.jobs = session.global.jobs.unwrap_or(write.jobs.max(LANES));
+    write.alignment = args.align.alignment();
     let target = Target::open(args.output.as_deref(), &context, write)?;
+    args.align.check(&[target.location()])?;
     refuse_mixed_output(session, &[&target.location()])?;
     let repositories = barge::ops::pull::resolve(&session.registries, &names, &options, &session.cancel)?;
     let sources: Vec<CopySource<'_>> = repositories

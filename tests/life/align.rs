@@ -99,6 +99,23 @@ fn an_archive_that_is_added_to_is_aligned_anew_when_it_is_asked_for() {
 }
 
 #[test]
+fn what_is_built_is_aligned_as_it_is_asked_for() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("context")).unwrap();
+    fs::write(bench.path("context/Containerfile"), "FROM scratch\nCOPY file /file\n").unwrap();
+    fs::write(bench.path("context/file"), "content").unwrap();
+    for (option, bytes) in [("", 512), ("--align", BLOCK), ("--align=64K", 65536)] {
+        bench.ok(&format!("build {option} -o {bytes}.tar -t app:v1 --platform linux/amd64 context"));
+        assert!(is_aligned(&bench.path(&format!("{bytes}.tar")), bytes), "{option}");
+        bench.verify(&format!("{bytes}.tar"));
+    }
+    assert!(!is_aligned(&bench.path("512.tar"), BLOCK));
+    let ran = bench.exits(2, "build --align -o layout -t app:v1 --platform linux/amd64 context");
+    ran.says("cannot align blobs: no archive is written");
+    assert!(!bench.path("layout").exists());
+}
+
+#[test]
 fn what_cannot_be_aligned_is_refused_before_anything_is_written() {
     let bench = Bench::new();
     two_images().layout(&bench.path("layout"));

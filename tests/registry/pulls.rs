@@ -77,6 +77,11 @@ fn what_skopeo_pushed_arrives_with_its_digests() {
         assert_eq!(log.of("GET", "/blobs/").iter().filter(|it| !is_config(&it.path)).count(), 0, "{log:?}");
         assert_eq!(before, bench.work.path(place).is_file().then(|| bench.work.read(place)));
     }
+    // aligned, it is the file that a copy makes of the same images
+    bench.ok("pull --align -o aligned.tar -f list");
+    bench.ok("copy --align back.tar copied.tar");
+    assert_eq!(bench.work.read("aligned.tar"), bench.work.read("copied.tar"));
+    assert_ne!(bench.work.read("aligned.tar"), bench.work.read("back.tar"));
 }
 
 /// Configs are read when a plan is made.

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use self::sources::Sources;
 use super::Session;
+use super::align::AlignArgs;
 use super::changes::{ChangeArgs, pairs};
 use super::layers::LayerArgs;
 use super::network::NetworkArgs;
@@ -73,6 +74,8 @@ pub(crate) struct BuildArgs {
     #[arg(long)]
     online: bool,
     #[command(flatten)]
+    align: AlignArgs,
+    #[command(flatten)]
     write: WriteArgs,
     /// The directory that COPY and ADD take files from [default: .]
     #[arg(value_name = "CONTEXT")]
@@ -119,8 +122,10 @@ pub(crate) fn run(args: &BuildArgs, session: &Session<'_>) -> Result<Report, Err
         online: args.online,
     };
     let prepared = prepare(&asked, &context)?;
-    let write = args.write.options_from(prepared.stores(), session);
+    let mut write = args.write.options_from(prepared.stores(), session);
+    write.alignment = args.align.alignment();
     let target = Target::open(args.output.as_deref(), &context, write)?;
+    args.align.check(&[target.location()])?;
     refuse_mixed_output(session, &[&target.location()])?;
     let place = target.location().to_string();
     let inputs = Inputs {
