@@ -43,6 +43,62 @@
 //! 8. Input is hostile: sizes, counts and depths are bounded, and text from outside is escaped by [`text::escaped`] before
 //!    it reaches a terminal.
 
+//!
+//! # Use
+//!
+//! A [`Workspace`](ops::workspace::Workspace) is what a run works with. Words are opened in it as on the command line, an operation
+//! plans, and a target takes what was planned:
+//!
+//! ```
+//! use barge::ops::lookup::select_for_merge;
+//! use barge::ops::merge::{MergeOptions, MergeSource, merge};
+//! use barge::ops::open::open;
+//! use barge::ops::target::{Target, WriteOptions};
+//! use barge::ops::workspace::Workspace;
+//! use barge::transfer::Deaf;
+//!
+//! let workspace = Workspace::offline();
+//! let words = ["fixtures/umoci-amd64:v1", "fixtures/skopeo-arm64.tar"];
+//! let opened = words.map(|word| open(word, &workspace.context()));
+//! let opened = opened.into_iter().collect::<Result<Vec<_>, _>>()?;
+//! let mut sources = Vec::new();
+//! for place in &opened {
+//!     let roots = select_for_merge(&place.store, place.selector.as_ref())?;
+//!     sources.push(MergeSource { label: place.label.clone(), source: &place.store, roots });
+//! }
+//! let options = MergeOptions { names: vec!["example.com/app:v1".parse()?], ..MergeOptions::default() };
+//! let merged = merge(&sources, &options)?;
+//! assert_eq!(merged.members.len(), 2);
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("dist");
+//! # let dist = path.to_str().unwrap();
+//! let target = Target::open(Some(dist), &workspace.context(), WriteOptions::default())?;
+//! let summary = target.deliver(merged.plan, &workspace.cancel, &Deaf)?;
+//! println!("{} has {} bytes", merged.index.descriptor().digest(), summary.written_bytes);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! And every reachable byte is read and compared, whoever wrote it:
+//!
+//! ```
+//! use barge::ops::open::open;
+//! use barge::ops::verify::{Depth, verify};
+//! use barge::ops::workspace::Workspace;
+//! use barge::transfer::Deaf;
+//!
+//! let workspace = Workspace::offline();
+//! let place = open("fixtures/buildx-amd64-arm64.tar", &workspace.context())?;
+//! let verified =
+//!     verify(&place.store, place.selector.as_ref(), Depth::DiffIds, std::num::NonZeroUsize::MIN, &workspace.cancel, &Deaf)?;
+//! assert!(verified.problems.is_empty());
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What is public keeps to semantic versions: before 1.0 a change that breaks is a new minor version and stands in CHANGELOG.md,
+//! in an entry that begins with "Library". What the program prints and its exit codes are the contract of the program, not of the library.
+
+#![deny(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod blob;

@@ -55,6 +55,7 @@ mod write;
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -64,9 +65,7 @@ use std::time::Instant;
 use barge::blob::Cancel;
 use barge::error::Class;
 use barge::ops::Error;
-use barge::ops::open::Context;
-use barge::ops::parts::SplitArchives;
-use barge::store::layout::KnownIndexes;
+use barge::ops::workspace::Workspace;
 use barge::store::registry::{Notice, Registries};
 use barge::transfer::{Event, Observer as _};
 use clap::{Args, Parser, Subcommand};
@@ -297,12 +296,8 @@ impl Global {
 /// What a command runs with.
 struct Session<'a> {
     global: &'a Global,
-    layout: Option<PathBuf>,
     ui: Arc<Ui>,
-    cancel: Cancel,
-    registries: Registries,
-    split: SplitArchives,
-    indexes: KnownIndexes,
+    workspace: Workspace,
     /// Set when the result stands on standard output already, and the command goes on.
     answered: Arc<AtomicBool>,
 }
@@ -313,22 +308,32 @@ fn notice(ui: &Arc<Ui>) -> Notice {
     Arc::new(move |text| ui.hear(Event::Warning(text.to_owned())))
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    fn new(
+        global: &'a Global,
+        ui: &Arc<Ui>,
+        cancel: Cancel,
+        registries: Registries,
+        answered: &Arc<AtomicBool>,
+    ) -> Self {
+        let mut workspace = Workspace::with(cancel, registries, Arc::<Ui>::clone(ui));
+        workspace.layout = current_layout(global, std::env::var_os("BARGE_LAYOUT"));
+        workspace.tmpdir.clone_from(&global.tmpdir);
+        workspace.part_dirs.clone_from(&global.part_dir);
+        Self { global, ui: Arc::clone(ui), workspace, answered: Arc::clone(answered) }
+    }
+
     fn notice(&self) -> Notice {
         notice(&self.ui)
     }
+}
 
-    fn context(&self) -> Context<'_> {
-        Context {
-            layout: self.layout.as_deref(),
-            tmpdir: self.global.tmpdir.as_deref(),
-            part_dirs: &self.global.part_dir,
-            split: &self.split,
-            indexes: &self.indexes,
-            cancel: &self.cancel,
-            observer: &*self.ui,
-            registries: &self.registries,
-        }
+/// A session is a workspace with a terminal.
+impl Deref for Session<'_> {
+    type Target = Workspace;
+
+    fn deref(&self) -> &Workspace {
+        &self.workspace
     }
 }
 
@@ -357,11 +362,7 @@ pub(crate) fn main() -> ExitCode {
     };
     let answered = Arc::new(AtomicBool::new(false));
     let result = registries.and_then(|registries| {
-        let layout = current_layout(&cli.global, std::env::var_os("BARGE_LAYOUT"));
-        let split = SplitArchives::default();
-        let (ui, answered) = (Arc::clone(&ui), Arc::clone(&answered));
-        let indexes = KnownIndexes::default();
-        let session = Session { layout, ui, cancel, registries, split, indexes, answered, global: &cli.global };
+        let session = Session::new(&cli.global, &ui, cancel, registries, &answered);
         run(&cli.command, &session).map_err(|error| {
             let error = session.split.explain(error, &session.cancel, &session.ui);
             barge::ops::bundle::explain(error, &session.context())

@@ -1,14 +1,12 @@
 //! `barge sync --watch`: the same again, after a while and when the file changes.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use barge::content::Descriptor;
 use barge::error::Class;
 use barge::ops::Error;
-use barge::ops::parts::SplitArchives;
 use barge::store::StoreError;
 use barge::text::human_time;
 
@@ -100,17 +98,10 @@ pub(crate) fn run(args: &SyncArgs, session: &Session<'_>) -> Result<Report, Erro
 
 /// Carries the file out once, with connections and passwords of its own: what a registry had in the last round it may have lost.
 fn once(args: &SyncArgs, loaded: &Loaded, done: &mut Done, session: &Session<'_>) -> Result<Option<Report>, Error> {
-    let session = Session {
-        global: session.global,
-        layout: session.layout.clone(),
-        ui: Arc::clone(&session.ui),
-        cancel: session.cancel.clone(),
-        registries: args.network.registries(session.global, &session.cancel, session.notice())?,
-        split: SplitArchives::default(),
-        indexes: session.indexes.clone(),
-        answered: Arc::clone(&session.answered),
-    };
-    round(loaded, done, &session).map(Some)
+    let registries = args.network.registries(session.global, &session.cancel, session.notice())?;
+    let mut fresh = Session::new(session.global, &session.ui, session.cancel.clone(), registries, &session.answered);
+    fresh.workspace.indexes = session.indexes.clone();
+    round(loaded, done, &fresh).map(Some)
 }
 
 /// Says what failed, and makes a report of it.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use barge::digest::Digest;
-use barge::media::Compression;
 use barge::ops::Error;
 use barge::ops::attached::COSIGN;
 use barge::ops::carry::{Carried, CarryOptions, IndexPolicy, Referrers};
@@ -12,7 +11,7 @@ use barge::ops::copy::Copying;
 use barge::ops::left_behind::{LeftBehind, StaysBehind, Why};
 use barge::ops::lookup::name_of;
 use barge::ops::open::Store;
-use barge::ops::target::{ArchiveFormat, Target, WriteOptions};
+use barge::ops::target::{Target, WriteOptions};
 use barge::platform::PlatformFilter;
 use barge::reference::ImageName;
 use barge::store::registry::LANES;
@@ -47,13 +46,10 @@ impl WriteArgs {
 
     pub(crate) fn options(&self, session: &Session<'_>) -> WriteOptions {
         WriteOptions {
-            format: ArchiveFormat::Hybrid,
-            compression: Compression::None,
-            alignment: None,
-            split: None,
             jobs: session.global.jobs(),
             durability: self.durability(),
             lock_timeout: self.lock_timeout(),
+            ..WriteOptions::default()
         }
     }
 

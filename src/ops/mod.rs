@@ -45,6 +45,7 @@ pub mod target;
 mod unlisted;
 pub mod unpack;
 pub mod verify;
+pub mod workspace;
 
 use std::path::PathBuf;
 

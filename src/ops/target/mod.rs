@@ -73,6 +73,22 @@ pub struct WriteOptions {
     pub lock_timeout: Duration,
 }
 
+impl Default for WriteOptions {
+    /// A plain archive that skopeo and docker both take, as many lanes as there are cores, flushed to the disk, and ten seconds
+    /// of waiting.
+    fn default() -> Self {
+        Self {
+            format: ArchiveFormat::Hybrid,
+            compression: Compression::None,
+            alignment: None,
+            split: None,
+            jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            durability: Durability::Synced,
+            lock_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
 /// What becomes of content that nothing refers to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Unreferenced {
