@@ -3,14 +3,18 @@
 //! line of commands in `docs/align.md`, `docs/delta.md`, `docs/referrers.md`, `docs/report.md`, `docs/signing.md` and
 //! `docs/split.md`, those of other programs too; [`served`] has `docs/serve.md`.
 //!
+//! [`shown`] has the pages that show a terminal, and compares what is printed.
+//!
 //! [`page`] finds the commands, [`setting`] is the place where they run: a layout, archives and files to build from, and two real
 //! registries for the two hosts of the examples. A page whose programs are not installed fails in CI, and elsewhere says that it
 //! was skipped.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // all of this is tests
 
+mod console;
 #[path = "../support/distribution/mod.rs"]
 mod distribution;
+mod fence;
 #[allow(dead_code)] // the tests of `serve` use more of it
 #[path = "../serve/harness.rs"]
 mod harness;
@@ -20,6 +24,7 @@ mod made;
 mod page;
 mod served;
 mod setting;
+mod shown;
 #[path = "../support/mod.rs"]
 mod support;
 #[allow(dead_code)] // the other programs' tests use more of it

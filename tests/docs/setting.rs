@@ -49,7 +49,12 @@ pub(crate) struct Setting {
     work: Work,
     /// None for a page that names no registry.
     registries: Vec<Distribution>,
+    /// What every command finds in its environment.
+    variables: &'static [(&'static str, &'static str)],
 }
+
+/// For pages that say so, or leave it to the reader: a current layout, and a password for private keys.
+const GIVEN: &[(&str, &str)] = &[("BARGE_LAYOUT", "dist"), ("BARGE_PASSWORD", "of the tests")];
 
 impl Setting {
     /// Makes everything; none when this machine lacks one of the programs, or the registry.
@@ -57,7 +62,7 @@ impl Setting {
         let needs: Vec<&str> = programs.iter().map(String::as_str).chain(["docker-registry"]).collect();
         let work = work(&needs)?;
         let registries = vec![Distribution::start(Mode::Plain), Distribution::start(Mode::Plain)];
-        let setting = Self { work, registries };
+        let setting = Self { work, registries, variables: GIVEN };
         let (code, said) = setting.run(PREPARED);
         assert_eq!(code, Some(0), "{said}");
         Some(setting)
@@ -68,12 +73,27 @@ impl Setting {
         let needs: Vec<&str> = programs.iter().map(String::as_str).collect();
         let work = work(&needs)?;
         work.write(file, "content\n");
-        Some(Self { work, registries: Vec::new() })
+        Some(Self { work, registries: Vec::new(), variables: GIVEN })
     }
 
     /// Makes a place with nothing in it, for a page that needs no registry.
     pub(crate) fn empty() -> Option<Self> {
-        Some(Self { work: work(&[])?, registries: Vec::new() })
+        Some(Self { work: work(&[])?, registries: Vec::new(), variables: GIVEN })
+    }
+
+    /// Makes what a reader has who begins with the page: the fixtures, two registries, nothing in the environment.
+    pub(crate) fn fresh(programs: &[&str]) -> Option<Self> {
+        let needs: Vec<&str> = programs.iter().copied().chain(["docker-registry"]).collect();
+        let work = work(&needs)?;
+        let registries = vec![Distribution::start(Mode::Plain), Distribution::start(Mode::Plain)];
+        Some(Self { work, registries, variables: &[] })
+    }
+
+    /// Returns what was printed, with the words of the page for registries and for the directory.
+    pub(crate) fn in_words(&self, printed: &str) -> String {
+        let printed = printed.replace(&format!("{}/", self.work.root().display()), "");
+        let registries = HOSTS.into_iter().zip(&self.registries);
+        registries.fold(printed, |printed, (host, registry)| printed.replace(&registry.host(), host))
     }
 
     /// Returns the path of something in it.
@@ -104,9 +124,10 @@ impl Setting {
         self.work.isolate(&mut command);
         let programs = Path::new(env!("CARGO_BIN_EXE_barge")).parent().unwrap();
         let path = env::var("PATH").unwrap_or_default();
-        command.env("PATH", format!("{}:{path}:/usr/sbin:/sbin", programs.display())).env("BARGE_LAYOUT", "dist");
-        if !line.contains("--no-password") {
-            command.env("BARGE_PASSWORD", "of the tests");
+        command.env("PATH", format!("{}:{path}:/usr/sbin:/sbin", programs.display()));
+        command.envs(self.variables.iter().copied());
+        if line.contains("--no-password") {
+            command.env_remove("BARGE_PASSWORD");
         }
         command
     }
