@@ -3,7 +3,7 @@
 //! line of commands in `docs/align.md`, `docs/delta.md`, `docs/referrers.md`, `docs/report.md`, `docs/signing.md` and
 //! `docs/split.md`, those of other programs too; [`served`] has `docs/serve.md`.
 //!
-//! [`shown`] has the pages that show a terminal, and compares what is printed.
+//! [`shown`] has the pages that show a terminal, and compares what is printed; [`recipes`] are those for CI.
 //!
 //! [`page`] finds the commands, [`setting`] is the place where they run: a layout, archives and files to build from, and two real
 //! registries for the two hosts of the examples. A page whose programs are not installed fails in CI, and elsewhere says that it
@@ -22,6 +22,7 @@ mod harness;
 #[path = "../bundle/made.rs"]
 mod made;
 mod page;
+mod recipes;
 mod served;
 mod setting;
 mod shown;
