@@ -3,7 +3,8 @@
 //! line of commands in `docs/align.md`, `docs/delta.md`, `docs/referrers.md`, `docs/report.md`, `docs/signing.md` and
 //! `docs/split.md`, those of other programs too; [`served`] has `docs/serve.md`.
 //!
-//! [`shown`] has the pages that show a terminal, and compares what is printed; [`recipes`] are those for CI.
+//! [`shown`] has the pages that show a terminal, and compares what is printed; [`recipes`] are those for CI, [`formats`] the fields
+//! of files.
 //!
 //! [`page`] finds the commands, [`setting`] is the place where they run: a layout, archives and files to build from, and two real
 //! registries for the two hosts of the examples. A page whose programs are not installed fails in CI, and elsewhere says that it
@@ -15,6 +16,7 @@ mod console;
 #[path = "../support/distribution/mod.rs"]
 mod distribution;
 mod fence;
+mod formats;
 #[allow(dead_code)] // the tests of `serve` use more of it
 #[path = "../serve/harness.rs"]
 mod harness;
