@@ -3,7 +3,7 @@
 CARGO ?= cargo
 BARGE := target/release/barge
 
-.PHONY: help build demo test check fuzz faults deny bench bench-parts fixtures tools clean
+.PHONY: help build demo test check fuzz faults deny bench bench-parts book fixtures tools clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -44,6 +44,10 @@ bench: build ## barge and every other program found on PATH side by side (minute
 
 bench-parts: ## the parts by themselves: hashing, tar, gzip, graph, JSON (minutes; ARGS=gzip for those of that name)
 	$(CARGO) bench --locked --bench parts -- $(ARGS)
+
+book: ## make the pages in docs/ a book, target/book/index.html (needs mdbook, no network)
+	@command -v mdbook >/dev/null || { echo "mdbook is not installed: \`cargo install mdbook --locked\` gets it" >&2; exit 1; }
+	mdbook build docs
 
 fixtures: ## make the fixtures again (root, Debian 12; fixtures/README.md)
 	scripts/test-tools.sh fixtures/packages.txt

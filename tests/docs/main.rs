@@ -3,8 +3,8 @@
 //! line of commands in `docs/align.md`, `docs/delta.md`, `docs/referrers.md`, `docs/report.md`, `docs/signing.md` and
 //! `docs/split.md`, those of other programs too; [`served`] has `docs/serve.md`.
 //!
-//! [`shown`] has the pages that show a terminal, and compares what is printed; [`recipes`] are those for CI, [`formats`] the fields
-//! of files.
+//! [`shown`] has the pages that show a terminal, and compares what is printed; [`book`] sees to it that no page and no command is
+//! forgotten, and that links lead somewhere; [`recipes`] are those for CI, [`formats`] the fields of files.
 //!
 //! [`page`] finds the commands, [`setting`] is the place where they run: a layout, archives and files to build from, and two real
 //! registries for the two hosts of the examples. A page whose programs are not installed fails in CI, and elsewhere says that it
@@ -12,6 +12,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // all of this is tests
 
+mod book;
 mod console;
 #[path = "../support/distribution/mod.rs"]
 mod distribution;

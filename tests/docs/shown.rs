@@ -28,6 +28,12 @@ fn the_way_across_an_air_gap_runs() {
 }
 
 #[test]
+fn what_the_front_page_of_the_book_says_runs() {
+    let Some(setting) = Setting::fresh(&[]) else { return };
+    shows("docs/README.md", 2, &setting, "");
+}
+
+#[test]
 fn what_is_said_of_ci_runs() {
     let Some(setting) = Setting::fresh(&[]) else { return };
     shows("docs/ci.md", 12, &setting, "");
