@@ -28,6 +28,12 @@ fn the_way_across_an_air_gap_runs() {
 }
 
 #[test]
+fn who_follows_only_the_readme_has_a_served_image() {
+    let Some(setting) = Setting::fresh(&[]) else { return };
+    shows("README.md", 5, &setting, "");
+}
+
+#[test]
 fn what_the_front_page_of_the_book_says_runs() {
     let Some(setting) = Setting::fresh(&[]) else { return };
     shows("docs/README.md", 2, &setting, "");
