@@ -3,7 +3,7 @@
 CARGO ?= cargo
 BARGE := target/release/barge
 
-.PHONY: help build demo test check fuzz faults deny bench bench-parts book fixtures tools clean
+.PHONY: help build demo test check fuzz faults deny dist bench bench-parts book fixtures tools clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -34,6 +34,10 @@ fuzz: tools ## try every fuzz target for TIME seconds each (default 60; needs a 
 
 faults: tools ## every fault at every step of every command, hours of it (root; docs/faults.md)
 	scripts/faults.sh
+
+dist: ## a release of HEAD in dist/: binaries, package, source, image, SBOMs, sums (docs/packaging.md; PLATFORMS="amd64 arm64")
+	scripts/test-tools.sh scripts/dist-packages.txt
+	scripts/dist/make.sh
 
 deny: ## licences, sources and known faults of the dependencies (needs cargo-deny; the last also a network)
 	$(CARGO) deny --locked check

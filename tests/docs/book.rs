@@ -52,6 +52,7 @@ const PAGES: &[(&str, By)] = &[
     ("lists.md", By::Everywhere),
     ("manifest.md", By::Forms),
     ("merge.md", By::Forms),
+    ("packaging.md", By::Forms),
     ("parts.md", By::Everywhere),
     ("referrers.md", By::Indented),
     ("registry.md", By::Console),
