@@ -14,12 +14,12 @@ wrong() {
     exit 1
 }
 
-skopeo copy --quiet --override-os linux --override-arch "$platform" "oci-archive:$image:localhost/barge:$version" "oci:$work/layout:barge"
+skopeo copy --quiet --override-os linux --override-arch "$platform" "oci-archive:$image:$version" "oci:$work/layout:barge"
 umoci unpack --image "$work/layout:barge" "$work/bundle" >/dev/null
 root=$work/bundle/rootfs
 
 # another architecture is run by qemu, from outside of the root
-inside=(env -i HOME=/ chroot "$root")
+inside=(env -i HOME=/ "$(PATH=$PATH:/usr/sbin:/sbin command -v chroot)" "$root")
 barge=("${inside[@]}" /usr/bin/barge)
 if [ "$platform" != "$(dpkg --print-architecture)" ]; then
     case $platform in arm64) qemu=qemu-aarch64 ;; *) wrong "no way to run it here" ;; esac

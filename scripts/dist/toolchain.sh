@@ -16,6 +16,7 @@ cat >"$dir/apt.conf" <<END
 APT::Architectures { "$(dpkg --print-architecture)"; "$architecture"; };
 Dir::State::lists "$dir/lists";
 Dir::Cache "$dir/cache";
+APT::Sandbox::User "root";
 END
 export APT_CONFIG=$dir/apt.conf DEBIAN_FRONTEND=noninteractive
 {

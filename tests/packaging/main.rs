@@ -237,14 +237,14 @@ fn the_image_is_read_by_skopeo_and_has_its_sbom_for_each_platform() {
     let image = make("image.tar");
     assert!(fs::read(&image).unwrap() == fs::read(make("again.tar")).unwrap(), "the same gives other bytes");
 
-    let name = format!("localhost/barge:{}", env!("CARGO_PKG_VERSION"));
+    let version = env!("CARGO_PKG_VERSION");
     for arch in ["amd64", "arm64"] {
-        let seen = work.json(&format!("skopeo inspect --config --override-arch {arch} oci-archive:image.tar:{name}"));
+        let seen = work.json(&format!("skopeo inspect --config --override-arch {arch} oci-archive:image.tar:{version}"));
         assert_eq!(seen["architecture"], arch);
         assert_eq!(seen["config"]["Entrypoint"], serde_json::json!(["/usr/bin/barge"]));
         assert_eq!(seen["created"], "2023-11-14T22:13:20Z");
     }
-    let listed = work.json(&format!("barge referrers image.tar:{name} --type {CYCLONEDX} --json"));
+    let listed = work.json(&format!("barge referrers image.tar:localhost/barge:{version} --type {CYCLONEDX} --json"));
     let referrers = listed["results"].as_array().unwrap();
     assert_eq!(referrers.len(), 2, "{listed}");
     for referrer in referrers {
