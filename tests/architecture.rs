@@ -13,7 +13,7 @@ use syn::visit::{self, Visit};
 const LAYERS: [&[&str]; 12] = [
     // words: no I/O
     &["text"],
-    &["digest", "media", "platform", "reference", "error", "json", "signing", "tar", "yaml"],
+    &["digest", "media", "platform", "reference", "error", "json", "regzip", "signing", "tar", "yaml"],
     // content and documents
     &["content"],
     &["blob", "document", "image_list", "pack", "recipe", "sigstore_bundle", "simple_signing"],

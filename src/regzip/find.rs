@@ -1,0 +1,205 @@
+//! Which level it was: by making the stream again, and comparing as it comes.
+
+use super::checkpoint::Checkpoint;
+use super::encoder::Encoder;
+use super::gzip::Header;
+use super::level::Level;
+
+/// How many choices are followed side by side at most.
+const MOST_BRANCHES: usize = 8;
+
+/// The beginning of a deflate stream, with what it unpacks to.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// The stream, at least as much of it as stands for `data`. What follows it does no harm.
+    pub deflate: &'a [u8],
+    /// What it unpacks to.
+    pub data: &'a [u8],
+    /// Whether this is all that it unpacks to.
+    pub whole: bool,
+}
+
+/// Returns the first of these levels that makes the same bytes as far as the sample goes. A level that does not costs a block
+/// or two. Of a small sample several levels make the same: the others are in what follows the one that was found.
+///
+/// Nothing can be said of a sample that is neither whole nor contains a block, 64 KiB at level 1: several hundred KiB do.
+#[must_use]
+pub fn find(sample: Sample<'_>, levels: &[Level]) -> Option<Level> {
+    levels.iter().copied().find(|level| makes(sample, *level))
+}
+
+/// Returns all levels, those first that the header of a gzip stream and common use speak for.
+#[must_use]
+pub fn likely(header: &Header) -> Vec<Level> {
+    let first = match header.hint {
+        4 => Level::FASTEST,
+        2 => Level::BEST,
+        _ => Level::USUAL,
+    };
+    let others = [6, 1, 9, 5, 4, 7, 8, 3, 2, 0, -2].into_iter().filter_map(Level::new);
+    std::iter::once(first).chain(others.filter(|level| *level != first)).collect()
+}
+
+fn makes(sample: Sample<'_>, level: Level) -> bool {
+    /// Between comparisons.
+    const STEP: usize = 1 << 16;
+    let mut follower = Follower::new(level);
+    if follower.expect(sample.deflate).is_err() {
+        return false;
+    }
+    for data in sample.data.chunks(STEP) {
+        if follower.write(data).is_err() {
+            return false;
+        }
+    }
+    if sample.whole { follower.finish().is_ok() } else { follower.compared() > 0 }
+}
+
+/// Makes a stream again and compares it with what is expected, piece by piece.
+///
+/// What cannot be known of how it was written ([`Encoder::early`]) is tried side by side until the bytes tell.
+#[derive(Debug)]
+pub struct Follower {
+    branches: Vec<Branch>,
+    expected: Vec<u8>,
+    /// How many bytes stood before `expected`.
+    passed: u64,
+    /// How far the best of those came that do not agree.
+    differs: u64,
+}
+
+#[derive(Debug)]
+struct Branch {
+    encoder: Encoder,
+    /// How many bytes agree.
+    compared: u64,
+}
+
+/// Not the bytes that are expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the stream differs from what this level makes, at byte {at}")]
+pub struct Differs {
+    /// How many bytes of deflate agree.
+    pub at: u64,
+}
+
+/// What makes a stream again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// How many bytes of deflate it has.
+    pub length: u64,
+    /// What to tell [`Encoder::early`].
+    pub early: Vec<u64>,
+    /// Where to go on.
+    pub checkpoints: Vec<Checkpoint>,
+    /// What was expected after the end of the stream: of gzip the trailer.
+    pub rest: Vec<u8>,
+}
+
+impl Follower {
+    /// Makes one at the beginning of a stream.
+    #[must_use]
+    pub fn new(level: Level) -> Self {
+        let first = Branch { encoder: Encoder::new(level).branching(), compared: 0 };
+        Self { branches: vec![first], expected: Vec::new(), passed: 0, differs: 0 }
+    }
+
+    /// Takes checkpoints, as [`Encoder::checkpoints_every`] does.
+    #[must_use]
+    pub fn checkpoints_every(mut self, bytes: u64) -> Self {
+        for branch in &mut self.branches {
+            branch.encoder.set_checkpoints_every(bytes);
+        }
+        self
+    }
+
+    /// Returns how many bytes agree for certain.
+    #[must_use]
+    pub fn compared(&self) -> u64 {
+        self.branches.iter().map(|branch| branch.compared).min().unwrap_or(self.differs)
+    }
+
+    /// Hears more of the stream. It is best told before what it unpacks to: what cannot be compared yet is kept.
+    ///
+    /// # Errors
+    /// When it differs.
+    pub fn expect(&mut self, deflate: &[u8]) -> Result<(), Differs> {
+        self.expected.extend_from_slice(deflate);
+        let branches = std::mem::take(&mut self.branches);
+        for branch in branches {
+            self.keep(branch);
+        }
+        self.settle()
+    }
+
+    /// Takes more of what the stream unpacks to.
+    ///
+    /// # Errors
+    /// When it differs.
+    pub fn write(&mut self, data: &[u8]) -> Result<(), Differs> {
+        let mut todo: Vec<_> = self.branches.drain(..).map(|branch| (branch, data)).collect();
+        while let Some((mut branch, mut rest)) = todo.pop() {
+            while !rest.is_empty() && self.agrees(&mut branch) {
+                let count = branch.encoder.advance(rest);
+                for encoder in branch.encoder.take_branches() {
+                    if todo.len() + self.branches.len() + 1 < MOST_BRANCHES {
+                        todo.push((Branch { encoder, compared: branch.compared }, rest));
+                    }
+                }
+                rest = &rest[count..];
+            }
+            self.keep(branch);
+        }
+        self.settle()
+    }
+
+    /// Ends.
+    ///
+    /// # Errors
+    /// When it differs, or when not all of the stream was told.
+    pub fn finish(mut self) -> Result<Followed, Differs> {
+        for mut branch in std::mem::take(&mut self.branches) {
+            branch.encoder.end();
+            if self.agrees(&mut branch) && branch.encoder.ready().is_empty() {
+                let rest = self.expected.split_off((branch.compared - self.passed) as usize);
+                return Ok(Followed {
+                    length: branch.compared,
+                    early: branch.encoder.edges().to_vec(),
+                    checkpoints: branch.encoder.take_checkpoints(),
+                    rest,
+                });
+            }
+            self.differs = self.differs.max(branch.compared);
+        }
+        Err(Differs { at: self.differs })
+    }
+
+    fn keep(&mut self, mut branch: Branch) {
+        if self.agrees(&mut branch) {
+            self.branches.push(branch);
+        } else {
+            self.differs = self.differs.max(branch.compared);
+        }
+    }
+
+    /// Compares as much as there is of both.
+    fn agrees(&self, branch: &mut Branch) -> bool {
+        let expected = &self.expected[(branch.compared - self.passed) as usize..];
+        let agree = branch.encoder.ready();
+        let count = agree.len().min(expected.len());
+        let same = super::chain::common(agree, expected);
+        branch.compared += same as u64;
+        branch.encoder.clear_first(same);
+        same == count
+    }
+
+    fn settle(&mut self) -> Result<(), Differs> {
+        if self.branches.is_empty() {
+            return Err(Differs { at: self.differs });
+        }
+        let all = (self.compared() - self.passed) as usize;
+        self.expected.drain(..all);
+        self.passed += all as u64;
+        Ok(())
+    }
+}

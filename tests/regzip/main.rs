@@ -1,0 +1,40 @@
+//! gzip made again, byte for byte as Go makes it: Go itself, as a program beside, packs the same and is compared.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // all of this is tests
+
+mod content;
+mod follow;
+mod inputs;
+mod peer;
+mod pieces;
+mod same;
+
+use barge::regzip::{Encoder, Level};
+
+/// All levels that Go has.
+const LEVELS: [i8; 11] = [-2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+
+fn level(number: i8) -> Level {
+    Level::new(number).unwrap()
+}
+
+fn deflate(number: i8, data: &[u8]) -> Vec<u8> {
+    let (mut out, mut encoder) = (Vec::new(), Encoder::new(level(number)));
+    encoder.write(data, &mut out).unwrap();
+    encoder.finish(&mut out).unwrap();
+    out
+}
+
+fn inflate(deflate: &[u8]) -> Vec<u8> {
+    let mut data = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::bufread::DeflateDecoder::new(deflate), &mut data).unwrap();
+    data
+}
+
+/// Where two streams part, if they do.
+#[track_caller]
+fn assert_same(got: &[u8], expected: &[u8], what: &str) {
+    let at = got.iter().zip(expected).take_while(|(got, expected)| got == expected).count();
+    let (lengths, is_same) = ((got.len(), expected.len()), got == expected);
+    assert!(is_same, "{what}: the same for {at} bytes of {lengths:?}");
+}

@@ -1,0 +1,80 @@
+//! The other side: Go itself, as a program that packs what it is given.
+
+use std::io::{BufReader, BufWriter, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::LazyLock;
+
+/// `peer.go`, running. It ends with its input.
+pub struct Peer {
+    child: Child,
+    to: Option<BufWriter<ChildStdin>>,
+    from: BufReader<ChildStdout>,
+}
+
+/// What Go is to make.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    Deflate = 0,
+    Gzip = 1,
+    /// With all that a header may hold.
+    FullGzip = 2,
+}
+
+/// The program, built once for each run of the tests.
+static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/regzip/peer.go");
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("regzip");
+    std::fs::create_dir_all(&directory).unwrap();
+    // a name of its own: tests may run in several processes
+    let program = directory.join(format!("peer-{}", std::process::id()));
+    let mut go = Command::new("go");
+    go.args(["build", "-o"]).arg(&program).arg(&source);
+    go.env("GOCACHE", directory.join("cache")).env("GOFLAGS", "-mod=mod").env("GOTOOLCHAIN", "local");
+    let status = go.status().unwrap_or_else(|error| panic!("go (package golang-go) does not run: {error}"));
+    assert!(status.success(), "peer.go does not build");
+    program
+});
+
+impl Peer {
+    pub fn start() -> Self {
+        Self::of(&PROGRAM)
+    }
+
+    pub fn of(program: &Path) -> Self {
+        let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let to = Some(BufWriter::new(child.stdin.take().unwrap()));
+        let from = BufReader::new(child.stdout.take().unwrap());
+        Self { child, to, from }
+    }
+
+    /// Returns what Go makes of `data` when it is written in pieces of these lengths.
+    pub fn pack(&mut self, kind: Kind, level: i8, data: &[u8], writes: &[usize]) -> Vec<u8> {
+        assert_eq!(writes.iter().sum::<usize>(), data.len());
+        let to = self.to.as_mut().unwrap();
+        to.write_all(&i32::from(level).to_le_bytes()).unwrap();
+        to.write_all(&(kind as u32).to_le_bytes()).unwrap();
+        for number in std::iter::once(&writes.len()).chain(writes) {
+            to.write_all(&u32::try_from(*number).unwrap().to_le_bytes()).unwrap();
+        }
+        to.write_all(data).unwrap();
+        to.flush().unwrap();
+        let mut length = [0; 4];
+        self.from.read_exact(&mut length).unwrap();
+        let mut packed = vec![0; u32::from_le_bytes(length) as usize];
+        self.from.read_exact(&mut packed).unwrap();
+        packed
+    }
+
+    /// The same, written at once.
+    pub fn deflate(&mut self, level: i8, data: &[u8]) -> Vec<u8> {
+        self.pack(Kind::Deflate, level, data, &[data.len()])
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        drop(self.to.take());
+        self.child.wait().unwrap();
+    }
+}

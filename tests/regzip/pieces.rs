@@ -1,0 +1,109 @@
+//! Several encoders make one stream: each begins at a checkpoint, and ends at the next.
+
+use barge::regzip::{Checkpoint, Encoder, HISTORY, LOOKAHEAD, ResumeError};
+
+use super::inputs::Random;
+use super::{LEVELS, assert_same, deflate, level};
+
+fn checkpoints(number: i8, data: &[u8], every: u64) -> Vec<Checkpoint> {
+    let mut encoder = Encoder::new(level(number)).checkpoints_every(every);
+    encoder.write(data, &mut std::io::sink()).unwrap();
+    encoder.take_checkpoints()
+}
+
+/// Makes the piece between two checkpoints: the rest, if there is no second one.
+fn piece(number: i8, data: &[u8], from: &Checkpoint, to: Option<&Checkpoint>) -> Vec<u8> {
+    let at = usize::try_from(from.position).unwrap();
+    let history = from.history(level(number));
+    assert!(history <= HISTORY);
+    let mut encoder = Encoder::resume(level(number), from, &data[at - history..at]).unwrap();
+    let mut end = data.len();
+    if let Some(to) = to {
+        encoder = encoder.until(to.position);
+        end = end.min(usize::try_from(to.position).unwrap() + LOOKAHEAD);
+    }
+    let mut out = Vec::new();
+    encoder.write(&data[at..end], &mut out).unwrap();
+    encoder.finish(&mut out).unwrap();
+    assert_eq!(encoder.is_stopped(), to.is_some());
+    out
+}
+
+/// Content with blocks of all kinds, some of which begin in one window and end in another.
+fn content() -> Vec<u8> {
+    let mut random = Random::new(6);
+    let mut data = random.mixed(1_500_000);
+    data.extend(random.text(700_000));
+    data.extend(random.bytes(200_000));
+    data.extend(vec![0; 5_000_000]);
+    data.extend(random.mixed(300_000));
+    data
+}
+
+#[test]
+fn pieces_between_checkpoints_are_the_whole() {
+    let data = content();
+    for number in LEVELS {
+        let whole = deflate(number, &data);
+        let mut all = checkpoints(number, &data, 1);
+        assert!(all.len() > 20, "level {number} has {} blocks", all.len());
+        all.insert(0, Checkpoint::start());
+        for nth in [1, 2, 7] {
+            let some: Vec<&Checkpoint> = all.iter().step_by(nth).collect();
+            let mut joined = Vec::new();
+            for (at, from) in some.iter().enumerate() {
+                assert_eq!(joined.len() as u64, from.bits / 8, "level {number}");
+                joined.extend(piece(number, &data, from, some.get(at + 1).copied()));
+            }
+            assert_same(&joined, &whole, &format!("level {number}, every {nth}th block"));
+        }
+    }
+}
+
+#[test]
+fn checkpoints_are_as_far_apart_as_wished_and_small() {
+    let data = content();
+    for number in LEVELS {
+        let all = checkpoints(number, &data, 1 << 20);
+        assert!((3..=7).contains(&all.len()), "level {number}: {}", all.len());
+        let positions: Vec<u64> = all.iter().map(|it| it.position).collect();
+        assert!(positions.windows(2).all(|pair| pair[1] - pair[0] >= 1 << 20), "level {number}: {positions:?}");
+        assert!(all.iter().all(|it| it.findable.is_some() == (1..=3).contains(&number)));
+    }
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_is_refused() {
+    let data = content();
+    let good = checkpoints(6, &data, 1).pop().unwrap();
+    let at = usize::try_from(good.position).unwrap();
+    let history = &data[at - good.history(level(6))..at];
+    Encoder::resume(level(6), &good, history).unwrap();
+    let short = Encoder::resume(level(6), &good, &history[1..]).unwrap_err();
+    assert_eq!(short, ResumeError::History { got: history.len() - 1, expected: history.len() });
+    let refused = |change: fn(&mut Checkpoint)| {
+        let mut bad = good.clone();
+        change(&mut bad);
+        Encoder::resume(level(6), &bad, history).unwrap_err()
+    };
+    for change in [
+        |it: &mut Checkpoint| it.found = Some((3, 1)),
+        |it: &mut Checkpoint| it.found = Some((259, 1)),
+        |it: &mut Checkpoint| it.found = Some((258, 0)),
+        |it: &mut Checkpoint| it.findable = Some(Box::new([0; HISTORY / 8])),
+        |it: &mut Checkpoint| it.window += 1,
+        |it: &mut Checkpoint| it.partial = 255,
+        |it: &mut Checkpoint| (it.waiting, it.found) = (false, Some((258, 1))),
+    ] {
+        assert_eq!(refused(change), ResumeError::State);
+    }
+}
+
+#[test]
+fn where_no_block_ends_nothing_stops() {
+    let data = content();
+    let mut encoder = Encoder::new(level(6)).until(12_345);
+    encoder.write(&data, &mut std::io::sink()).unwrap();
+    let error = encoder.finish(&mut std::io::sink()).unwrap_err();
+    assert_eq!(error.to_string(), "no block ends where to stop");
+}
