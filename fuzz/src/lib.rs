@@ -11,11 +11,13 @@
 //! | `tars` | archives, and what stands in the header of an entry |
 //! | `layers` | layers that are unpacked |
 //! | `network` | what a registry answers, and what `serve` is asked |
+//! | `regzip` | content that is packed, in one piece and in several |
 
 mod files;
 mod layers;
 mod network;
 mod places;
+mod regzip;
 mod tars;
 mod words;
 
@@ -23,6 +25,7 @@ pub use files::{containerfile, image_list, packing_list};
 pub use layers::layer;
 pub use network::{registry, serve};
 pub use places::documents;
+pub use regzip::regzip;
 pub use tars::{archive, docker_archive, pax};
 pub use words::{json, keys, platform, reference};
 

@@ -8,8 +8,6 @@ const HASH_BITS: u32 = 17;
 pub(super) const MIX: u32 = 0x1e35_a7bd;
 /// How much the window holds.
 pub(super) const WINDOW: usize = 2 * FARTHEST;
-/// From here on the positions are counted anew, before they leave 32 bits.
-const RENEW: u32 = 1 << 30;
 
 /// The window with its chains. Positions count from its beginning.
 #[derive(Clone, Debug)]
@@ -17,11 +15,11 @@ pub(super) struct Chains {
     /// The bytes, up to `end`.
     window: Box<[u8]>,
     pub(super) end: usize,
-    /// For each hash the latest position plus `stamp`; below `stamp` there is none in the window.
-    heads: Box<[u32]>,
+    /// For each hash one more than the latest position; zero if there is none in the window. Small, because they are read all
+    /// over the place: a quarter of a MiB stays in a cache.
+    heads: Box<[u16]>,
     /// For each position, modulo [`FARTHEST`], how far before it the previous one with its hash is: zero if nowhere near.
     back: Box<[u16]>,
-    stamp: u32,
 }
 
 impl Chains {
@@ -31,7 +29,6 @@ impl Chains {
             end: 0,
             heads: vec![0; 1 << HASH_BITS].into_boxed_slice(),
             back: vec![0; FARTHEST].into_boxed_slice(),
-            stamp: 1,
         }
     }
 
@@ -53,13 +50,8 @@ impl Chains {
     pub(super) fn slide(&mut self) {
         self.window.copy_within(FARTHEST.., 0);
         self.end -= FARTHEST;
-        self.stamp += FARTHEST as u32;
-        if self.stamp > RENEW {
-            let less = self.stamp - 1;
-            for head in &mut self.heads {
-                *head = head.saturating_sub(less);
-            }
-            self.stamp = 1;
+        for head in &mut self.heads {
+            *head = head.saturating_sub(FARTHEST as u16);
         }
     }
 
@@ -81,7 +73,7 @@ impl Chains {
 
     /// Returns the latest position with the same hash that [`Chains::insert`] would return.
     pub(super) fn latest(&self, at: usize) -> Option<usize> {
-        self.heads[self.hash(at)?].checked_sub(self.stamp).map(|before| before as usize)
+        self.heads[self.hash(at)?].checked_sub(1).map(usize::from)
     }
 
     /// Remembers a position with four bytes, and returns the one before with the same hash.
@@ -89,8 +81,9 @@ impl Chains {
     pub(super) fn insert(&mut self, at: usize) -> Option<usize> {
         let hash = self.hash(at)?;
         let head = &mut self.heads[hash];
-        let before = head.checked_sub(self.stamp).map(|before| before as usize);
-        *head = at as u32 + self.stamp;
+        let before = head.checked_sub(1).map(usize::from);
+        // four bytes that lie in the window begin three before its end: it fits
+        *head = at as u16 + 1;
         let distance = before.map_or(0, |before| at - before);
         self.back[at % FARTHEST] = if distance <= FARTHEST { distance as u16 } else { 0 };
         before
@@ -144,7 +137,7 @@ impl Chains {
     pub(super) fn each(&self, at: usize, mut found: impl FnMut(usize)) {
         let lowest = at.saturating_sub(FARTHEST);
         for head in &self.heads {
-            let Some(mut candidate) = head.checked_sub(self.stamp).map(|head| head as usize) else { continue };
+            let Some(mut candidate) = head.checked_sub(1).map(usize::from) else { continue };
             while candidate >= lowest {
                 found(candidate);
                 let back = usize::from(self.back[candidate % FARTHEST]);

@@ -102,7 +102,7 @@ impl Encoder {
         self
     }
 
-    /// Returns the edges at which it made a difference so far that the window did, or did not, slide early.
+    /// Returns the edges so far at which the window did not slide early, and it would have made a difference.
     #[must_use]
     pub fn doubts(&self) -> &[u64] {
         &self.doubts

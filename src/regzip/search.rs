@@ -181,6 +181,8 @@ impl Search {
     fn lazy(&mut self) {
         let before = self.chains.insert(self.index);
         let waiting = self.waiting;
+        // read early what the next byte needs: it comes from far away, while the chain is followed
+        std::hint::black_box(self.chains.latest(self.index + 1));
         let found = if waiting.length < self.effort.enough { self.longest(before, 0) } else { None };
         let (length, distance) = found.unwrap_or((SHORTEST - 1, 0));
         if waiting.length >= SHORTEST && length <= waiting.length {

@@ -13,8 +13,9 @@ const EDGE: usize = 65536 - 262;
 #[test]
 fn the_level_is_found_from_the_beginning_of_a_stream() {
     let mut random = Random::new(8);
-    let mut data = random.mixed(600_000);
-    data.extend(random.text(600_000));
+    // levels 6 to 9 part where there are many places to look at
+    let mut data = random.text(600_000);
+    data.extend(random.mixed(600_000));
     let mut go = Peer::start();
     for number in LEVELS {
         let stream = go.pack(Kind::Gzip, number, &data, &[data.len()]);
@@ -57,6 +58,9 @@ fn what_go_makes_of_unlucky_writes_is_made_again_too() {
     for number in 2..=9 {
         let data = doubtful(&[0, 2, 3]);
         let usual = go.deflate(number, &data);
+        let mut encoder = Encoder::new(level(number));
+        encoder.write(&data, &mut std::io::sink()).unwrap();
+        assert_eq!(encoder.doubts(), [0, 2, 3].map(|window| (window * 32768 + EDGE) as u64));
         assert_same(&deflate(number, &data), &usual, "in one write");
         let edges: Vec<u64> = [2, 3].map(|window| (window * 32768 + EDGE) as u64).to_vec();
         let unlucky = go.pack(Kind::Deflate, number, &data, &short_by_one(&[2, 3], data.len()));
@@ -65,7 +69,6 @@ fn what_go_makes_of_unlucky_writes_is_made_again_too() {
         encoder.write(&data, &mut out).unwrap();
         encoder.finish(&mut out).unwrap();
         assert_same(&out, &unlucky, &format!("level {number}"));
-        assert_eq!(encoder.doubts(), [EDGE as u64, edges[0], edges[1]]);
 
         // and it is found out from the bytes alone
         for (expected, early) in [(&unlucky, &edges[..]), (&usual, &[])] {

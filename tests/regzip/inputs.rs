@@ -1,14 +1,14 @@
 //! What is packed: the edges of the format and of the window, and much that is like real content, always the same.
 
 /// Numbers that look random: SplitMix64.
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub const fn new(seed: u64) -> Self {
+    pub(crate) const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -16,18 +16,18 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % limit as u64).unwrap()
     }
 
-    pub fn bytes(&mut self, count: usize) -> Vec<u8> {
+    pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes: Vec<u8> = (0..count / 8 + 1).flat_map(|_| self.next().to_le_bytes()).collect();
         bytes.truncate(count);
         bytes
     }
 
     /// Words of a small language, in lines.
-    pub fn text(&mut self, count: usize) -> Vec<u8> {
+    pub(crate) fn text(&mut self, count: usize) -> Vec<u8> {
         let words: Vec<Vec<u8>> = (0..200)
             .map(|_| {
                 let length = 1 + self.below(9);
@@ -45,7 +45,7 @@ impl Random {
     }
 
     /// Pieces of all kinds, among them repetitions from any distance.
-    pub fn mixed(&mut self, count: usize) -> Vec<u8> {
+    pub(crate) fn mixed(&mut self, count: usize) -> Vec<u8> {
         let mut out: Vec<u8> = Vec::with_capacity(count + 70_000);
         while out.len() < count {
             let length = 1 << self.below(16);
@@ -83,7 +83,7 @@ impl Random {
     }
 
     /// Cuts a length into writes of sizes like those of programs.
-    pub fn writes(&mut self, total: usize) -> Vec<usize> {
+    pub(crate) fn writes(&mut self, total: usize) -> Vec<usize> {
         let mut writes = Vec::new();
         let mut rest = total;
         while rest > 0 {
@@ -117,7 +117,7 @@ fn fibonacci(symbols: usize, random: &mut Random) -> Vec<u8> {
 }
 
 /// Edges, by name.
-pub fn edges() -> Vec<(String, Vec<u8>)> {
+pub(crate) fn edges() -> Vec<(String, Vec<u8>)> {
     let mut random = Random::new(1);
     let mut all: Vec<(String, Vec<u8>)> = Vec::new();
     let mut add = |name: &str, data: Vec<u8>| all.push((format!("{name} ({} bytes)", data.len()), data));

@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::LazyLock;
 
 /// `peer.go`, running. It ends with its input.
-pub struct Peer {
+pub(crate) struct Peer {
     child: Child,
     to: Option<BufWriter<ChildStdin>>,
     from: BufReader<ChildStdout>,
@@ -14,7 +14,7 @@ pub struct Peer {
 
 /// What Go is to make.
 #[derive(Clone, Copy)]
-pub enum Kind {
+pub(crate) enum Kind {
     Deflate = 0,
     Gzip = 1,
     /// With all that a header may hold.
@@ -37,11 +37,11 @@ static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 impl Peer {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::of(&PROGRAM)
     }
 
-    pub fn of(program: &Path) -> Self {
+    pub(crate) fn of(program: &Path) -> Self {
         let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let to = Some(BufWriter::new(child.stdin.take().unwrap()));
         let from = BufReader::new(child.stdout.take().unwrap());
@@ -49,7 +49,7 @@ impl Peer {
     }
 
     /// Returns what Go makes of `data` when it is written in pieces of these lengths.
-    pub fn pack(&mut self, kind: Kind, level: i8, data: &[u8], writes: &[usize]) -> Vec<u8> {
+    pub(crate) fn pack(&mut self, kind: Kind, level: i8, data: &[u8], writes: &[usize]) -> Vec<u8> {
         assert_eq!(writes.iter().sum::<usize>(), data.len());
         let to = self.to.as_mut().unwrap();
         to.write_all(&i32::from(level).to_le_bytes()).unwrap();
@@ -67,7 +67,7 @@ impl Peer {
     }
 
     /// The same, written at once.
-    pub fn deflate(&mut self, level: i8, data: &[u8]) -> Vec<u8> {
+    pub(crate) fn deflate(&mut self, level: i8, data: &[u8]) -> Vec<u8> {
         self.pack(Kind::Deflate, level, data, &[data.len()])
     }
 }
