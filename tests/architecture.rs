@@ -32,7 +32,7 @@ const LAYERS: [&[&str]; 12] = [
 ];
 
 /// What only the terminal may use.
-const TERMINAL_ONLY: [&str; 5] = ["clap", "comfy_table", "signal_hook", "std::env", "std::process"];
+const TERMINAL_ONLY: [&str; 5] = ["clap", "unicode_width", "signal_hook", "std::env", "std::process"];
 
 /// Exceptions, each with its reason.
 const ALLOWED: [(&str, &str); 4] = [

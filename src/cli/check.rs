@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::Session;
 use super::report::{Failure, Report};
+use super::terminal::{Ink, Surface};
 
 /// Say whether docker, podman, containerd and skopeo will load an archive, and under which names.
 ///
@@ -78,7 +79,7 @@ pub(crate) fn run(args: &CheckArgs, session: &Session<'_>) -> Result<Report, Err
     let predictions = check(archive, &file, &loaders, &host)?;
     let mut report = Report::default();
     for prediction in &predictions {
-        report.text.extend(as_text(prediction).into_bytes());
+        report.text.extend(as_text(Surface::out(), prediction).into_bytes());
         report.results.push(as_json(&archive.location().to_string(), prediction));
     }
     let refusing: Vec<String> = predictions
@@ -101,15 +102,20 @@ pub(super) fn host() -> Platform {
     Platform { os: "linux".to_owned(), ..Platform::local() }
 }
 
-fn as_text(prediction: &Prediction) -> String {
-    let mut text = format!("{}: {}\n", prediction.loader, prediction.verdict.name());
+fn as_text(surface: Surface, prediction: &Prediction) -> String {
+    let ink = match prediction.verdict {
+        Verdict::Takes => Ink::Good,
+        Verdict::Refuses => Ink::Bad,
+        Verdict::TakesPart => Ink::Warning,
+    };
+    let mut text = format!("{}: {}\n", prediction.loader, surface.paint(ink, prediction.verdict.name()));
     for name in &prediction.names {
         text.push_str(&format!("  as {}\n", escaped(name)));
     }
     for remark in &prediction.remarks {
-        text.push_str(&format!("  {}\n", remark.reason));
+        text.push_str(&format!("{}\n", surface.fold(&format!("  {}", remark.reason), 2)));
         if let Some(fix) = &remark.fix {
-            text.push_str(&format!("    fix: {fix}\n"));
+            text.push_str(&format!("{}\n", surface.fold(&format!("    fix: {fix}"), 2)));
         }
     }
     for command in &prediction.commands {

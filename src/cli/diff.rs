@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::Session;
 use super::network::NetworkArgs;
 use super::report::Report;
+use super::terminal::Surface;
 
 /// Show in what two images, or the images of two places, differ.
 ///
@@ -48,7 +49,7 @@ pub(crate) fn run(args: &DiffArgs, session: &Session<'_>) -> Result<Report, Erro
     session.ui.finish();
     let mut report = Report { differs: !differences.is_empty(), ..Report::default() };
     for difference in &differences {
-        report.text.extend(as_text(difference).into_bytes());
+        report.text.extend(Surface::out().fold(&as_text(difference), 2).bytes());
     }
     report.results.push(json!({"first": one.location().to_string(), "second": other.location().to_string(),
         "same": differences.is_empty(), "differences": differences.iter().map(as_json).collect::<Vec<_>>()}));

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::network::NetworkArgs;
 use super::report::{Report, safe_json};
 use super::signed::VerifyKeyArgs;
+use super::terminal::Surface;
 use super::write::platforms;
 use super::{Session, packing_list};
 
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &InspectArgs, session: &Session<'_>) -> Result<Report, E
         // a list may be large: it is parsed once more only for those who ask for that
         match session.global.json {
             true => report.results.push(packing_list::as_json(&place, &packed)?),
-            false => report.text = packing_list::as_text(&place, &packed).into_bytes(),
+            false => report.text = packing_list::as_text(Surface::out(), &place, &packed).into_bytes(),
         }
         return Ok(report);
     }

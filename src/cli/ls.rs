@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 
 use super::Session;
 use super::network::NetworkArgs;
-use super::report::{Report, table};
+use super::report::Report;
+use super::terminal::{Column, Ink, Surface, table};
 
 /// List the images of a place: names, digests, platforms, sizes, attestations, and whether they are whole.
 ///
 /// SIZE is all content of an image, UNIQUE what no other image of the place refers to. Layers are looked for, not read:
-/// `barge verify` does that.
+/// `barge verify` does that. A narrow terminal gets shorter names and fewer columns, a file and a pipe get everything.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -34,12 +35,29 @@ pub(crate) struct LsArgs {
     /// Show signatures, attestations and other referrers as well
     #[arg(long)]
     all: bool,
-    /// Show whole digests
+    /// Show whole digests, and cut nothing to the width of the terminal
     #[arg(long)]
     no_trunc: bool,
     /// Places, or images in them [default: the current layout]
     #[arg(value_name = "PLACE|REF")]
     references: Vec<String>,
+}
+
+/// The first is for several places alone.
+const COLUMNS: [Column; 7] = [
+    Column::name("PLACE", 12),
+    Column::name("NAME", 24),
+    Column::digest("DIGEST"),
+    Column::list("PLATFORMS", 18),
+    Column::whole("SIZE").goes(2),
+    Column::whole("UNIQUE").goes(1),
+    Column::text("STATE", 10).inked(state_ink),
+];
+
+/// What is missing or broken is bad; what is said to be elsewhere is not.
+fn state_ink(state: &str) -> Option<Ink> {
+    let is_whole = state == "whole" || state.starts_with("delta,") || state.starts_with("sparse,");
+    (!is_whole).then_some(Ink::Bad)
 }
 
 /// Opens the places that are meant, or the current layout, with what the user called them.
@@ -138,13 +156,11 @@ pub(crate) fn run(args: &LsArgs, session: &Session<'_>) -> Result<Report, Error>
             rows.push(row);
         }
     }
-    let mut header = vec!["NAME", "DIGEST", "PLATFORMS", "SIZE", "UNIQUE", "STATE"];
-    if places.len() > 1 {
-        header.insert(0, "PLACE");
-    }
     let is_empty = rows.is_empty() && report.results.is_empty();
     if !rows.is_empty() {
-        report.text.extend(table(&header, rows).into_bytes());
+        let surface = if args.no_trunc { Surface::out().unbounded() } else { Surface::out() };
+        let columns = if places.len() > 1 { &COLUMNS[..] } else { &COLUMNS[1..] };
+        report.text.extend(table(surface, columns, &rows).into_bytes());
     }
     if is_empty {
         session.ui.say("no images");

@@ -16,8 +16,9 @@ use super::Session;
 use super::align::AlignArgs;
 use super::changes::pairs;
 use super::network::NetworkArgs;
-use super::report::{Report, table};
+use super::report::Report;
 use super::signed::RequireArgs;
+use super::terminal::{Column, Surface, table};
 use super::write::{
     ReferrersArgs, WriteArgs, as_left_behind, checked, count, names, platforms, refuse_mixed_output, say_left_behind,
     say_summary, stats,
@@ -130,7 +131,7 @@ pub(crate) fn run(args: &MergeArgs, session: &Session<'_>) -> Result<Report, Err
             count(merged.members.len() as u64, "platform"),
             names.join(", ")
         ));
-        session.ui.say(members_table(&merged.members).trim_end());
+        session.ui.show(&members_table(&merged.members));
         session.ui.say(&format!("would bring {pieces} blobs, {}", human_size(size)));
         None
     } else {
@@ -193,7 +194,7 @@ fn say_what_was_done(session: &Session<'_>, members: &[Member], names: &[String]
         return;
     }
     session.ui.say(&format!("merged {} into {place} as {names}", count(members.len() as u64, "platform")));
-    session.ui.say(members_table(members).trim_end());
+    session.ui.show(&members_table(members));
     say_summary(session, place, summary);
 }
 
@@ -212,7 +213,14 @@ fn members_table(members: &[Member]) -> String {
             attestations,
         ]
     };
-    table(&["  PLATFORM", "DIGEST", "SIZE", "FROM", ""], members.iter().map(row).collect())
+    const COLUMNS: [Column; 5] = [
+        Column::whole("  PLATFORM"),
+        Column::digest("DIGEST"),
+        Column::whole("SIZE"),
+        Column::name("FROM", 16),
+        Column::whole("").goes(1),
+    ];
+    table(Surface::err(), &COLUMNS, &members.iter().map(row).collect::<Vec<_>>())
 }
 
 fn member_as_json(member: &Member) -> Value {

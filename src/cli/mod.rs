@@ -46,6 +46,7 @@ mod split;
 mod sync;
 mod tag;
 mod take_in;
+mod terminal;
 mod tree;
 mod ui;
 mod unpack;

@@ -9,20 +9,21 @@ use barge::ops::bundle::Packed;
 use barge::text::{escaped, human_size};
 use serde_json::{Value, json};
 
+use super::terminal::Surface;
 use super::write::count;
 
 /// The length of the line below the heading: a digest and its label fit on paper.
 const RULE: usize = 78;
 
 /// Returns the packing list as text: lines of a fixed form, no colours, no control characters.
-pub(super) fn as_text(place: &str, packed: &Packed) -> String {
+pub(super) fn as_text(surface: Surface, place: &str, packed: &Packed) -> String {
     let list = &packed.list;
     let mut text = format!("PACKING LIST of {place}\n{}\n", "=".repeat(RULE));
     let mut say = |line: &str| {
         text.push_str(line.trim_end());
         text.push('\n');
     };
-    say(&format!("list       {}  (bundle.json)", Digest::of(&packed.raw)));
+    say(&surface.wrap(&format!("list       {}  (bundle.json)", Digest::of(&packed.raw)), 9));
     say(&format!("written by barge {}", escaped(&list.barge)));
     say(match packed.signature {
         Some(_) => "signed     yes; `barge load --verify-key` and docs/signing.md check it",
@@ -39,7 +40,7 @@ pub(super) fn as_text(place: &str, packed: &Packed) -> String {
         say("");
         say(&format!("[ ] {:>3}  {}", at + 1, image.name.as_deref().map_or_else(|| "(no name)".to_owned(), escaped)));
         for line in image_lines(image) {
-            say(&format!("         {line}"));
+            say(&surface.wrap(&format!("         {line}"), 0));
         }
     }
     say("");

@@ -20,8 +20,9 @@ use serde_json::{Map, Value, json};
 
 use super::Session;
 use super::network::NetworkArgs;
-use super::report::{Failure, Report, table};
+use super::report::{Failure, Report};
 use super::signed::{RequireArgs, VerifyKeyArgs};
+use super::terminal::{Column, Ink, Surface, table};
 use super::ui::per_second;
 use super::write::{CarryArgs, count, line, say_carried};
 
@@ -275,7 +276,12 @@ fn say_names(session: &Session<'_>, names: &[Pushed], broken: &[Broken]) {
     let failed = |broken: &Broken| vec![broken.called.clone(), short(&broken.digest), "failed".to_owned()];
     let rows: Vec<Vec<String>> = names.iter().map(row).chain(broken.iter().map(failed)).collect();
     if !rows.is_empty() {
-        session.ui.say(table(&["NAME", "DIGEST", "STATE"], rows).trim_end());
+        const COLUMNS: [Column; 3] = [
+            Column::name("NAME", 24),
+            Column::digest("DIGEST"),
+            Column::whole("STATE").inked(|state| (state == "failed").then_some(Ink::Bad)),
+        ];
+        session.ui.show(&table(Surface::err(), &COLUMNS, &rows));
     }
 }
 

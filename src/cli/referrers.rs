@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::Session;
 use super::network::NetworkArgs;
-use super::report::{Report, table};
+use super::report::Report;
+use super::terminal::{Column, Surface, table};
 use super::write::platforms;
 
 /// List what belongs to an image, to its platforms, and to what belongs to those: signatures, attestations, SBOMs.
@@ -54,7 +55,14 @@ pub(crate) fn run(args: &ReferrersArgs, session: &Session<'_>) -> Result<Report,
     if rows.is_empty() {
         session.ui.say("nothing belongs to it");
     } else {
-        report.text = table(&["DIGEST", "TYPE", "SIZE", "OF", "BY"], rows).into_bytes();
+        const COLUMNS: [Column; 5] = [
+            Column::digest("DIGEST"),
+            Column::name("TYPE", 20),
+            Column::whole("SIZE"),
+            Column::digest("OF"),
+            Column::list("BY", 10).goes(1),
+        ];
+        report.text = table(Surface::out(), &COLUMNS, &rows).into_bytes();
     }
     Ok(report)
 }

@@ -10,8 +10,9 @@ use barge::ops::Error;
 use barge::store::StoreError;
 use barge::store::archive::Damage;
 use barge::text::is_unsafe;
-use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
+
+use super::terminal::{Ink, Surface};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,18 +56,6 @@ impl Report {
             ..Self::default()
         }
     }
-}
-
-/// Returns a table for people: no lines, columns by their content, as wide as the terminal at most.
-pub(crate) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header.iter().copied());
-    table.add_rows(rows);
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// Prints a result or a failure and returns the exit code.
@@ -138,14 +127,22 @@ pub(crate) fn write_out(bytes: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Returns what failed and why, without the end of the last line.
+pub(crate) fn failure(surface: Surface, message: &str, causes: &[String]) -> String {
+    let mut text = surface.labelled(Ink::Bad, "error:", message);
+    for cause in causes {
+        text.push('\n');
+        text.push_str(&surface.labelled(Ink::Faint, "  caused by:", cause));
+    }
+    text
+}
+
 /// Prints a failure: what, why, and apart from it what to do.
 fn complain(message: &str, causes: &[String], hint: Option<&str>) {
-    let mut text = format!("error: {message}\n");
-    for cause in causes {
-        text.push_str(&format!("  caused by: {cause}\n"));
-    }
+    let mut text = failure(Surface::err(), message, causes);
+    text.push('\n');
     if let Some(hint) = hint {
-        text.push_str(&format!("\nhint: {hint}\n"));
+        text.push_str(&format!("\n{}\n", Surface::err().labelled(Ink::Hint, "hint:", hint)));
     }
     // nobody is left to tell when standard error is closed
     let _ = io::stderr().write_all(text.as_bytes());

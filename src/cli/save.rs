@@ -146,12 +146,12 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
     }
     if let (Some(file), Some(facts)) = (file, facts) {
         match write.split {
-            Some(split) if split.mode == Mode::Archive => session.ui.say(&how_to_join(file, split.mode)),
+            Some(split) if split.mode == Mode::Archive => session.ui.show(&how_to_join(file, split.mode)),
             split => {
                 if let Some(split) = split {
-                    session.ui.say(&how_to_join(file, split.mode));
+                    session.ui.show(&how_to_join(file, split.mode));
                 }
-                session.ui.say(&how_to_load(&file.to_string_lossy(), &facts));
+                session.ui.show(&how_to_load(&file.to_string_lossy(), &facts));
             }
         }
     }

@@ -18,6 +18,7 @@ use super::Session;
 use super::network::NetworkArgs;
 use super::report::{Failure, Report};
 use super::signed::{Required, VerifyKeyArgs};
+use super::terminal::{Ink, Surface};
 use super::write::count;
 
 /// Check every reachable byte of a place or an image, and list everything wrong.
@@ -73,14 +74,14 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session<'_>) -> Result<Report, Er
             verified.problems.iter().filter(|it| it.status == Status::DamagedPart).map(|it| it.subject.clone()),
         );
         bytes += verified.bytes;
-        report.text.extend_from_slice(as_text(&label, &verified).as_bytes());
+        report.text.extend_from_slice(as_text(Surface::out(), &label, &verified).as_bytes());
         if !verified.problems.is_empty() {
             for root in select(&store, selector.as_ref()).unwrap_or_default() {
                 if let Some(registries) = elsewhere(&root) {
                     let name = name_of(&root).map_or_else(|| root.digest().short(), escaped);
                     let note =
                         format!("{label}: note: {name} is a sparse list: what it lacks here is in {registries}\n");
-                    report.text.extend_from_slice(note.as_bytes());
+                    report.text.extend_from_slice(Surface::out().fold(&note, 2).as_bytes());
                 }
             }
         }
@@ -104,40 +105,42 @@ pub(crate) fn run(args: &VerifyArgs, session: &Session<'_>) -> Result<Report, Er
     Ok(report)
 }
 
-fn as_text(label: &str, verified: &Verified) -> String {
+fn as_text(surface: Surface, label: &str, verified: &Verified) -> String {
     let mut text = String::new();
+    let say = |line: &str| format!("{}\n", surface.fold(&format!("{label}: {line}"), 2));
     for problem in &verified.problems {
-        text.push_str(&format!("{label}: {}\n", problem_as_text(problem)));
+        text.push_str(&say(&problem_as_text(problem)));
     }
     if verified.more_problems > 0 {
-        text.push_str(&format!("{label}: and {}\n", count(verified.more_problems, "more problem")));
+        text.push_str(&say(&format!("and {}", count(verified.more_problems, "more problem"))));
     }
     let unpacked = match verified.unpacked {
         0 => String::new(),
         number => format!(", {} unpacked", count(number, "layer")),
     };
-    let result = if verified.problems.is_empty() { "ok" } else { "NOT ok" };
+    let (result, ink) = if verified.problems.is_empty() { ("ok", Ink::Good) } else { ("NOT ok", Ink::Bad) };
     let (images, pieces, size) = (verified.images, verified.pieces, human_size(verified.bytes));
     let (images, pieces) = (count(images as u64, "image"), count(pieces, "blob"));
     let parts = match verified.parts {
         0 => String::new(),
         number => format!(", in {}", count(number as u64, "part")),
     };
-    text.push_str(&format!("{label}: {result}: {images}, {pieces}, {size} checked{unpacked}{parts}\n"));
+    let verdict = say(&format!("{result}: {images}, {pieces}, {size} checked{unpacked}{parts}"));
+    text.push_str(&verdict.replacen(&format!(": {result}: "), &format!(": {}: ", surface.paint(ink, result)), 1));
     if verified.cut > 0 {
         let pieces = count(verified.cut, "piece");
-        text.push_str(&format!(
-            "{label}: note: {pieces} of larger blobs, not checked: `sha256sum -c` checks the part, `barge load` the whole\n"
-        ));
+        text.push_str(&say(&format!(
+            "note: {pieces} of larger blobs, not checked: `sha256sum -c` checks the part, `barge load` the whole"
+        )));
     }
     if verified.left_out.0 > 0 {
         let (blobs, size) = (count(verified.left_out.0, "blob"), human_size(verified.left_out.1));
-        text.push_str(&format!("{label}: note: a delta: {blobs}, {size}, of it have to be where it is taken to\n"));
+        text.push_str(&say(&format!("note: a delta: {blobs}, {size}, of it have to be where it is taken to")));
     }
     if !verified.unreferenced.is_empty() {
         let size = human_size(total(verified.unreferenced.iter().map(|(_, size)| *size)));
         let blobs = count(verified.unreferenced.len() as u64, "unreferenced blob");
-        text.push_str(&format!("{label}: note: {blobs}, {size}\n"));
+        text.push_str(&say(&format!("note: {blobs}, {size}")));
     }
     text
 }

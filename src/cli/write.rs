@@ -23,6 +23,7 @@ use serde_json::{Map, Value, json};
 
 use super::Session;
 use super::report::Report;
+use super::terminal::Surface;
 
 /// How a place is written.
 #[derive(Args, Debug)]
@@ -160,9 +161,11 @@ pub(crate) fn names(values: &[String]) -> Result<Vec<ImageName>, Error> {
     Ok(names)
 }
 
-/// Returns a line for standard output: the digest, and the name or `-`.
+/// Returns a line for standard output: the digest, and the name or `-`; on a terminal that is too narrow for both, one below the
+/// other.
 pub(crate) fn line(digest: &str, name: Option<&str>) -> String {
-    format!("{digest} {}\n", name.map_or_else(|| "-".to_owned(), escaped))
+    let line = format!("{digest} {}", name.map_or_else(|| "-".to_owned(), escaped));
+    format!("{}\n", Surface::out().wrap(&line, 2))
 }
 
 /// Says what a run did.

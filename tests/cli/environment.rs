@@ -82,6 +82,23 @@ impl Barge {
         self.run(line.split_whitespace())
     }
 
+    /// Starts a command line of the program on a terminal of that size, with colours unless `NO_COLOR` is among the variables; what it
+    /// prints to standard output and standard error comes as standard output. Needs `script` of util-linux.
+    #[allow(dead_code)] // not every test file looks at a terminal
+    pub(crate) fn on_terminal(
+        &self,
+        line: &str,
+        (columns, rows): (usize, usize),
+        variables: &[(&str, &str)],
+    ) -> Running {
+        let line = format!("stty cols {columns} rows {rows}; exec {} {line}", env!("CARGO_BIN_EXE_barge"));
+        let mut command = self.around("script");
+        command.args(["-q", "-e", "-c", &line, "/dev/null"]).env_remove("NO_COLOR").env_remove("COLUMNS");
+        command.env("TERM", "xterm").env("LC_ALL", "C.UTF-8").envs(variables.iter().copied());
+        // a keyboard on which nobody types: the end of it would show as ^D
+        Running::start(command.stdin(Stdio::piped()))
+    }
+
     /// Runs a prepared command to its end.
     pub(crate) fn finish(&self, command: &mut Command) -> Output {
         Running::start(command).output(self)

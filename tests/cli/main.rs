@@ -26,6 +26,7 @@ mod support;
 mod terminal;
 mod together;
 mod verify;
+mod width;
 mod words;
 
 use environment::{Barge, Running, assert_clean, assert_unchanged, available, listing, temporaries, until};

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::registry::FakeRegistry;
 use super::support::image::{CONFIG, Images, Layer, MANIFEST, config, manifest, named};
+use super::support::screen::Screen;
 use super::*;
 
 /// So large that a layer is shown, in bytes.
@@ -39,65 +40,6 @@ fn publish(registry: &FakeRegistry, wrong: bool) {
     registry.put_manifest("app", "v1", MANIFEST, manifest.as_bytes());
 }
 
-/// A terminal, as far as bars need one.
-struct Screen {
-    rows: Vec<Vec<char>>,
-    row: usize,
-    column: usize,
-}
-
-impl Screen {
-    /// Returns the lines that stand there after all of this.
-    fn after(text: &str) -> Vec<String> {
-        let mut screen = Self { rows: vec![Vec::new()], row: 0, column: 0 };
-        let mut rest = text.chars();
-        while let Some(character) = rest.next() {
-            match character {
-                '\r' => screen.column = 0,
-                '\n' => screen.down(),
-                '\u{1b}' => {
-                    assert_eq!(rest.next(), Some('['), "{text:?}");
-                    let sequence: String = rest.by_ref().take_while(|next| !next.is_ascii_alphabetic()).collect();
-                    screen.obey(&sequence, text);
-                }
-                '\u{8}' => screen.column = screen.column.saturating_sub(1),
-                plain => screen.put(plain),
-            }
-        }
-        let lines = screen.rows.iter().map(|row| row.iter().collect::<String>().trim_end().to_owned());
-        lines.filter(|line| !line.is_empty()).collect()
-    }
-
-    /// `take_while` has eaten the letter: up has a number before it, and erasing has none.
-    fn obey(&mut self, sequence: &str, text: &str) {
-        match sequence.parse::<usize>() {
-            Ok(rows) => self.row = self.row.checked_sub(rows).unwrap_or_else(|| panic!("above the top: {text:?}")),
-            Err(_) => {
-                self.rows.truncate(self.row + 1);
-                self.rows[self.row].truncate(self.column);
-            }
-        }
-    }
-
-    fn down(&mut self) {
-        self.row += 1;
-        if self.row == self.rows.len() {
-            self.rows.push(Vec::new());
-        }
-    }
-
-    fn put(&mut self, character: char) {
-        if self.column == COLUMNS {
-            self.down();
-            self.column = 0;
-        }
-        let row = &mut self.rows[self.row];
-        row.resize(row.len().max(self.column + 1), ' ');
-        row[self.column] = character;
-        self.column += 1;
-    }
-}
-
 #[test]
 fn a_terminal_is_clean_at_the_end_however_it_ends() {
     let barge = Barge::new();
@@ -116,7 +58,7 @@ fn a_terminal_is_clean_at_the_end_however_it_ends() {
         let registry = FakeRegistry::start();
         publish(&registry, wrong);
         let line = format!(
-            "stty cols {COLUMNS} rows 12; exec {} pull --limit-rate 8M -o out{at} {}/app:v1",
+            "stty cols {COLUMNS} rows 12; exec {} pull --limit-rate 3M -o out{at} {}/app:v1",
             env!("CARGO_BIN_EXE_barge"),
             registry.host()
         );
@@ -124,8 +66,8 @@ fn a_terminal_is_clean_at_the_end_however_it_ends() {
         command.args(["-q", "-e", "-c", &line, "/dev/null"]).env("TERM", "xterm").stdin(Stdio::piped());
         let mut running = Running::start(&mut command);
         let mut keyboard = running.stdin();
-        // a bar stands there by then, and everything is not there yet
-        thread::sleep(Duration::from_millis(900));
+        // a bar stands there by then with the time that is left, and everything is not there yet
+        thread::sleep(Duration::from_millis(2700));
         keyboard.write_all(typed.as_bytes()).unwrap();
         let output = running.output(&barge).exits(code);
         drop(keyboard);
@@ -133,7 +75,7 @@ fn a_terminal_is_clean_at_the_end_however_it_ends() {
         assert!(shown.contains("pull [") && shown.contains(" left"), "no bar: {shown:?}");
         assert!(shown.contains(" layer 1 of"), "no line for the layer: {shown:?}");
         assert!(!shown.contains("\u{1b}[3") && !shown.contains("\u{1b}[0m"), "colours: {shown:?}");
-        let lines = Screen::after(&shown);
+        let lines = Screen::after(&shown, COLUMNS).lines();
         let whole = lines.concat();
         assert!(!whole.contains("pull [") && !whole.contains(" left"), "a bar stayed: {lines:#?}");
         for part in said {

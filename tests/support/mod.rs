@@ -4,5 +4,6 @@
 pub mod belonging;
 pub mod digests;
 pub mod image;
+pub mod screen;
 pub mod tar;
 pub mod tree;

@@ -20,7 +20,8 @@ use super::align::AlignArgs;
 use super::changes::{ChangeArgs, pairs};
 use super::layers::LayerArgs;
 use super::network::NetworkArgs;
-use super::report::{Report, table};
+use super::report::Report;
+use super::terminal::{Column, Surface, table};
 use super::write::{WriteArgs, count, names, platforms, refuse_mixed_output, stats};
 
 /// Build an image from files, for any number of platforms in one run.
@@ -148,7 +149,7 @@ fn report(session: &Session<'_>, place: &str, outcome: &Outcome) -> Report {
     match &outcome.summary {
         None => {
             session.ui.say(&format!("would build {images} into {place} as {named}"));
-            session.ui.say(images_table(&outcome.images).trim_end());
+            session.ui.show(&images_table(&outcome.images));
             session.ui.say(&format!("would bring {} blobs, {size}", outcome.pieces));
         }
         Some(summary) if summary.written == 0 && !summary.renamed => {
@@ -156,7 +157,7 @@ fn report(session: &Session<'_>, place: &str, outcome: &Outcome) -> Report {
         }
         Some(summary) => {
             session.ui.say(&format!("built {images} into {place} as {named}"));
-            session.ui.say(images_table(&outcome.images).trim_end());
+            session.ui.show(&images_table(&outcome.images));
             super::write::say_summary(session, place, summary);
         }
     }
@@ -187,7 +188,14 @@ fn images_table(images: &[BuiltImage]) -> String {
             image.base.as_deref().map_or_else(|| "scratch".to_owned(), escaped),
         ]
     };
-    table(&["  PLATFORM", "DIGEST", "SIZE", "LAYERS", "FROM"], images.iter().map(row).collect())
+    const COLUMNS: [Column; 5] = [
+        Column::whole("  PLATFORM"),
+        Column::digest("DIGEST"),
+        Column::whole("SIZE"),
+        Column::whole("LAYERS").goes(1),
+        Column::name("FROM", 16),
+    ];
+    table(Surface::err(), &COLUMNS, &images.iter().map(row).collect::<Vec<_>>())
 }
 
 fn image_as_json(image: &BuiltImage) -> Value {

@@ -13,8 +13,16 @@ use serde_json::{Value, json};
 
 use super::super::Session;
 use super::super::network::NetworkArgs;
-use super::super::report::{Report, safe_json, table};
+use super::super::report::{Report, safe_json};
+use super::super::terminal::{Column, Ink, Surface, table};
 use super::{layout, list_name, open_image};
+
+const COLUMNS: [Column; 4] = [
+    Column::name("NAME", 24),
+    Column::digest("DIGEST"),
+    Column::list("PLATFORMS", 18),
+    Column::whole("STATE").inked(|state| matches!(state, "missing" | "broken").then_some(Ink::Bad)),
+];
 
 /// Show a list: one of the current layout by its name, one elsewhere by a reference, one in a registry with docker://; with
 /// --verbose every manifest in it, as docker does.
@@ -114,7 +122,7 @@ pub(super) fn ls(session: &Session<'_>) -> Result<Report, Error> {
     if rows.is_empty() {
         session.ui.say(&format!("{} has no list", store.location()));
     } else {
-        report.text = table(&["NAME", "DIGEST", "PLATFORMS", "STATE"], rows).into_bytes();
+        report.text = table(Surface::out(), &COLUMNS, &rows).into_bytes();
     }
     Ok(report)
 }

@@ -4,8 +4,8 @@ use barge::store::Location;
 use barge::text::{human_size, human_time};
 use serde_json::{Value, json};
 
+use super::super::terminal::{cut, width};
 use super::board::{Count, Seen, Snapshot};
-use super::frame::{columns_of, width};
 
 /// Pieces below this size are over before a person sees them.
 const SEEN: u64 = 8 * 1024 * 1024;
@@ -48,7 +48,7 @@ fn total_line(command: &str, count: &Count, columns: usize) -> String {
     let room = columns.saturating_sub(command.len() + " [] ".len() + SHORTEST_BAR);
     let ways = [join(&[&amount, &rate, &left]), join(&[&amount, &left]), join(&[&percent, &left]), join(&[&percent])];
     let Some(facts) = ways.iter().find(|facts| facts.len() <= room) else {
-        return cut(&format!("{command} {}", join(&[&percent])), columns);
+        return cut(&format!("{command} {}", join(&[&percent])), columns).to_owned();
     };
     let length = (SHORTEST_BAR + room - facts.len()).min(LONGEST_BAR);
     format!("{command} [{}] {facts}", bar(count, length))
@@ -72,10 +72,10 @@ fn piece_line(piece: &Seen, place: Option<&Location>, columns: usize) -> String 
     }
     let room = |facts: &str| columns.saturating_sub(facts.len() + 1);
     let fits = |facts: &&String| room(facts) >= SHORTEST_NAME;
-    let Some(facts) = ways.iter().find(fits) else { return cut(&what, columns) };
+    let Some(facts) = ways.iter().find(fits) else { return cut(&what, columns).to_owned() };
     let room = room(facts);
     let what = cut(&what, room);
-    let padding = room - width(&what);
+    let padding = room - width(what);
     format!("{what}{} {facts}", " ".repeat(padding))
 }
 
@@ -123,15 +123,6 @@ fn bar(count: &Count, length: usize) -> String {
     let full = full.map_or(length, |full| usize::try_from(full).unwrap_or(length)).min(length);
     let head = if full < length { ">" } else { "" };
     format!("{}{head}{}", "=".repeat(full), " ".repeat(length - full - head.len()))
-}
-
-fn cut(text: &str, columns: usize) -> String {
-    let mut taken = 0;
-    let fits = |character: &char| {
-        taken += columns_of(*character);
-        taken <= columns
-    };
-    text.chars().take_while(fits).collect()
 }
 
 #[cfg(test)]

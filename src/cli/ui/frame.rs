@@ -3,10 +3,9 @@
 //! The cursor stays behind the last of them. A terminal that became narrower has broken the lines in several: how many is
 //! reckoned from what was drawn and the width that it has now.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 
-/// How large a terminal is that does not say.
-const USUAL: (usize, usize) = (80, 24);
+use super::super::terminal::{size, width};
 
 /// What stands there now.
 #[derive(Debug, Default)]
@@ -17,21 +16,18 @@ pub(super) struct Frame {
 impl Frame {
     /// Draws lines over those that stand there.
     pub(super) fn draw(&mut self, text: &str) {
-        if !std::io::stderr().is_terminal() {
-            return;
-        }
-        write(&format!("{}{text}", self.cleared(terminal_size().0)));
+        write(&format!("{}{text}", self.cleared(size().0)));
         text.clone_into(&mut self.text);
     }
 
     /// Writes a line above.
     pub(super) fn line(&self, line: &str) {
-        write(&format!("{}{line}\n{}", self.cleared(terminal_size().0), self.text));
+        write(&format!("{}{line}\n{}", self.cleared(size().0), self.text));
     }
 
     /// Takes away what stands there.
     pub(super) fn clear(&mut self) {
-        write(&self.cleared(terminal_size().0));
+        write(&self.cleared(size().0));
         self.text.clear();
     }
 
@@ -51,24 +47,6 @@ fn write(text: &str) {
     if !text.is_empty() {
         let _ = std::io::stderr().write_all(text.as_bytes());
     }
-}
-
-/// Returns the columns and rows of the terminal.
-pub(super) fn terminal_size() -> (usize, usize) {
-    match rustix::termios::tcgetwinsize(std::io::stderr()) {
-        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
-        _ => USUAL,
-    }
-}
-
-/// Returns how many columns a text takes, at most: what is not ASCII may take two.
-pub(super) fn width(text: &str) -> usize {
-    text.chars().map(columns_of).sum()
-}
-
-/// Returns how many columns a character takes, at most.
-pub(super) fn columns_of(character: char) -> usize {
-    if character.is_ascii() { 1 } else { 2 }
 }
 
 #[cfg(test)]

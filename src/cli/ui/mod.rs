@@ -20,8 +20,9 @@ use barge::transfer::{Event, Observer, Outcome};
 use serde_json::{Value, json};
 
 use self::board::{Board, Snapshot};
-use self::frame::{Frame, terminal_size};
-use super::report::safe_json;
+use self::frame::Frame;
+use super::report::{failure, safe_json};
+use super::terminal::{self, Ink, Surface};
 use super::write::count;
 
 /// How often what is under way is looked at.
@@ -85,11 +86,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Ui {
     pub(crate) fn new(progress: Progress, quiet: bool, verbose: bool, command: &'static str) -> Self {
-        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let redraws = std::io::stderr().is_terminal() && !terminal::is_dumb();
         let progress = match progress {
             _ if quiet => Progress::None,
-            Progress::Auto if std::io::stderr().is_terminal() && !dumb => Progress::Tty,
-            Progress::Auto => Progress::Plain,
+            Progress::Auto | Progress::Tty if redraws => Progress::Tty,
+            Progress::Auto | Progress::Tty => Progress::Plain,
             other => other,
         };
         let now = Instant::now();
@@ -98,20 +99,21 @@ impl Ui {
         Self { quiet, verbose, shared, warnings: Mutex::default(), ticker: Mutex::default() }
     }
 
-    /// Says something to the user; nothing with `--quiet`.
+    /// Says something to the user; nothing with `--quiet`. On a terminal long lines are broken at spaces.
     pub(crate) fn say(&self, text: &str) {
+        self.show(&Surface::err().fold(text, 2));
+    }
+
+    /// Says something that keeps its lines: a table, or commands to be copied; nothing with `--quiet`.
+    pub(crate) fn show(&self, text: &str) {
         if !self.quiet {
-            self.shared.line(text);
+            self.shared.line(text.trim_end());
         }
     }
 
     /// Says what failed when the rest goes on.
     pub(crate) fn complain(&self, error: &barge::ops::Error) {
-        let mut text = format!("error: {error}");
-        for cause in error.causes() {
-            text.push_str(&format!("\n  caused by: {cause}"));
-        }
-        self.shared.line(&text);
+        self.shared.line(&failure(Surface::err(), &error.to_string(), &error.causes()));
     }
 
     /// Takes the bars away: nothing is under way any more.
@@ -181,7 +183,7 @@ impl Ui {
         if self.verbose && outcome != Outcome::Failed {
             let of_a_registry = matches!(outcome, Outcome::Sent | Outcome::Mounted | Outcome::There);
             let place = if of_a_registry { format!(", {place}") } else { String::new() };
-            self.shared.line(&format!("{} {} ({about}){place}", outcome.word(), content.digest));
+            self.shared.prose(&format!("{} {} ({about}){place}", outcome.word(), content.digest));
         }
     }
 
@@ -193,7 +195,7 @@ impl Ui {
                 "place": place.to_string(), "total": content.map(|content| content.size)})]);
         }
         if let Some(content) = content.filter(|_| self.verbose) {
-            self.shared.line(&format!("made {} ({about}, {})", content.digest, human_size(content.size)));
+            self.shared.prose(&format!("made {} ({about}, {})", content.digest, human_size(content.size)));
         }
     }
 }
@@ -210,6 +212,11 @@ impl Shared {
         lock(&self.screen).frame.line(text);
     }
 
+    /// Writes text above them, broken at spaces where a line is longer than the terminal is wide.
+    fn prose(&self, text: &str) {
+        self.line(&Surface::err().fold(text, 2));
+    }
+
     fn json(&self, lines: &[Value]) {
         let lines: Vec<String> = lines.iter().map(|line| safe_json(&line.to_string())).collect();
         self.line(&lines.join("\n"));
@@ -221,7 +228,7 @@ impl Shared {
         let seen: Snapshot = lock(&self.board).look(now);
         match self.progress {
             Progress::Tty => {
-                let (columns, rows) = terminal_size();
+                let (columns, rows) = terminal::size();
                 lock(&self.screen).frame.draw(&draw::screen(self.command, &seen, columns, rows));
             }
             Progress::Plain if self.is_time(now, PLAIN_INTERVAL) => self.line(&draw::plain(self.command, &seen)),
@@ -267,14 +274,14 @@ impl Observer for Ui {
             )),
             Event::Note(text) => {
                 if self.verbose {
-                    self.shared.line(&escaped(&text));
+                    self.shared.prose(&escaped(&text));
                 }
             }
             Event::Warning(text) => {
                 // a path or a name in it came from outside
                 let text = escaped(&text);
                 if !self.quiet {
-                    self.shared.line(&format!("warning: {text}"));
+                    self.shared.line(&Surface::err().labelled(Ink::Warning, "warning:", &text));
                 }
                 lock(&self.warnings).push(text);
             }
