@@ -38,6 +38,15 @@ pub enum Event<'a> {
         /// How many since the last time.
         bytes: u64,
     },
+    /// Bytes of a piece were where they go to before: they are read there, to be checked, or nobody reads them.
+    Skipped {
+        /// Which.
+        content: &'a Content,
+        /// Where.
+        place: &'a Location,
+        /// How many since the last time.
+        bytes: u64,
+    },
     /// A piece is done. One that needed no work is told of by this alone.
     Finished {
         /// Which.
@@ -141,18 +150,30 @@ impl<'a> Piece<'a> {
 
     /// Tells of bytes that have passed, unless they had before.
     pub fn count(&self, bytes: u64) {
-        let passed = self.passed.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        let told = self.told.fetch_max(passed, Ordering::Relaxed);
-        if passed > told {
-            self.observer.hear(Event::Advanced { content: self.content, place: self.place, bytes: passed - told });
+        if let Some(bytes) = self.untold(bytes) {
+            self.observer.hear(Event::Advanced { content: self.content, place: self.place, bytes });
         }
     }
 
-    /// Tells what became of it. Bytes that nobody had to read count as well: what is done is done.
+    /// Tells of bytes that were there before, unless they had been told of.
+    pub fn skip(&self, bytes: u64) {
+        if let Some(bytes) = self.untold(bytes) {
+            self.observer.hear(Event::Skipped { content: self.content, place: self.place, bytes });
+        }
+    }
+
+    /// Takes note of bytes, and returns how many of them nobody was told of.
+    fn untold(&self, bytes: u64) -> Option<u64> {
+        let passed = self.passed.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let told = self.told.fetch_max(passed, Ordering::Relaxed);
+        passed.checked_sub(told).filter(|bytes| *bytes > 0)
+    }
+
+    /// Tells what became of it. Bytes that nobody had to read are done as well.
     pub fn finish(mut self, outcome: Outcome) {
         if outcome != Outcome::Failed {
             self.start_over();
-            self.count(self.content.size);
+            self.skip(self.content.size);
         }
         self.outcome = outcome;
     }
@@ -228,6 +249,7 @@ mod tests {
             self.0.lock().unwrap().push(match event {
                 Event::Started { about, .. } => format!("started {about}"),
                 Event::Advanced { bytes, .. } => bytes.to_string(),
+                Event::Skipped { bytes, .. } => format!("skipped {bytes}"),
                 Event::Finished { outcome, .. } => outcome.word().to_owned(),
                 other => format!("{other:?}"),
             });
@@ -245,7 +267,7 @@ mod tests {
         piece.count(4);
         piece.count(4);
         piece.finish(Outcome::Sent);
-        assert_eq!(told.0.into_inner().unwrap(), ["started layer 1", "6", "2", "2", "sent"]);
+        assert_eq!(told.0.into_inner().unwrap(), ["started layer 1", "6", "2", "skipped 2", "sent"]);
     }
 
     #[test]

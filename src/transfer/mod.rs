@@ -171,9 +171,10 @@ struct Stage<'a> {
 impl Stage<'_> {
     fn bring(&self, content: &Content, piece: &Piece<'_>, cancel: &Cancel) -> Result<Outcome, StoreError> {
         let count = |bytes| piece.count(bytes);
+        let skip = |bytes| piece.skip(bytes);
         let mut was_wrong = None;
         if let Some(held) = self.sink.held(content)? {
-            match held.cancelled_by(cancel).metered_by(&count).check() {
+            match held.cancelled_by(cancel).metered_by(&skip).check() {
                 Ok(_) => return Ok(Outcome::Present),
                 Err(BlobError::Mismatch(mismatch)) => was_wrong = Some(mismatch),
                 Err(error) => return Err(StoreError::reading(error, content, self.sink.location())),

@@ -10,12 +10,19 @@ use barge::text::escaped;
 
 /// How far back a rate looks: long enough that it can be read, short enough that a standstill shows.
 const WINDOW: Duration = Duration::from_secs(10);
+/// How long something moves before anybody says when it ends: the first bytes go into buffers, and say nothing.
+const SETTLED: Duration = Duration::from_secs(2);
+/// A time longer than this is no forecast.
+const FORESEEABLE: Duration = Duration::from_secs(100 * 24 * 60 * 60);
 
 /// All that is under way; several runs add up until all of them have ended.
 #[derive(Debug)]
 pub(super) struct Board {
+    began: Instant,
     total: u64,
     done: u64,
+    /// Of what is done, what was there before: no speed follows from it.
+    skipped: u64,
     pace: Pace,
     /// The pieces under way, in the order in which they began.
     pieces: Vec<Piece>,
@@ -29,6 +36,7 @@ struct Piece {
     about: String,
     total: u64,
     done: u64,
+    skipped: u64,
     began: Instant,
     pace: Pace,
 }
@@ -38,6 +46,8 @@ struct Piece {
 pub(super) struct Snapshot {
     pub(super) all: Count,
     pub(super) pieces: Vec<Seen>,
+    /// Since it began.
+    pub(super) took: Duration,
 }
 
 /// A piece under way.
@@ -55,21 +65,29 @@ pub(super) struct Seen {
 pub(super) struct Count {
     pub(super) done: u64,
     pub(super) total: u64,
-    /// Bytes a second; none when nothing was seen to move yet.
+    /// Of what is done, what was there before.
+    pub(super) skipped: u64,
+    /// Bytes a second, of what moved lately; none when nothing was seen to move yet.
     pub(super) rate: Option<u64>,
+    /// Whether it has moved for long enough to say when it ends.
+    pub(super) settled: bool,
 }
 
 impl Count {
-    /// Returns how long the rest takes, when it goes on like this.
+    /// Returns how long the rest takes when it goes on like this; none when nobody can tell yet.
     pub(super) fn left(&self) -> Option<Duration> {
-        let rate = self.rate.filter(|rate| *rate > 0)?;
-        Some(Duration::from_secs(self.total.saturating_sub(self.done).div_ceil(rate)))
+        let rest = self.total.saturating_sub(self.done);
+        if rest == 0 {
+            return Some(Duration::ZERO);
+        }
+        let rate = self.rate.filter(|rate| *rate > 0 && self.settled)?;
+        Some(Duration::from_secs(rest.div_ceil(rate))).filter(|left| *left < FORESEEABLE)
     }
 }
 
 impl Board {
     pub(super) fn new(now: Instant) -> Self {
-        Self { total: 0, done: 0, pace: Pace::new(now), pieces: Vec::new() }
+        Self { began: now, total: 0, done: 0, skipped: 0, pace: Pace::new(now), pieces: Vec::new() }
     }
 
     /// There is more to do.
@@ -93,6 +111,7 @@ impl Board {
             about: escaped(about),
             total,
             done: 0,
+            skipped: 0,
             place: place.clone(),
             began: now,
             pace: Pace::new(now),
@@ -102,6 +121,16 @@ impl Board {
     pub(super) fn advance(&mut self, content: &Content, place: &Location, bytes: u64) {
         let at = self.find(content, place);
         self.count(at, bytes);
+    }
+
+    /// Bytes were there before.
+    pub(super) fn skip(&mut self, content: &Content, place: &Location, bytes: u64) {
+        let at = self.find(content, place);
+        self.count(at, bytes);
+        self.skipped = self.skipped.saturating_add(bytes);
+        if let Some(piece) = at.and_then(|at| self.pieces.get_mut(at)) {
+            piece.skipped = piece.skipped.saturating_add(bytes);
+        }
     }
 
     /// Bytes were read for content that is made.
@@ -132,12 +161,13 @@ impl Board {
 
     /// Takes a look at everything; rates follow from one look to the next.
     pub(super) fn look(&mut self, now: Instant) -> Snapshot {
-        let all = self.pace.look(now, self.done, self.total);
+        let all = self.pace.look(now, self.done, self.skipped, self.total);
         let look = |piece: &mut Piece| {
-            let count = piece.pace.look(now, piece.done, piece.total);
+            let count = piece.pace.look(now, piece.done, piece.skipped, piece.total);
             Seen { digest: piece.digest, about: piece.about.clone(), place: piece.place.clone(), count }
         };
-        Snapshot { all, pieces: self.pieces.iter_mut().map(look).collect() }
+        let took = now.saturating_duration_since(self.began);
+        Snapshot { all, pieces: self.pieces.iter_mut().map(look).collect(), took }
     }
 
     fn find(&self, content: &Content, place: &Location) -> Option<usize> {
@@ -152,24 +182,35 @@ impl Board {
 
 /// How fast something goes, from what was seen lately.
 #[derive(Debug)]
-struct Pace(VecDeque<(Instant, u64)>);
+struct Pace {
+    /// When, and how much had moved by then.
+    looks: VecDeque<(Instant, u64)>,
+    /// When it was last seen that nothing had moved yet.
+    still: Instant,
+}
 
 impl Pace {
     fn new(now: Instant) -> Self {
-        Self(VecDeque::from([(now, 0)]))
+        Self { looks: VecDeque::from([(now, 0)]), still: now }
     }
 
-    fn look(&mut self, now: Instant, done: u64, total: u64) -> Count {
-        self.0.push_back((now, done));
-        // one look from before the window is kept: the rate is about all of it
-        while self.0.get(1).is_some_and(|(at, _)| now.saturating_duration_since(*at) >= WINDOW) {
-            self.0.pop_front();
+    fn look(&mut self, now: Instant, done: u64, skipped: u64, total: u64) -> Count {
+        let moved = done.saturating_sub(skipped);
+        if moved == 0 {
+            self.still = now;
         }
-        let (since, before) = self.0.front().copied().unwrap_or((now, done));
-        let millis = now.saturating_duration_since(since).as_millis();
-        let bytes = u128::from(done.saturating_sub(before));
+        self.looks.push_back((now, moved));
+        // one look from before the window is kept: the rate is about all of it
+        while self.looks.get(1).is_some_and(|(at, _)| now.saturating_duration_since(*at) >= WINDOW) {
+            self.looks.pop_front();
+        }
+        let (since, before) = self.looks.front().copied().unwrap_or((now, moved));
+        // what was looked at or waited for before the first byte is no slowness
+        let millis = now.saturating_duration_since(since.max(self.still)).as_millis();
+        let bytes = u128::from(moved.saturating_sub(before));
         let rate = (bytes * 1000).checked_div(millis).map(|rate| u64::try_from(rate).unwrap_or(u64::MAX));
-        Count { done: done.min(total), total, rate: rate.filter(|_| done > 0) }
+        let settled = now.saturating_duration_since(self.still) >= SETTLED;
+        Count { done: done.min(total), total, skipped, rate: rate.filter(|_| moved > 0), settled }
     }
 }
 
@@ -195,12 +236,13 @@ mod tests {
         let mut board = Board::new(began);
         let one = content("one", 100 * MIB);
         board.begin(100 * MIB);
-        assert_eq!(board.look(began).all, Count { done: 0, total: 100 * MIB, rate: None });
+        assert_eq!(board.look(began).all, Count { done: 0, total: 100 * MIB, skipped: 0, rate: None, settled: false });
         board.start(&one, "layer 1", &Location::Stdio, began);
         for second in 1..=20 {
             board.advance(&one, &Location::Stdio, 2 * MIB);
             let count = board.look(after(began, second)).all;
             assert_eq!((count.done, count.rate), (second * 2 * MIB, Some(2 * MIB)));
+            assert_eq!(count.left().is_some(), second >= 2, "too soon or too late: {second}");
         }
         assert_eq!(board.look(after(began, 20)).all.left(), Some(Duration::from_secs(30)));
         let slower = board.look(after(began, 25)).all;
@@ -210,6 +252,39 @@ mod tests {
         }
         let still = board.look(after(began, 31)).all;
         assert_eq!((still.rate, still.left()), (Some(0), None));
+    }
+
+    #[test]
+    fn what_is_there_is_done_and_is_no_speed() {
+        let began = Instant::now();
+        let mut board = Board::new(began);
+        let (there, lacking) = (content("there", 1000 * MIB), content("lacking", 100 * MIB));
+        board.begin(1100 * MIB);
+        board.start(&there, "layer 1", &Location::Stdio, began);
+        board.skip(&there, &Location::Stdio, 1000 * MIB);
+        let seen = board.look(after(began, 5));
+        assert_eq!((seen.all.done, seen.all.skipped), (1000 * MIB, 1000 * MIB));
+        assert_eq!((seen.all.rate, seen.all.left(), seen.pieces[0].count.rate), (None, None, None));
+        board.finish(&there, &Location::Stdio, after(began, 5));
+        board.start(&lacking, "layer 2", &Location::Stdio, after(began, 5));
+        for second in 6..=10 {
+            board.advance(&lacking, &Location::Stdio, 2 * MIB);
+            board.look(after(began, second));
+        }
+        let seen = board.look(after(began, 10)).all;
+        assert_eq!((seen.rate, seen.left()), (Some(2 * MIB), Some(Duration::from_secs(45))));
+    }
+
+    #[test]
+    fn nobody_says_when_what_hardly_moves_will_end() {
+        let began = Instant::now();
+        let mut board = Board::new(began);
+        let one = content("one", u64::MAX);
+        board.begin(u64::MAX);
+        board.start(&one, "layer 1", &Location::Stdio, began);
+        board.look(began);
+        board.advance(&one, &Location::Stdio, 1);
+        assert_eq!(board.look(after(began, 5)).all.left(), None);
     }
 
     #[test]
@@ -243,7 +318,7 @@ mod tests {
             board.advance(&one, &Location::Stdio, u64::MAX);
         }
         let seen = board.look(after(began, 1));
-        assert_eq!(seen.all, Count { done: u64::MAX, total: u64::MAX, rate: Some(u64::MAX) });
+        assert_eq!((seen.all.done, seen.all.total, seen.all.rate), (u64::MAX, u64::MAX, Some(u64::MAX)));
         assert_eq!(seen.pieces[0].about, "a\\u{1b}[2J");
     }
 }

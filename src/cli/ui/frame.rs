@@ -4,13 +4,18 @@
 //! reckoned from what was drawn and the width that it has now.
 
 use std::io::Write as _;
+use std::time::{Duration, Instant};
 
 use super::super::terminal::{size, width};
+
+/// How often they are drawn at most, when lines above them come one after the other.
+const REDRAW: Duration = Duration::from_millis(100);
 
 /// What stands there now.
 #[derive(Debug, Default)]
 pub(super) struct Frame {
     text: String,
+    drawn: Option<Instant>,
 }
 
 impl Frame {
@@ -18,11 +23,18 @@ impl Frame {
     pub(super) fn draw(&mut self, text: &str) {
         write(&format!("{}{text}", self.cleared(size().0)));
         text.clone_into(&mut self.text);
+        self.drawn = Some(Instant::now());
     }
 
-    /// Writes a line above.
-    pub(super) fn line(&self, line: &str) {
-        write(&format!("{}{line}\n{}", self.cleared(size().0), self.text));
+    /// Writes a line above. Those below it may be missing then until they are drawn the next time.
+    pub(super) fn line(&mut self, line: &str) {
+        let cleared = self.cleared(size().0);
+        if self.drawn.is_some_and(|drawn| drawn.elapsed() < REDRAW) {
+            self.text.clear();
+        } else {
+            self.drawn = Some(Instant::now());
+        }
+        write(&format!("{cleared}{line}\n{}", self.text));
     }
 
     /// Takes away what stands there.
@@ -64,7 +76,7 @@ mod tests {
             (format!("{line}\n{line}"), 39, "\r\u{1b}[3A\u{1b}[J"),
             (line.clone(), 0, "\r\u{1b}[76A\u{1b}[J"),
         ] {
-            assert_eq!(Frame { text: text.clone() }.cleared(columns), expected, "{text:?} {columns}");
+            assert_eq!(Frame { text: text.clone(), drawn: None }.cleared(columns), expected, "{text:?} {columns}");
         }
     }
 }

@@ -28,7 +28,7 @@ use super::write::count;
 /// How often what is under way is looked at.
 const BEAT: Duration = Duration::from_millis(250);
 /// How often a plain log gets a line.
-const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
+const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 /// How often a program that reads JSON hears of progress, at most.
 const JSON_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -39,7 +39,7 @@ pub(crate) enum Progress {
     Auto,
     /// A bar for everything, and a line for each large piece under way
     Tty,
-    /// A line every five seconds
+    /// A line every ten seconds, and one at the end of what took longer
     Plain,
     /// JSON objects, one on a line
     Json,
@@ -123,8 +123,13 @@ impl Ui {
         // it does not panic, and if it did there would be nothing to do about it
         let _ = ticker.thread.join();
         let seen = std::mem::replace(&mut *lock(&self.shared.board), Board::new(Instant::now())).look(Instant::now());
-        if self.shared.progress == Progress::Json {
-            self.shared.json(&draw::progress_json(&seen)[..1]);
+        match self.shared.progress {
+            Progress::Json => self.shared.json(&draw::progress_json(&seen)[..1]),
+            // of what has failed an error tells
+            Progress::Plain if seen.took >= PLAIN_INTERVAL && seen.all.done == seen.all.total => {
+                self.shared.line(&draw::plain_end(self.shared.command, &seen));
+            }
+            _ => {}
         }
         lock(&self.shared.screen).frame.clear();
     }
@@ -253,6 +258,7 @@ impl Observer for Ui {
             Event::Begun { bytes, .. } => self.begin(bytes),
             Event::Started { content, about, place } => self.started(content, about, place),
             Event::Advanced { content, place, bytes } => lock(&self.shared.board).advance(content, place, bytes),
+            Event::Skipped { content, place, bytes } => lock(&self.shared.board).skip(content, place, bytes),
             Event::Finished { content, about, place, outcome } => self.finished(content, about, place, outcome),
             Event::Making { about, place, bytes } => {
                 lock(&self.shared.board).make(about, place, bytes, Instant::now());

@@ -134,7 +134,7 @@ fn what_goes_on_is_told_but_for_the_end() {
         fn hear(&self, event: Event<'_>) {
             self.0.lock().unwrap().push(match event {
                 Event::Begun { pieces, bytes } => format!("begun {pieces} {bytes}"),
-                Event::Advanced { .. } => return,
+                Event::Advanced { .. } | Event::Skipped { .. } => return,
                 Event::Started { about, .. } => format!("started {about}"),
                 Event::Finished { outcome, .. } => outcome.word().to_owned(),
                 other => format!("{other:?}"),
