@@ -3,7 +3,7 @@
 CARGO ?= cargo
 BARGE := target/release/barge
 
-.PHONY: help build demo test check fuzz faults deny dist bench bench-parts book fixtures tools clean
+.PHONY: help build demo test check fuzz faults deny dist bench bench-parts book pictures fixtures tools clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -52,6 +52,9 @@ bench-parts: ## the parts by themselves: hashing, tar, gzip, graph, JSON (minute
 book: ## make the pages in docs/ a book, target/book/index.html (needs mdbook, no network)
 	@command -v mdbook >/dev/null || { echo "mdbook is not installed: \`cargo install mdbook --locked\` gets it" >&2; exit 1; }
 	mdbook build docs
+
+pictures: ## draw the pictures of the documentation again: what the commands print today (PNG=DIR to look at them, with Chromium)
+	scripts/pictures.sh
 
 fixtures: ## make the fixtures again (root, Debian 12; fixtures/README.md)
 	scripts/test-tools.sh fixtures/packages.txt
