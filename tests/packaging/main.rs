@@ -239,7 +239,8 @@ fn the_image_is_read_by_skopeo_and_has_its_sbom_for_each_platform() {
 
     let version = env!("CARGO_PKG_VERSION");
     for arch in ["amd64", "arm64"] {
-        let seen = work.json(&format!("skopeo inspect --config --override-arch {arch} oci-archive:image.tar:{version}"));
+        let seen =
+            work.json(&format!("skopeo inspect --config --override-arch {arch} oci-archive:image.tar:{version}"));
         assert_eq!(seen["architecture"], arch);
         assert_eq!(seen["config"]["Entrypoint"], serde_json::json!(["/usr/bin/barge"]));
         assert_eq!(seen["created"], "2023-11-14T22:13:20Z");
