@@ -107,7 +107,7 @@ def machine_readable(graph, keys, allowed):
         licence = os.path.splitext(os.path.basename(path))[0]
         lines = read(path).splitlines()
         said = [match[1] or match[2] for match in map(HOLDER.match, (line.strip() for line in lines)) if match]
-        yield field("Files", [f"LICENSES/{os.path.basename(path)}"]) + field("Copyright", said or [OURS]) + field(
+        yield field("Files", [f"LICENSES/{os.path.basename(path)}", *derived(path)]) + field("Copyright", said or [OURS]) + field(
             "License", [licence, *lines]
         )
     for licence in sorted(used):
@@ -118,6 +118,14 @@ def own_licences():
     """Licences of others' work that our own source derives from: LICENSES/NAME.txt."""
     directory = os.path.join(crates.ROOT, "LICENSES")
     return [os.path.join(directory, file) for file in sorted(os.listdir(directory))] if os.path.isdir(directory) else []
+
+
+def derived(path):
+    """The modules whose documentation says that they come under a licence of LICENSES."""
+    said = "LICENSES/" + os.path.basename(path)
+    for directory, _, files in sorted(os.walk(os.path.join(crates.ROOT, "src"))):
+        if any(said in read(os.path.join(directory, file)) for file in sorted(files)):
+            yield os.path.relpath(directory, crates.ROOT) + "/*"
 
 
 def notices(graph, keys):
