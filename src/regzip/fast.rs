@@ -85,11 +85,16 @@ impl Fast {
     /// Deals with all that there is.
     pub(super) fn finish(&mut self, blocks: &mut BlockWriter) {
         let block = &self.bytes[self.begin..];
-        match block.len() {
-            0 => {}
-            1..=WORTH_A_CODE => blocks.stored(block, false),
-            ..WORTH_A_SEARCH => blocks.literals_only(block),
-            _ => self.write_block(blocks),
+        let count = block.len();
+        if count == 0 {
+            return;
+        }
+        if count <= WORTH_A_CODE {
+            blocks.stored(block, false);
+        } else if count < WORTH_A_SEARCH {
+            blocks.literals_only(block);
+        } else {
+            self.write_block(blocks);
         }
     }
 

@@ -24,7 +24,11 @@ fn the_level_is_found_from_the_beginning_of_a_stream() {
         let part = Sample { deflate: &deflate[..deflate.len() / 2], data: &data[..500_000], whole: false };
         let whole = Sample { deflate, data: &data, whole: true };
         for sample in [part, whole] {
-            assert_eq!(find(sample, &likely(&header)), Some(level(number)));
+            // of some content several levels make the same
+            let found = find(sample, &likely(&header)).unwrap_or_else(|| panic!("level {number} is not found"));
+            let again = super::deflate(found.number(), sample.data);
+            let certain = if sample.whole { again.len() } else { again.len() / 2 };
+            assert_same(&again[..certain], &deflate[..certain], &format!("{found:?} for level {number}"));
         }
     }
     let other = flate2::Compression::new(6);

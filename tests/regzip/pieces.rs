@@ -32,10 +32,10 @@ fn piece(number: i8, data: &[u8], from: &Checkpoint, to: Option<&Checkpoint>) ->
 /// Content with blocks of all kinds, some of which begin in one window and end in another.
 fn content() -> Vec<u8> {
     let mut random = Random::new(6);
-    let mut data = random.mixed(1_500_000);
-    data.extend(random.text(700_000));
+    let mut data = random.mixed(1_000_000);
+    data.extend(random.text(400_000));
     data.extend(random.bytes(200_000));
-    data.extend(vec![0; 5_000_000]);
+    data.extend(vec![0; 4_500_000]);
     data.extend(random.mixed(300_000));
     data
 }
@@ -46,9 +46,9 @@ fn pieces_between_checkpoints_are_the_whole() {
     for number in LEVELS {
         let whole = deflate(number, &data);
         let mut all = checkpoints(number, &data, 1);
-        assert!(all.len() > 20, "level {number} has {} blocks", all.len());
+        assert!(all.len() > 12, "level {number} has {} blocks", all.len());
         all.insert(0, Checkpoint::start());
-        for nth in [1, 2, 7] {
+        for nth in [1, 5] {
             let some: Vec<&Checkpoint> = all.iter().step_by(nth).collect();
             let mut joined = Vec::new();
             for (at, from) in some.iter().enumerate() {
@@ -65,7 +65,7 @@ fn checkpoints_are_as_far_apart_as_wished_and_small() {
     let data = content();
     for number in LEVELS {
         let all = checkpoints(number, &data, 1 << 20);
-        assert!((3..=7).contains(&all.len()), "level {number}: {}", all.len());
+        assert!((2..=7).contains(&all.len()), "level {number}: {}", all.len());
         let positions: Vec<u64> = all.iter().map(|it| it.position).collect();
         assert!(positions.windows(2).all(|pair| pair[1] - pair[0] >= 1 << 20), "level {number}: {positions:?}");
         assert!(all.iter().all(|it| it.findable.is_some() == (1..=3).contains(&number)));

@@ -22,7 +22,7 @@ fn edges_of_the_format_and_of_the_window_are_as_go_makes_them() {
 fn what_is_mixed_at_random_is_as_go_makes_it() {
     let mut go = Peer::start();
     let mut random = Random::new(20);
-    for round in 0..300 {
+    for round in 0..220 {
         let size = 1 << random.below(19);
         let size = size + random.below(size);
         let data = random.mixed(size);
