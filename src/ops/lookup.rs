@@ -249,6 +249,13 @@ fn candidates(images: &[Descriptor]) -> String {
     format!("it holds {list}")
 }
 
+/// Returns the name in a place that a mistyped one most likely means, as a reference to the current layout; none
+/// when the place cannot be read.
+pub(super) fn near_name(source: &dyn Source, typed: &str) -> Option<String> {
+    let images: Vec<_> = source.roots().ok()?.into_iter().filter(|root| !is_attached(root)).collect();
+    nearest(&images, typed).map(|name| format!(":{name}"))
+}
+
 /// Returns the name that one without its registry, or a mistyped one, most likely means.
 fn nearest(images: &[Descriptor], typed: &str) -> Option<String> {
     let ends = |name: &&str| name.strip_suffix(typed).is_some_and(|before| before.ends_with('/'));

@@ -239,7 +239,7 @@ fn open_bare(
         }),
         (Some(split), _) => Ok((open_path(&split.path, context)?, split.selector)),
         (None, Some(layout)) if named => Ok((Store::Layout(layout), Some(name))),
-        (None, current) => Err(nothing_there(word, current.as_ref().map(Source::location), context.layout)),
+        (None, current) => Err(nothing_there(word, current.as_ref(), context.layout)),
     }
 }
 
@@ -305,15 +305,15 @@ fn spelled(split: &Split) -> String {
     format!("{}{selector}", escaped(&split.path.to_string_lossy()))
 }
 
-fn nothing_there(word: &str, searched: Option<&Location>, layout: Option<&Path>) -> Error {
+fn nothing_there(word: &str, searched: Option<&Layout>, layout: Option<&Path>) -> Error {
     let name = match (searched, layout) {
-        (Some(place), _) => Some(format!(", and no image in {place} has that name")),
+        (Some(place), _) => Some(format!(", and no image in {} has that name", place.location())),
         (None, Some(layout)) => {
             Some(format!(", and the current layout {} is not there", escaped(&layout.to_string_lossy())))
         }
         (None, None) => None,
     };
-    let near = near_path(word);
+    let near = searched.and_then(|layout| lookup::near_name(layout, word)).or_else(|| near_path(word));
     Error::Absent {
         message: format!("cannot find {}", quoted(word)),
         cause: Some(format!("no such file or directory{}", name.unwrap_or_default())),

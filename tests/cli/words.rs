@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::support::image::simple;
+use super::support::image::{Images, Layer, REF_NAME, annotated, simple};
 use super::*;
 
 #[test]
@@ -210,6 +210,31 @@ fn help_and_version_need_nothing() {
     for (alias, command) in [("images", "ls"), ("fsck", "verify"), ("validate", "verify")] {
         let said = barge.line(&format!("{alias} nowhere --json")).exits(3).json();
         assert_eq!(said["command"], command, "{alias}");
+    }
+}
+
+#[test]
+fn a_mistyped_word_is_told_with_what_it_may_mean() {
+    let barge = Barge::new();
+    let mut images = Images::new();
+    for (at, name) in ["app:v1", "ghcr.io/org/web:v2"].into_iter().enumerate() {
+        let image = images.image("linux/amd64", &[Layer::plain(&[u8::try_from(at).unwrap()])]);
+        images.root(annotated(image, REF_NAME, name));
+    }
+    images.layout(&barge.path("dist"));
+    for (line, code, hint) in [
+        ("-L dist ls apq:v1", 3, "hint: did you mean :app:v1 ?"),
+        ("-L dist ls :apq:v1", 3, "hint: did you mean :app:v1 ?"),
+        ("-L dist tag web:v2 x", 3, "hint: did you mean :ghcr.io/org/web:v2 ?"),
+        ("-L dist manifest rm apq:v1", 3, "hint: did you mean :app:v1 ?"),
+        ("inspect dist:ghcr.io/org/wbe:v2", 3, "hint: did you mean :ghcr.io/org/web:v2 ?"),
+        ("-L dist ls dits", 3, "hint: did you mean dist ?"),
+        ("copy --platform linux/amd46 dist out", 2, "hint: did you mean linux/amd64?"),
+        ("mrege", 2, "merge"),
+        ("merge --on-duplciate keep", 2, "--on-duplicate"),
+        ("merge --on-duplicate kep", 2, "keep"),
+    ] {
+        barge.line(line).exits(code).says(&[hint]);
     }
 }
 
