@@ -3,7 +3,7 @@
 CARGO ?= cargo
 BARGE := target/release/barge
 
-.PHONY: help build demo test check fuzz faults deny dist bench bench-parts book pictures fixtures tools clean
+.PHONY: help build demo test check reference fuzz faults deny dist bench bench-parts book pictures fixtures tools clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -28,6 +28,9 @@ check: ## format, lints, documentation, a short run of every fuzz target, then e
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	$(MAKE) --no-print-directory fuzz TIME=10 RUNS=3000
 	$(MAKE) --no-print-directory test
+
+reference: ## write docs/reference.md out of what --help shows
+	BARGE_UPDATE_REFERENCE=1 $(CARGO) test --locked --bin barge -- help::reference
 
 fuzz: tools ## try every fuzz target for TIME seconds each (default 60; needs a C++ compiler), or TARGETS alone
 	RUNS=$(RUNS) scripts/fuzz.sh $(or $(TIME),60) $(TARGETS)

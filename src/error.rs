@@ -30,6 +30,21 @@ pub enum Class {
 }
 
 impl Class {
+    /// All of them, by exit code.
+    pub const ALL: [Self; 11] = [
+        Self::Failed,
+        Self::Usage,
+        Self::Absent,
+        Self::Content,
+        Self::Refused,
+        Self::Unreachable,
+        Self::Partial,
+        Self::Busy,
+        Self::Unsupported,
+        Self::Machine,
+        Self::Interrupted,
+    ];
+
     /// Returns the exit code.
     #[must_use]
     pub const fn exit_code(self) -> u8 {
@@ -51,6 +66,28 @@ impl Class {
             Self::Unsupported => "unsupported",
             Self::Machine => "machine",
             Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// Returns what it means to a script, for the documentation.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Failed => {
+                "The answer is no (`diff`, `check`, `manifest exists`), or anything that fits no class below."
+            }
+            Self::Usage => "The command line is wrong.",
+            Self::Absent => "The file, the reference or the platform is not there, or is ambiguous.",
+            Self::Content => {
+                "A blob, a manifest, an archive or a signature is wrong or incomplete: trying again will not help."
+            }
+            Self::Refused => "Authentication or authorisation failed.",
+            Self::Unreachable => "Network, TLS, or the server failed after retries: try again, state is kept.",
+            Self::Partial => "Some of the work failed, the rest was done.",
+            Self::Busy => "Another process holds the layout or the archive.",
+            Self::Unsupported => "It would change a digest, or is not possible, without an option that says so.",
+            Self::Machine => "Disk full, permission, read-only, I/O error.",
+            Self::Interrupted => "A signal came; nothing half-done is visible.",
         }
     }
 }

@@ -31,7 +31,7 @@ Examples:
   barge attach dist:app:v1 sbom.spdx.json --type application/spdx+json
   barge attach dist:app:v1 scan.json --platform linux/arm64 --type application/vnd.example.scan --annotation by=scanner
   syft dir:. -o spdx-json | barge attach dist:app:v1 - --type application/spdx+json
-  barge attach dist@sha256:4a83...5560 notes.txt --type application/vnd.example.notes    to an artifact
+  barge attach dist@sha256:4a83...5560 notes.txt --type application/vnd.example.notes   # to an artifact
 
 What is in a registry is pulled first, and pushed afterwards: its referrers go along both times.")]
 pub(crate) struct AttachArgs {

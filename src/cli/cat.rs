@@ -24,7 +24,7 @@ use super::write::platforms;
 Examples:
   barge cat config --platform linux/arm64 dist:app:v1 | jq .config
   barge cat blob dist@sha256:4a83...5560 | tar tz
-  barge cat layer dist@sha256:4a83...5560 > sbom.spdx.json      the file of what `barge referrers` lists
+  barge cat layer dist@sha256:4a83...5560 > sbom.spdx.json   # the file of what `barge referrers` lists
   barge cat blob docker://quay.io/org/app@sha256:4a83...5560 | tar tz")]
 pub(crate) struct CatArgs {
     #[command(flatten)]

@@ -20,7 +20,7 @@ use super::{Session, packing_list};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  barge inspect bundle.tar                      its packing list
+  barge inspect bundle.tar   # its packing list
   barge inspect bundle.tar:app:v1
   barge inspect --config --platform linux/arm64 dist:app:v1
   barge inspect --raw dist:app:v1 | sha256sum")]

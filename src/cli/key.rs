@@ -19,7 +19,7 @@ use super::report::Report;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  barge key generate -o release                   release.key, encrypted, and release.pub
+  barge key generate -o release   # release.key, encrypted, and release.pub
   barge key public release.key
   openssl pkey -pubin -in release.pub -text")]
 pub(crate) struct KeyArgs {
@@ -71,7 +71,8 @@ enum TypeArg {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  barge key public release.key > release.pub")]
+  barge key public release.key > release.pub
+  barge key public --json release.pub | jq -r '.results[].fingerprint'")]
 struct PublicArgs {
     /// The file with the key
     #[arg(value_name = "KEY")]

@@ -27,7 +27,7 @@ use super::write::{CarryArgs, WriteArgs, carry_out, refuse_mixed_output};
 Examples:
   barge load -i bundle.tar -o /srv/images
   ssh build cat app.tar | barge load -o dist
-  barge load --verify-key release.pub -i bundle.tar           only when this key signed it
+  barge load --verify-key release.pub -i bundle.tar   # only when this key signed it
   barge load -i /media/usb/app.tar.002 -o dist")]
 pub(crate) struct LoadArgs {
     /// The archives; - is standard input [default: -]

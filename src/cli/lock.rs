@@ -22,8 +22,8 @@ use super::write::{WriteArgs, count, line};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  barge lock                            barge.lock, beside barge.yaml
-  barge lock -f mirror.yaml --dry-run   what would change")]
+  barge lock                            # barge.lock, beside barge.yaml
+  barge lock -f mirror.yaml --dry-run   # what would change")]
 pub(crate) struct LockArgs {
     #[command(flatten)]
     file: FileArgs,

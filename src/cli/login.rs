@@ -41,6 +41,10 @@ pub(crate) struct LoginArgs {
 
 /// Log out of a registry: what `barge login`, docker or podman have kept is forgotten.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge logout quay.io
+  barge logout --authfile auth.json registry.example:5000")]
 pub(crate) struct LogoutArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,

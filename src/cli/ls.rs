@@ -26,8 +26,8 @@ use super::terminal::{Column, Ink, Surface, table};
 #[command(after_help = "\
 Examples:
   barge ls bundle.tar
-  barge ls docker://quay.io/org/app          the tags of a repository
-  barge ls docker://localhost:5000           the repositories of a registry
+  barge ls docker://quay.io/org/app   # the tags of a repository
+  barge ls docker://localhost:5000    # the repositories of a registry
   barge ls --json dist | jq -r '.results[].digest'")]
 pub(crate) struct LsArgs {
     #[command(flatten)]

@@ -10,11 +10,13 @@ mod build;
 mod cat;
 mod changes;
 mod check;
+mod completions;
 mod convert;
 mod copy;
 mod diff;
 mod edit;
 mod gc;
+mod help;
 mod host;
 mod inspect;
 mod key;
@@ -69,7 +71,7 @@ use barge::ops::Error;
 use barge::ops::workspace::Workspace;
 use barge::store::registry::{Notice, Registries};
 use barge::transfer::{Event, Observer as _};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 
 use network::NetworkArgs;
 use report::{Format, Report};
@@ -80,7 +82,7 @@ use ui::{Progress, Ui};
 /// Everything happens in OCI image layouts (directories) and archives (tar files). Only a word that means a registry makes it
 /// open a connection.
 #[derive(Parser, Debug)]
-#[command(name = "barge", version, disable_help_subcommand = true, arg_required_else_help = true, after_help = EXIT_CODES)]
+#[command(name = "barge", version, arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -88,82 +90,58 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "\
-A reference is a place and an image in it: DIR, FILE.tar, DIR:NAME, FILE.tar@DIGEST, oci:DIR:NAME, oci-archive:FILE:NAME,
-docker-archive:FILE, docker://HOST/REPOSITORY:TAG, :NAME (in the current layout), or - (standard input).
-
-Exit codes: 0 done, 1 failed, 2 usage, 3 absent or ambiguous, 4 content wrong, 5 refused, 6 unreachable, 7 partial, 8 busy,
-9 unsupported, 10 machine, 130 interrupted.";
-
+/// The commands. What each does stands beside its options.
 #[derive(Subcommand, Debug)]
 enum Command {
     Build(build::BuildArgs),
-    /// Merge images, one for each platform, into one multi-arch image
     Merge(merge::MergeArgs),
-    /// Change an image: environment, command, labels, platform, base and the like
     Edit(edit::EditArgs),
-    /// Write an image with OCI's or Docker's media types, or pack its layers otherwise
     Convert(convert::ConvertArgs),
-    /// Make and change lists (image indexes) by name, as docker, buildah and podman do
     Manifest(manifest::ManifestArgs),
-    /// Check every reachable byte of a place or an image, and list everything wrong
     #[command(visible_aliases = ["fsck", "validate"])]
     Verify(verify::VerifyArgs),
-    /// List the images of a place
     #[command(visible_alias = "images")]
     Ls(ls::LsArgs),
-    /// Show the index, the manifest or the config of an image, or the packing list of a bundle
     Inspect(inspect::InspectArgs),
-    /// Show how the pieces of an image hang together
     Tree(tree::TreeArgs),
-    /// Print the exact bytes of a manifest, a config, a layer or a blob
     Cat(cat::CatArgs),
-    /// Copy images between two places
     #[command(visible_alias = "cp")]
     Copy(copy::CopyArgs),
-    /// Push images to one or several registries in one step
     Push(push::PushArgs),
-    /// Pull images from registries into a layout or an archive
     Pull(pull::PullArgs),
-    /// Write images into one archive that loads everywhere
     #[command(visible_alias = "export")]
     Save(save::SaveArgs),
-    /// Take archives into a layout
     #[command(visible_alias = "import")]
     Load(load::LoadArgs),
     Sync(sync::SyncArgs),
     Lock(lock::LockArgs),
-    /// List what is really in a place, for whoever is to send the rest
     Receipt(receipt::ReceiptArgs),
-    /// Give an image further names
     Tag(tag::TagArgs),
-    /// Make files an artifact that belongs to an image: an SBOM, a signature, a licence
     Attach(attach::AttachArgs),
-    /// List what belongs to an image: signatures, attestations, SBOMs and other referrers
     Referrers(referrers::ReferrersArgs),
-    /// Take images, or some of their platforms, out of a place
     #[command(visible_aliases = ["rmi", "delete"])]
     Rm(rm::RmArgs),
-    /// Remove the blobs of a layout that nothing refers to
     Gc(gc::GcArgs),
-    /// Show in what two images, or the images of two places, differ
     Diff(diff::DiffArgs),
-    /// Say whether docker, podman, containerd and skopeo will load an archive
     Check(check::CheckArgs),
     Report(page::PageArgs),
-    /// Unpack the file system of an image into a directory
     Unpack(unpack::UnpackArgs),
     Serve(serve::ServeArgs),
-    /// Sign images with a private key, where they lie
     Sign(sign::SignImageArgs),
-    /// Make keys to sign with, and print public keys
     Key(key::KeyArgs),
-    /// Log in to a registry
     Login(login::LoginArgs),
-    /// Log out of a registry
     Logout(login::LogoutArgs),
     /// Print the version
+    #[command(after_help = "\
+Examples:
+  barge version
+  barge version --json | jq -r '.results[].version'")]
     Version,
+    Completions(completions::CompletionsArgs),
+    Man(help::man::ManArgs),
+    /// Say what may come next on a command line
+    #[command(name = "__complete", hide = true)]
+    Complete(completions::CompleteArgs),
 }
 
 impl Command {
@@ -202,6 +180,9 @@ impl Command {
             Self::Diff(_) => "diff",
             Self::Unpack(_) => "unpack",
             Self::Version => "version",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+            Self::Complete(_) => "__complete",
         }
     }
 
@@ -240,7 +221,10 @@ impl Command {
             | Self::Report(_)
             | Self::Serve(_)
             | Self::Key(_)
-            | Self::Version => None,
+            | Self::Version
+            | Self::Completions(_)
+            | Self::Man(_)
+            | Self::Complete(_) => None,
         }
     }
 }
@@ -250,16 +234,16 @@ impl Command {
 #[allow(clippy::struct_excessive_bools)] // each is a switch that the user types
 struct Global {
     /// The current layout [default: $BARGE_LAYOUT, else . when it is a layout]
-    #[arg(short = 'L', long, global = true, value_name = "DIR", help_heading = "Global options")]
+    #[arg(short = 'L', long, global = true, value_name = "DIR", help_heading = help::GLOBAL)]
     layout: Option<PathBuf>,
     /// Print nothing but the result and errors
-    #[arg(short, long, global = true, help_heading = "Global options")]
+    #[arg(short, long, global = true, help_heading = help::GLOBAL)]
     quiet: bool,
     /// Say what happens to every piece
-    #[arg(short, long, global = true, help_heading = "Global options", conflicts_with = "quiet")]
+    #[arg(short, long, global = true, help_heading = help::GLOBAL, conflicts_with = "quiet")]
     verbose: bool,
     /// Print one JSON object instead of text
-    #[arg(long, global = true, help_heading = "Global options")]
+    #[arg(long, global = true, help_heading = help::GLOBAL)]
     json: bool,
     /// How to show progress on standard error
     #[arg(
@@ -268,23 +252,23 @@ struct Global {
         value_enum,
         default_value = "auto",
         value_name = "HOW",
-        help_heading = "Global options"
+        help_heading = help::GLOBAL
     )]
     progress: Progress,
     /// How many pieces to work on at once [default: one for each core, six from and to registries]
-    #[arg(long, global = true, value_name = "N", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "N", help_heading = help::GLOBAL)]
     jobs: Option<NonZeroUsize>,
     /// Say what would be done, and write nothing
-    #[arg(long, global = true, help_heading = "Global options")]
+    #[arg(long, global = true, help_heading = help::GLOBAL)]
     dry_run: bool,
     /// Refuse whatever would open a connection
-    #[arg(long, global = true, help_heading = "Global options")]
+    #[arg(long, global = true, help_heading = help::GLOBAL)]
     no_network: bool,
     /// Where temporary files go, such as archives that are unpacked to be read [default: beside what they are for]
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = help::GLOBAL)]
     tmpdir: Option<PathBuf>,
     /// A further directory with parts of a split archive, such as another medium (can be repeated)
-    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "DIR", help_heading = help::GLOBAL)]
     part_dir: Vec<PathBuf>,
 }
 
@@ -318,7 +302,7 @@ impl<'a> Session<'a> {
         answered: &Arc<AtomicBool>,
     ) -> Self {
         let mut workspace = Workspace::with(cancel, registries, Arc::<Ui>::clone(ui));
-        workspace.layout = current_layout(global, std::env::var_os("BARGE_LAYOUT"));
+        workspace.layout = current_layout(global.layout.as_deref(), std::env::var_os("BARGE_LAYOUT"));
         workspace.tmpdir.clone_from(&global.tmpdir);
         workspace.part_dirs.clone_from(&global.part_dir);
         Self { global, ui: Arc::clone(ui), workspace, answered: Arc::clone(answered) }
@@ -340,7 +324,11 @@ impl Deref for Session<'_> {
 
 /// Parses the command line, runs the command, and returns the exit code.
 pub(crate) fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut command = help::for_terminal();
+    let matches = command.try_get_matches_from_mut(std::env::args_os());
+    let parsed =
+        matches.and_then(|matches| Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command)));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
             let code = error.exit_code();
@@ -349,6 +337,9 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(code).unwrap_or(2));
         }
     };
+    if let Command::Complete(args) = &cli.command {
+        return completions::answer(args);
+    }
     let format = if cli.global.json { Format::Json } else { Format::Text };
     let started = Instant::now();
     let ui = Arc::new(Ui::new(cli.global.progress, cli.global.quiet, cli.global.verbose, cli.command.name()));
@@ -417,12 +408,16 @@ fn run(command: &Command, session: &Session<'_>) -> Result<Report, Error> {
         Command::Report(args) => page::run(args, session),
         Command::Unpack(args) => unpack::run(args, session),
         Command::Version => Ok(Report::version()),
+        Command::Completions(args) => completions::run(args, session),
+        Command::Man(args) => help::man::run(args, session),
+        // answered before a session begins
+        Command::Complete(_) => Ok(Report::default()),
     }
 }
 
 /// Returns the current layout: what was asked for, else the working directory when it is one.
-fn current_layout(global: &Global, variable: Option<OsString>) -> Option<PathBuf> {
-    let asked = global.layout.clone().or_else(|| variable.filter(|path| !path.is_empty()).map(PathBuf::from));
+fn current_layout(said: Option<&Path>, variable: Option<OsString>) -> Option<PathBuf> {
+    let asked = said.map(Path::to_path_buf).or_else(|| variable.filter(|path| !path.is_empty()).map(PathBuf::from));
     asked.or_else(|| Path::new("oci-layout").is_file().then(|| PathBuf::from(".")))
 }
 

@@ -33,10 +33,10 @@ use super::write::{CarryArgs, count, line, say_carried};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  barge push dist                                     where the names say
-  barge push bundle.tar localhost:5000 quay.io/team   everything, to two registries
+  barge push dist                                     # where the names say
+  barge push bundle.tar localhost:5000 quay.io/team   # everything, to two registries
   barge push dist:app:v1 quay.io/org/app:v1 quay.io/org/app:latest
-  barge push --dry-run dist                           what would be sent")]
+  barge push --dry-run dist                           # what would be sent")]
 pub(crate) struct PushArgs {
     #[command(flatten)]
     signed: VerifyKeyArgs,

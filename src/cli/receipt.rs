@@ -33,8 +33,8 @@ use super::write::count;
 #[command(after_help = "\
 Examples:
   barge receipt -L /srv/images > site.json
-  barge receipt docker://registry.site:5000 -o site.json         every tag of every repository
-  barge receipt docker://registry.site:5000/org/app              every tag of one
+  barge receipt docker://registry.site:5000 -o site.json   # every tag of every repository
+  barge receipt docker://registry.site:5000/org/app        # every tag of one
   barge receipt -L /srv/images --sign-key site.key -o site.json  and site.json.sig")]
 pub(crate) struct ReceiptArgs {
     #[command(flatten)]

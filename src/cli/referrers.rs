@@ -23,8 +23,8 @@ use super::write::platforms;
 Examples:
   barge referrers dist:app:v1
   barge referrers bundle.tar:app:v1 --platform linux/arm64 --type application/spdx+json
-  barge cat layer dist@sha256:4a83...5560                   the file of one of them
-  barge cat manifest dist@sha256:4a83...5560                its manifest")]
+  barge cat layer dist@sha256:4a83...5560      # the file of one of them
+  barge cat manifest dist@sha256:4a83...5560   # its manifest")]
 pub(crate) struct ReferrersArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,

@@ -35,7 +35,7 @@ use super::write::{WriteArgs, count, line, platforms};
 Examples:
   barge rm dist:app:v1
   barge rm --platform linux/s390x,linux/ppc64le --gc dist:app:v2
-  barge rm docker://localhost:5000/org/app:v1            where the registry allows it")]
+  barge rm docker://localhost:5000/org/app:v1   # where the registry allows it")]
 pub(crate) struct RmArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,

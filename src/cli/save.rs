@@ -29,7 +29,7 @@ use super::write::{CarryArgs, WriteArgs, carry_out, count, refuse_mixed_output};
 Examples:
   barge save -o bundle.tar dist:ghcr.io/org/app:v1 dist:ghcr.io/org/db:v3
   barge -L dist save -o bundle.tar --list manifests/
-  barge save -o bundle.tar --media dvd dist       bundle.tar.001, bundle.tar.002 ... for one disc each
+  barge save -o bundle.tar --media dvd dist   # bundle.tar.001, bundle.tar.002 ... for one disc each
   barge save -o bundle.tar --sign-key release.key dist
   barge -L dist save --platform linux/arm64 -o - | ssh site barge load -o /srv/images")]
 pub(crate) struct SaveArgs {

@@ -29,10 +29,10 @@ use super::report::Report;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  barge serve bundle.tar                                   then: docker pull 127.0.0.1:5000/org/app:v1
-  barge serve --listen :5000 --join amd64.tar arm64.tar    for others too, as one registry
+  barge serve bundle.tar                                  # then: docker pull 127.0.0.1:5000/org/app:v1
+  barge serve --listen :5000 --join amd64.tar arm64.tar   # for others too, as one registry
   barge serve --listen :443 --tls-cert site.crt --tls-key site.key --htpasswd users dist
-  barge serve --dry-run bundle.tar                         what would be served")]
+  barge serve --dry-run bundle.tar                        # what would be served")]
 pub(crate) struct ServeArgs {
     /// Where to listen: ADDRESS:PORT, :PORT for every address of this machine, or a port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000", value_parser = parse_listen)]

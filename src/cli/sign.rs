@@ -30,8 +30,8 @@ use super::write::WriteArgs;
 #[command(after_help = "\
 Examples:
   barge sign --key release.key dist:ghcr.io/org/app:v1
-  barge sign --key release.key --recursive dist:app:v1       each platform too
-  barge sign --key release.key --as bundle dist:app:v1       as cosign 3 does it
+  barge sign --key release.key --recursive dist:app:v1   # each platform too
+  barge sign --key release.key --as bundle dist:app:v1   # as cosign 3 does it
   barge sign --key cosign.key --identity quay.io/org/app bundle.tar:v1")]
 pub(crate) struct SignImageArgs {
     #[command(flatten)]

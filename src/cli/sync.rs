@@ -26,10 +26,10 @@ use super::write::{WriteArgs, carry_out, count, line};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  barge sync                            what barge.yaml says
-  barge sync -f mirror.yaml --dry-run   what would be done
-  barge lock && barge sync --locked     these digests, and no others
-  barge sync --watch --interval 10m     again and again, and when the file changes")]
+  barge sync                            # what barge.yaml says
+  barge sync -f mirror.yaml --dry-run   # what would be done
+  barge lock && barge sync --locked     # these digests, and no others
+  barge sync --watch --interval 10m     # again and again, and when the file changes")]
 pub(crate) struct SyncArgs {
     #[command(flatten)]
     pub(crate) file: FileArgs,

@@ -26,7 +26,7 @@ use super::write::{WriteArgs, line, names};
 Examples:
   barge tag dist:app:v1 app:latest ghcr.io/org/app:v1
   barge -L dist tag :app:v1 app:stable
-  barge tag docker://quay.io/org/app:v1 stable latest    in a registry, nothing is fetched")]
+  barge tag docker://quay.io/org/app:v1 stable latest   # in a registry, nothing is fetched")]
 pub(crate) struct TagArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,

@@ -30,8 +30,8 @@ use super::write::count;
 Examples:
   barge verify bundle.tar
   barge verify --deep dist:ghcr.io/org/app:v1
-  barge verify --verify-key release.pub bundle.tar     the bundle is signed
-  barge verify --key release.pub dist:app:v1           the image is signed, by barge or cosign")]
+  barge verify --verify-key release.pub bundle.tar   # the bundle is signed
+  barge verify --key release.pub dist:app:v1         # the image is signed, by barge or cosign")]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     signed: VerifyKeyArgs,

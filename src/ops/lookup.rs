@@ -258,6 +258,8 @@ pub(super) fn near_name(source: &dyn Source, typed: &str) -> Option<String> {
 
 /// Returns the name that one without its registry, or a mistyped one, most likely means.
 fn nearest(images: &[Descriptor], typed: &str) -> Option<String> {
+    // what was added to a short name says nothing of what was typed
+    let typed = typed.strip_prefix("docker.io/library/").unwrap_or(typed);
     let ends = |name: &&str| name.strip_suffix(typed).is_some_and(|before| before.ends_with('/'));
     if let Some(name) = images.iter().filter_map(name_of).find(ends) {
         return Some(escaped(name));

@@ -8,11 +8,13 @@
 
 mod add;
 mod browser;
+mod completions;
 mod crash;
 mod damage;
 mod environment;
 mod look;
 mod machine;
+mod manual;
 mod memory;
 mod merge;
 mod platforms;

@@ -54,6 +54,7 @@ const PAGES: &[(&str, By)] = &[
     ("merge.md", By::Forms),
     ("packaging.md", By::Forms),
     ("parts.md", By::Everywhere),
+    ("reference.md", By::Generated),
     ("referrers.md", By::Indented),
     ("registry.md", By::Console),
     ("report.md", By::Indented),

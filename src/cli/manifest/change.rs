@@ -23,6 +23,10 @@ use super::{deliver, layout, list_name, looks_like_digest};
 
 /// Change what a list says of an image, or with --index of itself. The image keeps every byte.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge -L dist manifest annotate app:v1 linux/arm64 --annotation org.example.tested=yes
+  barge -L dist manifest annotate app:v1 --index --annotation org.opencontainers.image.version=1.0.1")]
 pub(crate) struct AnnotateArgs {
     #[command(flatten)]
     entry: EntryArgs,
@@ -47,6 +51,10 @@ pub(crate) struct AnnotateArgs {
 
 /// Take images out of a list, and the attestations that are about them.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge -L dist manifest remove app:v1 linux/s390x
+  barge -L dist manifest remove app:v1 sha256:4a83...5560")]
 pub(crate) struct RemoveArgs {
     #[command(flatten)]
     write: WriteArgs,
@@ -60,6 +68,10 @@ pub(crate) struct RemoveArgs {
 
 /// Remove lists: their names go, content stays until `barge gc`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge -L dist manifest rm app:v1
+  barge -L dist manifest rm --keep-referrers app:v1 app:v2")]
 pub(crate) struct RmArgs {
     /// Leave signatures, SBOMs and other referrers of what is removed; else they go with it
     #[arg(long)]

@@ -42,6 +42,10 @@ pub(crate) struct PutArgs {
 /// references: of these, manifests and configs are fetched, and layers stay where they are. The same images give the same list,
 /// whatever form they come in.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge -L dist manifest create app:v1 amd64.tar arm64.tar
+  barge -L dist manifest create --amend app:v1 docker://quay.io/org/app:v1-riscv64")]
 pub(crate) struct CreateArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
@@ -66,6 +70,10 @@ pub(crate) struct CreateArgs {
 
 /// Add images to a list of the current layout.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge -L dist manifest add app:v1 riscv64.tar
+  barge -L dist manifest add app:v1 armv7.tar --os linux --arch arm --variant v7")]
 pub(crate) struct AddArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,

@@ -27,6 +27,10 @@ const COLUMNS: [Column; 4] = [
 /// Show a list: one of the current layout by its name, one elsewhere by a reference, one in a registry with docker://; with
 /// --verbose every manifest in it, as docker does.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge -L dist manifest inspect app:v1
+  barge manifest inspect --verbose docker://quay.io/org/app:v1 | jq '.[].Descriptor.platform'")]
 pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
@@ -37,6 +41,10 @@ pub(crate) struct InspectArgs {
 
 /// Say whether a list is there.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge -L dist manifest exists app:v1 && echo yes
+  barge -L dist manifest exists app:v1 || barge -L dist manifest create app:v1 amd64.tar")]
 pub(crate) struct ExistsArgs {
     /// The name of the list
     #[arg(value_name = "NAME")]

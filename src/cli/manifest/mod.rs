@@ -42,23 +42,19 @@ pub(crate) struct ManifestArgs {
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum ManifestCommand {
-    /// Make a list of images
     Create(create::CreateArgs),
-    /// Add images to a list
     Add(create::AddArgs),
-    /// Change what a list says of an image, or of itself
     Annotate(change::AnnotateArgs),
-    /// Take images out of a list
     Remove(change::RemoveArgs),
-    /// Remove lists: their names go, content stays
     Rm(change::RmArgs),
-    /// Show a list
     Inspect(look::InspectArgs),
-    /// Say whether a list is there: exit code 0 or 1, and 125 when that cannot be told
     Exists(look::ExistsArgs),
     /// Show the lists that there are
+    #[command(after_help = "\
+Examples:
+  barge -L dist manifest ls
+  barge -L dist manifest ls --json | jq -r '.results[].names[]'")]
     Ls,
-    /// Push a list and its images
     Push(push::PushArgs),
 }
 

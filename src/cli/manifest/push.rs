@@ -28,6 +28,10 @@ use super::{deliver, layout, list_name};
 ///
 /// What a registry has is not sent; what is in another registry alone is fetched from there on the way.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  barge -L dist manifest push app:v1 quay.io/org/app:v1
+  barge -L dist manifest push --purge ghcr.io/org/app:v1   # where the name says, and remove it here")]
 pub(crate) struct PushArgs {
     #[command(flatten)]
     pub(crate) network: NetworkArgs,
