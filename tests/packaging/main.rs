@@ -290,7 +290,8 @@ fn the_crate_has_the_source_and_nothing_else() {
     let source: Vec<&str> = listed.lines().filter(|path| path.starts_with("src/")).collect();
     assert!(source.contains(&"src/main.rs"));
     for path in source {
-        let known = Path::new(path).extension().is_some_and(|extension| extension == "rs" || extension == "css");
+        let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
+        let known = extension.is_some_and(|extension| ["rs", "css", "bash", "zsh", "fish"].contains(&extension));
         assert!(known, "{path} is no source");
     }
 }
