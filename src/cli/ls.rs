@@ -158,7 +158,7 @@ pub(crate) fn run(args: &LsArgs, session: &Session<'_>) -> Result<Report, Error>
     }
     let is_empty = rows.is_empty() && report.results.is_empty();
     if !rows.is_empty() {
-        let surface = if args.no_trunc { Surface::out().unbounded() } else { Surface::out() };
+        let surface = Surface::out().uncut(args.no_trunc);
         let columns = if places.len() > 1 { &COLUMNS[..] } else { &COLUMNS[1..] };
         report.text.extend(table(surface, columns, &rows).into_bytes());
     }

@@ -31,7 +31,7 @@ pub(crate) struct TreeArgs {
 
 pub(crate) fn run(args: &TreeArgs, session: &Session<'_>) -> Result<Report, Error> {
     let mut report = Report::default();
-    let surface = if args.no_trunc { Surface::out().unbounded() } else { Surface::out() };
+    let surface = Surface::out().uncut(args.no_trunc);
     let drawing = Drawing { surface, whole: args.no_trunc };
     for (store, selector, _) in super::ls::places(&args.references, session)? {
         let place = store.location().to_string();

@@ -15,6 +15,7 @@ use clap::builder::styling::Style;
 use clap::{Arg, Command, CommandFactory as _};
 
 use super::Cli;
+use super::terminal::folded;
 
 /// The heading of the options of every command.
 pub(crate) const GLOBAL: &str = "Global options";
@@ -145,7 +146,7 @@ fn overview() -> StyledStr {
     }
     let codes = Class::ALL.map(|class| format!("{} {class}", class.exit_code())).join(", ");
     page.push_str(&format!("\n{}\n\n{REFERENCES}\n\n", options()));
-    page.push_str(&filled(&format!("Exit codes: 0 done, {codes}."), 80));
+    page.push_str(&folded(&format!("Exit codes: 0 done, {codes}."), 0, 80));
     page.push_str("\nMore: `barge help COMMAND`, `barge man`, docs/reference.md.");
     page.into()
 }
@@ -157,20 +158,6 @@ fn options() -> String {
         cells.trim_end().to_owned()
     };
     OPTIONS.chunks(2).map(row).collect::<Vec<_>>().join("\n")
-}
-
-/// Breaks a text into lines of at most so many columns; it is of ASCII.
-fn filled(text: &str, width: usize) -> String {
-    let mut lines = vec![String::new()];
-    for word in text.split(' ') {
-        let last = lines.len() - 1;
-        match lines[last].len() {
-            0 => lines[last].push_str(word),
-            used if used + 1 + word.len() <= width => lines[last].push_str(&format!(" {word}")),
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines.join("\n")
 }
 
 /// Returns the examples of a command, a line each.

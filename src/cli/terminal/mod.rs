@@ -91,9 +91,9 @@ impl Surface {
         Self { columns: Some(columns), colours: false, ellipsis: "\u{2026}" }
     }
 
-    /// Returns the same without an end on the right: nothing is cut.
-    pub(crate) const fn unbounded(self) -> Self {
-        Self { columns: None, ..self }
+    /// Returns the same, without an end on the right where nothing is to be cut: `--no-trunc`.
+    pub(crate) const fn uncut(self, whole: bool) -> Self {
+        if whole { Self { columns: None, ..self } } else { self }
     }
 
     /// Returns how many columns there are; none when nothing is to be cut.
