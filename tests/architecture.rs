@@ -18,6 +18,7 @@ const LAYERS: [&[&str]; 12] = [
     &["content"],
     &["blob", "document", "image_list", "pack", "recipe", "sigstore_bundle", "simple_signing"],
     &["bundle"],
+    &["compact"],
     &["sync_file"],
     // the contract
     &["store"],
