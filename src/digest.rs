@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use sha2::Digest as _;
+use ring::digest::{Context, SHA256, SHA512};
 
 /// A registered algorithm that barge can verify.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,10 +43,11 @@ impl Algorithm {
     /// Starts to hash with this algorithm.
     #[must_use]
     pub fn hasher(self) -> Hasher {
-        match self {
-            Self::Sha256 => Hasher::Sha256(sha2::Sha256::new()),
-            Self::Sha512 => Hasher::Sha512(sha2::Sha512::new()),
-        }
+        let context = match self {
+            Self::Sha256 => Context::new(&SHA256),
+            Self::Sha512 => Context::new(&SHA512),
+        };
+        Hasher { algorithm: self, context }
     }
 
     /// Returns the digest of bytes that are at hand.
@@ -59,38 +60,30 @@ impl Algorithm {
 }
 
 /// Content under way to its digest.
-#[derive(Clone, Debug)]
-pub enum Hasher {
-    /// SHA-256 so far.
-    Sha256(sha2::Sha256),
-    /// SHA-512 so far.
-    Sha512(sha2::Sha512),
+#[derive(Clone)]
+pub struct Hasher {
+    algorithm: Algorithm,
+    context: Context,
 }
 
 impl Hasher {
     /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Self::Sha256(hasher) => hasher.update(bytes),
-            Self::Sha512(hasher) => hasher.update(bytes),
-        }
+        self.context.update(bytes);
     }
 
     /// Returns the digest of all the bytes added.
     #[must_use]
     pub fn finish(self) -> Digest {
         let mut bytes = [0; 64];
-        let algorithm = match self {
-            Self::Sha256(hasher) => {
-                bytes[..32].copy_from_slice(&hasher.finalize());
-                Algorithm::Sha256
-            }
-            Self::Sha512(hasher) => {
-                bytes.copy_from_slice(&hasher.finalize());
-                Algorithm::Sha512
-            }
-        };
-        Digest { algorithm, bytes }
+        bytes[..self.algorithm.length()].copy_from_slice(self.context.finish().as_ref());
+        Digest { algorithm: self.algorithm, bytes }
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hasher").field("algorithm", &self.algorithm).finish_non_exhaustive()
     }
 }
 

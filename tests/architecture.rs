@@ -17,8 +17,7 @@ const LAYERS: [&[&str]; 12] = [
     // content and documents
     &["content"],
     &["blob", "document", "image_list", "pack", "recipe", "sigstore_bundle", "simple_signing"],
-    &["bundle"],
-    &["compact"],
+    &["bundle", "compact"],
     &["sync_file"],
     // the contract
     &["store"],

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, HeaderMap, WWW_AUTHENTICATE};
-use sha2::{Digest as _, Sha256};
+use ring::hmac;
 use tokio::sync::Semaphore;
 
 use super::htpasswd::Users;
@@ -40,7 +40,7 @@ type Seal = [u8; 32];
 /// The users.
 pub(super) struct Auth {
     path: PathBuf,
-    key: [u8; 32],
+    key: hmac::Key,
     state: Mutex<State>,
     /// Checking takes no more than its share of the processor.
     lanes: Semaphore,
@@ -79,7 +79,7 @@ impl Auth {
         };
         Ok(Self {
             path: path.to_owned(),
-            key,
+            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             state: Mutex::new(state),
             lanes: Semaphore::new((cores / 2).max(1)),
             waiting: Semaphore::new(MOST_WAITING),
@@ -131,9 +131,14 @@ impl Auth {
 
     /// Hides a credential: it can only be compared with another one, and only by this process.
     fn seal(&self, name: &str, password: &[u8]) -> Seal {
-        let inner = Sha256::new().chain_update(self.key).chain_update((name.len() as u64).to_le_bytes());
-        let inner = inner.chain_update(name).chain_update(password).finalize();
-        Sha256::new().chain_update(self.key).chain_update(inner).finalize().into()
+        let mut sealing = hmac::Context::with_key(&self.key);
+        let length = (name.len() as u64).to_le_bytes();
+        for part in [&length[..], name.as_bytes(), password] {
+            sealing.update(part);
+        }
+        let mut seal = [0; 32];
+        seal.copy_from_slice(sealing.sign().as_ref());
+        seal
     }
 
     /// Reads the file again when it has changed.
