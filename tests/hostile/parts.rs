@@ -157,7 +157,7 @@ fn packing_lists() {
         format!("{{{}}}", keys.join(","))
     };
     // (what, why it is tried, the list, whether it is one that is refused)
-    for (what, bundle, is_wrong) in [
+    for (at, (what, bundle, is_wrong)) in [
         ("55 MB of entries", list(&many(&entry, 55 << 20)), false),
         ("8 MB of entries that are left out", list(&many(&entry.replace("}", ",\"here\":false}"), 8 << 20)), false),
         ("55 MB of zeros", list(&many("0", 55 << 20)), true),
@@ -169,12 +169,15 @@ fn packing_lists() {
         ("cut", list("[")[..60].to_owned(), false),
         ("contents that are a text", list("\"x\""), true),
         ("deep", list(&"[".repeat(100_000)), false),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         fs::write(ordeal.path("x.tar"), whole().file("bundle.json", bundle.as_bytes()).finished()).unwrap();
         let all =
             ["ls x.tar", "load --no-sync -i x.tar -o out", "inspect x.tar", "verify x.tar", "copy --no-sync x.tar out"];
-        // each of them reads a large one as long
-        for line in if bundle.len() > 16 << 20 { &all[..2] } else { &all[..] } {
+        // all of them read a list in the same way: each meets a large one
+        for line in if bundle.len() > 16 << 20 { &all[at % all.len()..][..1] } else { &all[..] } {
             let ran = ordeal.run(what, line);
             if is_wrong && ran.code == 0 && !line.starts_with("inspect") && !line.starts_with("verify") {
                 ordeal.fault(format!("{what}: {line} takes it"));
