@@ -26,7 +26,7 @@ fn age(barge: &Barge) {
 #[track_caller]
 fn kill_until_it_ends(barge: &Barge, words: &str, code: i32, holds: &dyn Fn()) -> u32 {
     let mut killed = 0;
-    let mut after = Duration::from_millis(1);
+    let mut after = Duration::from_millis(4);
     loop {
         let mut running = Running::start(barge.command().args(words.split(' ')));
         std::thread::sleep(after);
@@ -44,7 +44,7 @@ fn kill_until_it_ends(barge: &Barge, words: &str, code: i32, holds: &dyn Fn()) -
 }
 
 fn large(barge: &Barge) {
-    sparse(&barge.path("source"), "linux/amd64", &[48 * MIB, 47 * MIB, 46 * MIB]);
+    sparse(&barge.path("source"), "linux/amd64", &[24 * MIB, 23 * MIB, 22 * MIB]);
 }
 
 /// Checks that what has its name is whole.
@@ -59,7 +59,7 @@ fn saving_parts() {
     for (mode, first) in [("stream", "x.tar.001"), ("archive", "x.001.tar")] {
         let barge = Barge::new();
         large(&barge);
-        let words = format!("save --no-sync --split 16M --split-mode {mode} -o x.tar source");
+        let words = format!("save --no-sync --split 8M --split-mode {mode} -o x.tar source");
         let holds = || {
             // what has its name is what its note says
             for entry in fs::read_dir(barge.path("")).unwrap().flatten() {
@@ -91,7 +91,7 @@ fn loading_all_parts() {
     for (mode, first) in [("stream", "x.tar.001"), ("archive", "x.001.tar")] {
         let barge = Barge::new();
         large(&barge);
-        barge.line(&format!("save -q --no-sync --split 16M --split-mode {mode} -o x.tar source")).exits(0);
+        barge.line(&format!("save -q --no-sync --split 8M --split-mode {mode} -o x.tar source")).exits(0);
         let words = format!("load --no-sync -i {first} -o out");
         assert!(kill_until_it_ends(&barge, &words, 0, &|| verified(&barge, "out")) > 3);
         barge.line(&words).exits(0);
@@ -105,7 +105,7 @@ fn taking_parts_in_one_by_one() {
     for mode in ["stream", "archive"] {
         let barge = Barge::new();
         large(&barge);
-        barge.line(&format!("save -q --no-sync --split 50M --split-mode {mode} -o x.tar source")).exits(0);
+        barge.line(&format!("save -q --no-sync --split 25M --split-mode {mode} -o x.tar source")).exits(0);
         let part =
             |number: u32| if mode == "stream" { format!("x.tar.{number:03}") } else { format!("x.{number:03}.tar") };
         let count = (1..).take_while(|number| barge.path(part(*number)).exists()).count() as u32;
@@ -168,7 +168,7 @@ fn pushing_parts() {
     }
     let barge = Barge::new();
     large(&barge);
-    barge.line("save -q --no-sync --split 50M -o x.tar source").exits(0);
+    barge.line("save -q --no-sync --split 25M -o x.tar source").exits(0);
     let registry = Distribution::start(Mode::Plain);
     let words = format!("push --plain-http x.tar.002 {}/org/app:v1", registry.host());
     let holds = || assert!(registry.tags("org/app").len() <= 1);
