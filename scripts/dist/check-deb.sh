@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Installs a package of barge below an empty root, runs what it brought, and removes it: nothing may be left (root).
+# Looks at a package of barge with lintian, where a warning is a failure; installs it below an empty root, runs what it brought, and
+# removes it: nothing may be left (root).
 #   check-deb.sh PACKAGE
 set -euo pipefail
 package=$(realpath "$1")
 root=$(mktemp -d "${TMPDIR:-/tmp}/barge-root.XXXXXX")
 trap 'rm -rf "$root"' EXIT
+# no bug of Debian's asks for a package that is not uploaded to Debian
+lintian --allow-root --fail-on error,warning --tag-display-limit 0 --suppress-tags initial-upload-closes-no-bugs "$package" >&2
 mkdir -p "$root"/var/lib/dpkg/{info,updates,triggers}
 touch "$root/var/lib/dpkg/status"
 # what it depends on is this machine's, not this root's

@@ -30,6 +30,8 @@ fn repository() -> &'static Path {
 fn output(program: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(repository()).env("CARGO", env!("CARGO"));
+    // how small a package becomes is nothing that is tried here
+    command.env("DPKG_DEB_COMPRESSOR_LEVEL", "1");
     command.env("SOURCE_DATE_EPOCH", EPOCH).env("PYTHONDONTWRITEBYTECODE", "1").output().unwrap()
 }
 
