@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use barge::digest::Digest;
 
@@ -78,7 +79,30 @@ pub fn run(program: &str, arguments: &[&str]) -> bool {
 
 /// Makes a Debian root file system, or says why not. That of another architecture is left as it is before its packages are
 /// set up, which would need an emulator.
+///
+/// Debian is fetched once for all tests: an archive of it stays in cargo's directory for tests, for a day.
 pub fn debian(root: &Path, architecture: &str) -> Result<(), &'static str> {
+    let archive = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("debian-{architecture}.tar"));
+    // of several tests the first fetches it, and the others wait
+    let lock = fs::File::create(archive.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    let age = fs::metadata(&archive).and_then(|file| file.modified()).map(|time| time.elapsed().unwrap_or_default());
+    if !age.is_ok_and(|age| age < Duration::from_secs(24 * 60 * 60)) {
+        let fetched = tempfile::tempdir().unwrap();
+        let from = fetched.path().join("debian");
+        fetch(&from, architecture)?;
+        let part = archive.with_extension("part");
+        let [from, file] = [&from, &part].map(|path| path.to_str().unwrap());
+        assert!(run("tar", &["--format=posix", "--xattrs", "--xattrs-include=*", "-C", from, "-cf", file, "."]));
+        fs::rename(&part, &archive).unwrap();
+    }
+    fs::create_dir(root).unwrap();
+    let [to, file] = [root, &archive].map(|path| path.to_str().unwrap());
+    assert!(run("tar", &["--numeric-owner", "--xattrs", "--xattrs-include=*", "-C", to, "-xpf", file]));
+    Ok(())
+}
+
+fn fetch(root: &Path, architecture: &str) -> Result<(), &'static str> {
     if !run("debootstrap", &["--version"]) {
         return Err("no debootstrap");
     }
