@@ -33,6 +33,11 @@ const FISH: Shell = Shell {
     setup: "function fish_prompt; echo -n 'REA''DY> '; end; barge completions fish | source",
     start: "fish --no-config -i",
 };
+const ELVISH: Shell = Shell {
+    program: "elvish",
+    setup: "set edit:prompt = { print REA'DY> ' }; eval (barge completions elvish | slurp)",
+    start: "elvish -norc",
+};
 
 /// Names as an image from outside may have them: each is to arrive as one word, and none of it is to be run.
 const HOSTILE: [(&str, &str); 6] = [
@@ -86,6 +91,8 @@ impl Shell {
         let mut command = barge.around("script");
         command.args(["-qfc", self.start, "/dev/null"]).env("PATH", path).env("TERM", "xterm").stdin(Stdio::piped());
         command.env("SHELL", "/bin/sh").env("XDG_CONFIG_HOME", barge.path("config")).env("LC_ALL", "C.UTF-8");
+        // elvish's daemon, which ends with it, has its socket there
+        command.env("XDG_RUNTIME_DIR", home(barge));
         let seen = barge.path("seen");
         command.stdout(fs::File::create(&seen).unwrap()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
@@ -203,6 +210,24 @@ fn fish_completes_words_files_and_names() {
 #[test]
 fn fish_runs_no_name() {
     FISH.keeps_names_from_running();
+}
+
+#[test]
+fn elvish_completes_commands_and_options() {
+    if !ELVISH.is_there() {
+        return;
+    }
+    let barge = Barge::new();
+    let cases: [(&str, &[&str]); 4] = [
+        ("barge mer\t --on-dup\t keep", &["merge", "--on-duplicate", "keep"]),
+        ("barge mani\t ins\t x", &["manifest", "inspect", "x"]),
+        ("barge manifest add --anno\t a=b", &["manifest", "add", "--annotation", "a=b"]),
+        ("barge -q mer\t", &["-q", "merge"]),
+    ];
+    let lines: Vec<&str> = cases.iter().map(|(line, _)| *line).collect();
+    for ((line, expected), words) in cases.iter().zip(ELVISH.typed(&barge, &lines)) {
+        assert_eq!(words, *expected, "{line:?}");
+    }
 }
 
 #[test]
