@@ -28,9 +28,16 @@ fn all(ordeal: &mut Ordeal, what: &str, place: &str, lines: &[&str], codes: &[i3
 
 const FEW: [&str; 3] = ["ls --all PLACE", "verify PLACE", "copy --no-sync PLACE out"];
 
+/// The same thing very often, with commas between.
+pub(crate) fn listed(item: &str, count: usize) -> String {
+    let mut list = format!("{item},").repeat(count);
+    list.pop();
+    list
+}
+
 fn filled(prefix: &str, item: &str, suffix: &str, bytes: usize) -> Vec<u8> {
     let count = (bytes - prefix.len() - suffix.len() - 16) / (item.len() + 1);
-    format!("{prefix}{}{suffix}", vec![item; count].join(",")).into_bytes()
+    format!("{prefix}{}{suffix}", listed(item, count)).into_bytes()
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 
+use crate::bombs::listed;
 use crate::dialects::{sample, whole};
 use crate::ordeal::{Ordeal, Ran};
 use crate::support::image::{Images, Layer, named, noise};
@@ -151,7 +152,7 @@ fn packing_lists() {
     let list = |contents: &str| {
         format!("{{\"schema\":\"barge/bundle/v1\",\"images\":[],\"contents\":{contents},\"files\":[]}}")
     };
-    let many = |item: &str, bytes: usize| format!("[{}]", vec![item; bytes / (item.len() + 1)].join(","));
+    let many = |item: &str, bytes: usize| format!("[{}]", listed(item, bytes / (item.len() + 1)));
     let keys = |bytes: usize| {
         let keys: Vec<String> = (0..bytes / 14).map(|at| format!("\"{at:08x}\":0")).collect();
         format!("{{{}}}", keys.join(","))
