@@ -67,7 +67,7 @@ fn a_debian_root_file_system_is_built_unpacked_loaded_and_run() {
     roots.iter().for_each(|(root, _)| add_rarities(root));
     let build = format!(
         "barge build --no-sync -t {NAME} --from scratch --owner keep --keep-times --add rootfs-{{arch}}/:/ --cmd /bin/bash \
-         --platform linux/amd64,linux/arm64"
+         --platform linux/amd64,linux/arm64 --compression-level 1"
     );
     let digest = work.run(&format!("{build} -o layout"));
     work.run("barge verify --deep layout");
