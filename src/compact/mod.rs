@@ -14,12 +14,15 @@
 //! | `index` | [`CompactIndex`], the text of `compact.json` |
 //! | `recipe` | [`Recipe`]: the steps that yield the plain bytes of a layer |
 //! | `guide` | [`Guide`]: what the encoder of a layer needs beside them |
+//! | `cut` | [`Cutter`]: what of a layer is content of files and what is not |
 
+mod cut;
 mod guide;
 mod index;
 mod recipe;
 mod varint;
 
+pub use cut::{Cut, Cutter};
 pub use guide::Guide;
 pub use index::{BaseLayer, CompactIndex, CompactLayer, Frame, Packer, Piece};
 pub use recipe::{Recipe, Space, Span, Step};
