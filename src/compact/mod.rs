@@ -15,17 +15,29 @@
 //! | `recipe` | [`Recipe`]: the steps that yield the plain bytes of a layer |
 //! | `guide` | [`Guide`]: what the encoder of a layer needs beside them |
 //! | `cut` | [`Cutter`]: what of a layer is content of files and what is not |
+//! | `stock` | [`Stock`]: pools, frames and bases, read by position and checked |
+//! | `plain` | [`Plain`]: a reader of the plain bytes of a layer, step by step |
+//! | `rebuild` | [`Rebuild`]: a reader of the layer, packed again by several threads, the `crew` |
 
+mod crew;
 mod cut;
+mod fault;
 mod guide;
 mod index;
+mod plain;
+mod rebuild;
 mod recipe;
+mod stock;
 mod varint;
 
 pub use cut::{Cut, Cutter};
-pub use guide::Guide;
+pub use fault::RebuildError;
+pub use guide::{BadGuide, Guide};
 pub use index::{BaseLayer, CompactIndex, CompactLayer, Frame, Packer, Piece};
-pub use recipe::{Recipe, Space, Span, Step};
+pub use plain::Plain;
+pub use rebuild::Rebuild;
+pub use recipe::{BadRecipe, Recipe, Space, Span, Step};
+pub use stock::{BaseBytes, Bases, Bytes, Pieces, Stock};
 
 /// The name of the index in an archive.
 pub const COMPACT_JSON: &str = "compact.json";
@@ -35,5 +47,9 @@ pub const LARGEST_FRAME: u64 = 8 << 20;
 pub const LARGEST_PIECE: u64 = LARGEST_FRAME + (64 << 10);
 /// How many bytes a patch is made against at most: 16 MiB.
 pub const LARGEST_PREFIX: u64 = 16 << 20;
+/// The largest recipe that is followed, in bytes: 32 MiB, which is enough for a million files.
+pub const LARGEST_RECIPE: u64 = 32 << 20;
+/// The largest guide that is followed, in bytes: 16 MiB.
+pub const LARGEST_GUIDE: u64 = 16 << 20;
 /// The largest index that is read, in bytes: as large as `index.json` may be.
 pub const LARGEST_INDEX: u64 = crate::document::LARGEST_INDEX_JSON;

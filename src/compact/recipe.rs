@@ -1,6 +1,7 @@
 //! Recipes: the steps that yield the plain bytes of a layer, one after the other.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::varint::{BadNumber, put, put_signed, take, take_signed};
 
@@ -96,6 +97,9 @@ pub enum BadRecipe {
     Behind,
 }
 
+const HEADS_OF_HEADS: &str = "the heads take from the heads";
+const OTHER_HEADS: &str = "it takes more heads than there are, or fewer";
+
 const END: u64 = 0;
 const HEADS: u64 = 1;
 const PATCH: u64 = 2;
@@ -104,7 +108,7 @@ const PATCH_AGAINST: u64 = 3;
 const COPY: u64 = 4;
 
 /// Where the last step ended that took from the same place: the next is likely to begin near there.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Ends {
     spaces: HashMap<Space, u64>,
     piece: u64,
@@ -132,19 +136,10 @@ impl Recipe {
     ///
     /// # Errors
     /// When it is none, yields more than 2^62 bytes, or takes other heads than it has.
-    pub fn parse(mut bytes: &[u8]) -> Result<Self, BadRecipe> {
-        let mut ends = Ends::default();
-        let (heads, there) = read(&mut bytes, &mut ends)?;
-        let (body, _) = read(&mut bytes, &mut ends)?;
-        let own = |step: &Step| matches!(step, Step::Heads(_));
-        if heads.iter().any(own) {
-            return Err(BadRecipe::Contradiction("the heads take from the heads"));
-        }
-        let taken: u64 = body.iter().filter(|step| own(step)).map(Step::length).sum();
-        if taken != there {
-            return Err(BadRecipe::Contradiction("it takes more heads than there are, or fewer"));
-        }
-        if bytes.is_empty() { Ok(Self { heads, body }) } else { Err(BadRecipe::Behind) }
+    pub fn parse(bytes: &[u8]) -> Result<Self, BadRecipe> {
+        let all = |mut steps: Steps| std::iter::from_fn(|| steps.next().transpose()).collect::<Result<_, _>>();
+        let (heads, body, _) = Steps::check(&Arc::from(bytes), |_| Ok::<_, BadRecipe>(()))?;
+        Ok(Self { heads: all(heads)?, body: all(body)? })
     }
 
     /// Returns how many bytes it yields.
@@ -187,47 +182,106 @@ fn write_span(to: &mut Vec<u8>, first: u64, span: &Span, ends: &mut Ends) {
 }
 
 /// The largest number of bytes and position that is spoken of.
-const MOST: u64 = 1 << 62;
+pub(super) const MOST: u64 = 1 << 62;
 
-fn read(from: &mut &[u8], ends: &mut Ends) -> Result<(Vec<Step>, u64), BadRecipe> {
-    let (mut steps, mut sum) = (Vec::new(), 0);
-    loop {
-        let step = match take(from)? {
-            END => return Ok((steps, sum)),
-            HEADS => Step::Heads(take(from)?.min(MOST)),
-            kind @ (PATCH | PATCH_AGAINST) => {
-                let piece = ends.piece.wrapping_add(take_signed(from)? as u64);
-                if piece != ends.piece {
-                    ends.offset = 0;
-                }
-                let offset = ends.offset.wrapping_add(take_signed(from)? as u64);
-                let (length, plain) = (take(from)?, take(from)?);
-                let holds = offset < MOST && length < MOST && plain <= super::LARGEST_FRAME;
-                let piece = u32::try_from(piece).ok().filter(|_| holds);
-                let piece = piece.ok_or(BadRecipe::Contradiction("a frame lies where none can be, or is too large"))?;
-                (ends.piece, ends.offset) = (u64::from(piece), offset + length);
-                let against = (kind == PATCH_AGAINST).then(|| {
-                    let space = take(from)?;
-                    read_span(from, space, ends)
-                });
-                let against = against.transpose()?;
-                if against.is_some_and(|span| span.length > super::LARGEST_PREFIX || span.length == 0) {
-                    return Err(BadRecipe::Contradiction("a patch is made against too much, or against nothing"));
-                }
-                Step::Patch { frame: super::Frame { piece, offset, length, plain }, against }
+/// Adds what a step yields, which is below 2^62, to a sum that is.
+fn add(sum: u64, step: &Step) -> Result<u64, BadRecipe> {
+    let sum = sum + step.length();
+    if sum < MOST { Ok(sum) } else { Err(BadRecipe::Contradiction("it yields more than 2^62 bytes")) }
+}
+
+/// Reads a step. None: an end.
+fn read_step(from: &mut &[u8], ends: &mut Ends) -> Result<Option<Step>, BadRecipe> {
+    let step = match take(from)? {
+        END => return Ok(None),
+        HEADS => Step::Heads(take(from)?.min(MOST)),
+        kind @ (PATCH | PATCH_AGAINST) => {
+            let piece = ends.piece.wrapping_add(take_signed(from)? as u64);
+            if piece != ends.piece {
+                ends.offset = 0;
             }
-            kind => Step::Copy(read_span(from, kind - COPY, ends)?),
-        };
-        let length = step.length();
-        if length == 0 {
-            return Err(BadRecipe::Contradiction("a step yields nothing"));
+            let offset = ends.offset.wrapping_add(take_signed(from)? as u64);
+            let (length, plain) = (take(from)?, take(from)?);
+            let holds = offset < MOST && length < MOST && plain <= super::LARGEST_FRAME;
+            let piece = u32::try_from(piece).ok().filter(|_| holds);
+            let piece = piece.ok_or(BadRecipe::Contradiction("a frame lies where none can be, or is too large"))?;
+            (ends.piece, ends.offset) = (u64::from(piece), offset + length);
+            let against = (kind == PATCH_AGAINST).then(|| {
+                let space = take(from)?;
+                read_span(from, space, ends)
+            });
+            let against = against.transpose()?;
+            if against.is_some_and(|span| span.length > super::LARGEST_PREFIX || span.length == 0) {
+                return Err(BadRecipe::Contradiction("a patch is made against too much, or against nothing"));
+            }
+            Step::Patch { frame: super::Frame { piece, offset, length, plain }, against }
         }
-        // both are below 2^62
-        sum += length;
-        if sum >= MOST {
-            return Err(BadRecipe::Contradiction("it yields more than 2^62 bytes"));
+        kind => Step::Copy(read_span(from, kind - COPY, ends)?),
+    };
+    if step.length() == 0 {
+        return Err(BadRecipe::Contradiction("a step yields nothing"));
+    }
+    Ok(Some(step))
+}
+
+/// The steps of a recipe that are read one by one: a recipe has millions of them, and few bytes for each.
+#[derive(Clone, Debug)]
+pub(super) struct Steps {
+    recipe: Arc<[u8]>,
+    at: usize,
+    ends: Ends,
+}
+
+impl Steps {
+    /// Begins with those of the heads; behind their end come those of the body.
+    pub(super) fn new(recipe: Arc<[u8]>) -> Self {
+        Self { recipe, at: 0, ends: Ends::default() }
+    }
+
+    /// Returns the next step. None at the end of the heads, and of the body.
+    ///
+    /// # Errors
+    /// When it is none. What a recipe as a whole must be is for [`Steps::check`] to see.
+    pub(super) fn next(&mut self) -> Result<Option<Step>, BadRecipe> {
+        let mut rest = self.recipe.get(self.at..).unwrap_or_default();
+        let step = read_step(&mut rest, &mut self.ends)?;
+        self.at = self.recipe.len() - rest.len();
+        Ok(step)
+    }
+
+    /// Reads all steps of a recipe, as [`Recipe::parse`] does, and shows each to somebody who may refuse it. Returns those of the
+    /// heads and those of the body, and how many bytes they yield.
+    ///
+    /// # Errors
+    /// As [`Recipe::parse`], and what that somebody says.
+    pub(super) fn check<E: From<BadRecipe>>(
+        recipe: &Arc<[u8]>,
+        mut look: impl FnMut(&Step) -> Result<(), E>,
+    ) -> Result<(Self, Self, u64), E> {
+        let heads = Self::new(Arc::clone(recipe));
+        let mut steps = heads.clone();
+        let mut there = 0;
+        while let Some(step) = steps.next()? {
+            if matches!(step, Step::Heads(_)) {
+                return Err(BadRecipe::Contradiction(HEADS_OF_HEADS).into());
+            }
+            look(&step)?;
+            there = add(there, &step)?;
         }
-        steps.push(step);
+        let body = steps.clone();
+        let (mut taken, mut length) = (0, 0);
+        while let Some(step) = steps.next()? {
+            if matches!(step, Step::Heads(_)) {
+                taken = add(taken, &step)?;
+            }
+            look(&step)?;
+            length = add(length, &step)?;
+        }
+        match () {
+            () if taken != there => Err(BadRecipe::Contradiction(OTHER_HEADS).into()),
+            () if steps.at < recipe.len() => Err(BadRecipe::Behind.into()),
+            () => Ok((heads, body, length)),
+        }
     }
 }
 
