@@ -137,6 +137,16 @@ fn as_text(surface: Surface, label: &str, verified: &Verified) -> String {
         let (blobs, size) = (count(verified.left_out.0, "blob"), human_size(verified.left_out.1));
         text.push_str(&say(&format!("note: a delta: {blobs}, {size}, of it have to be where it is taken to")));
     }
+    if verified.compact > 0 {
+        let layers = count(verified.compact, "layer");
+        text.push_str(&say(&format!("note: compact: {layers} made again, to the byte")));
+    }
+    if verified.lacking_base.0 > 0 {
+        let (layers, size) = (count(verified.lacking_base.0, "layer"), human_size(verified.lacking_base.1));
+        text.push_str(&say(&format!(
+            "note: {layers}, {size}, not checked: a base layer is needed to make them; give a layout that has it with -L DIR"
+        )));
+    }
     if !verified.unreferenced.is_empty() {
         let size = human_size(total(verified.unreferenced.iter().map(|(_, size)| *size)));
         let blobs = count(verified.unreferenced.len() as u64, "unreferenced blob");
@@ -159,6 +169,7 @@ fn as_json(place: &str, verified: &Verified, (signer, signatures): (Option<&Stri
         "bytes": verified.bytes, "unpacked": verified.unpacked, "parts": verified.parts, "signedBy": signer,
         "signatures": signatures,
         "inBase": verified.left_out.0, "inBaseBytes": verified.left_out.1,
+        "compact": verified.compact, "lackingBase": verified.lacking_base.0, "lackingBaseBytes": verified.lacking_base.1,
         "problems": verified.problems.iter().map(problem).collect::<Vec<_>>(), "moreProblems": verified.more_problems,
         "unreferenced": verified.unreferenced.iter().map(|(digest, _)| digest.to_string()).collect::<Vec<_>>()})
 }

@@ -6,6 +6,7 @@
 mod artifact;
 pub mod attach;
 pub mod attached;
+mod bases;
 pub mod build;
 pub mod bundle;
 pub mod carry;

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
+use super::bases::find_in_current;
 use super::parts::{SplitArchives, open_set};
 use super::{Error, lookup};
 use crate::blob::{BlobReader, Cancel};
@@ -184,6 +185,7 @@ fn heard(archive: Archive, context: &Context<'_>) -> Store {
     for warning in archive.warnings() {
         context.observer.hear(Event::Warning(warning.clone()));
     }
+    find_in_current(&archive, context);
     Store::Archive(archive)
 }
 

@@ -93,6 +93,8 @@ pub enum Needs {
     Base,
     /// It is a part of several, and needs the others.
     Parts,
+    /// It is compact, and its layers have to be made again.
+    Compact,
 }
 
 impl Facts {
@@ -107,7 +109,8 @@ impl Facts {
         // links in a docker-archive are followed when it is opened, so there nothing can be missing
         let is_there = |name: &str| !layout || archive.read_entry_unverified(name).is_some();
         let elements = manifest_json(archive)?.map(|value| elements(&value, is_there, &zstd));
-        let needs = Packed::of(archive)?.and_then(|packed| needs(&packed.list));
+        let compact = archive.compact().map(|_| Needs::Compact);
+        let needs = Packed::of(archive)?.and_then(|packed| needs(&packed.list)).or(compact);
         Ok(Self { compression: archive.compression(), layout, images, elements, needs, host: host.clone() })
     }
 

@@ -44,6 +44,13 @@ pub(super) fn add_to<'a>(
     {
         return Ok(summary);
     }
+    if held.compact().is_some() {
+        return Err(Error::Unsupported {
+            message: format!("cannot change {}", held.location()),
+            cause: Some("it is compact: its layers are made again of what is in it".to_owned()),
+            hint: Some("load it into a layout, change that, and save it again with --compact".to_owned()),
+        });
+    }
     if Packed::of(held)?.is_some_and(|packed| packed.list.is_delta()) {
         return Err(Error::Unsupported {
             message: format!("cannot change {}", held.location()),

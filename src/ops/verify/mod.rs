@@ -60,6 +60,11 @@ pub struct Verified {
     pub more_problems: u64,
     /// What is not there because whoever takes the archive in has it: how many pieces, and how many bytes these are.
     pub left_out: (u64, u64),
+    /// Layers of a compact archive that cannot be made here, since a base layer is not at hand: how many, and how many bytes these
+    /// are.
+    pub lacking_base: (u64, u64),
+    /// How many layers of a compact archive are made again when they are read.
+    pub compact: u64,
     /// Pieces of blobs of which the rest is in other parts: they can be checked only together.
     pub cut: u64,
     /// Blobs that nothing refers to: no harm, and not read.
@@ -212,14 +217,27 @@ impl Task<'_> {
         };
         let mut contents: Vec<&Content> = Vec::new();
         let mut left_out: Vec<&Content> = Vec::new();
+        let mut lacking_base: Vec<&Content> = Vec::new();
+        let archive = if let Store::Archive(archive) = self.store { Some(archive) } else { None };
+        let lacks_base = |content: &Content| {
+            archive.is_some_and(|archive| matches!(archive.lacking_base(&content.digest), Ok(Some(_))))
+        };
         for node in &reach.nodes {
             let read = matches!(node.content.kind, Kind::Manifest(_));
             if !read && done.enter(&nodes, &node.content.digest) {
-                let list = if is_left_out(&node.content) { &mut left_out } else { &mut contents };
+                let list = match () {
+                    () if is_left_out(&node.content) => &mut left_out,
+                    () if lacks_base(&node.content) => &mut lacking_base,
+                    () => &mut contents,
+                };
                 list.push(&node.content);
             }
         }
         self.verified.left_out = (left_out.len() as u64, total(left_out.iter().map(|content| content.size)));
+        self.verified.lacking_base =
+            (lacking_base.len() as u64, total(lacking_base.iter().map(|content| content.size)));
+        let is_made = |content: &&&Content| archive.is_some_and(|archive| archive.makes(&content.digest));
+        self.verified.compact = contents.iter().filter(is_made).count() as u64;
         contents.sort_by_key(|content| std::cmp::Reverse(content.size));
         self.verified.pieces += documents;
         self.verified.bytes += document_bytes;

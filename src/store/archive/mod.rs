@@ -11,6 +11,7 @@
 //! name       names and links, inside the archive only
 //! entries    what an archive is, and whether its entries are of the right kinds
 //! oci docker an index -> roots, and which entry holds which digest
+//! compact    layers that are made again of pieces
 //! read       `Archive`: a `Source` over these
 //!
 //! align      at which multiples of bytes content begins
@@ -26,6 +27,7 @@ mod align;
 mod arrange;
 mod bytes;
 mod chain;
+mod compact;
 mod docker;
 mod draft;
 mod entries;

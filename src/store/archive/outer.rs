@@ -83,9 +83,14 @@ pub(super) fn join(
     options: &ReadOptions,
     cancel: &Cancel,
 ) -> Result<Opened, StoreError> {
-    let directory = options.tmpdir.as_deref().or_else(|| place.path().map(directory_of));
-    let directory = directory.unwrap_or(Path::new(FOR_STDIN));
+    let directory = &directory(place, options);
     Opening { place, directory, cancel }.in_place(Stored::of_chain(parts.chain()), None)
+}
+
+/// Returns where temporary files go.
+pub(super) fn directory(place: &Location, options: &ReadOptions) -> std::path::PathBuf {
+    let beside = || place.path().map(directory_of);
+    options.tmpdir.as_deref().or_else(beside).unwrap_or(Path::new(FOR_STDIN)).to_owned()
 }
 
 struct Opening<'a> {

@@ -1,18 +1,22 @@
 //! An archive as a source of images.
 
+use std::cmp::Ordering;
 use std::fs::File;
 use std::io::Read as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::align::Alignment;
 use super::bytes::{Identity, Span, Stored};
 use super::chain::Chain;
+use super::compact::Compact;
 use super::docker::Images;
 use super::entries::{blob_digest, check_kinds, recognised};
 use super::tar::{Entry, TarIndex};
 use super::{Parts, cannot_read, oci, outer, refusal};
 use crate::blob::{BlobReader, Cancel, Mismatch};
+use crate::compact::{BaseLayer, Bases, COMPACT_JSON, CompactIndex, CompactLayer};
 use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
 use crate::document::Document;
@@ -61,9 +65,10 @@ pub struct ReadOptions {
 #[derive(Debug)]
 pub struct Archive {
     location: Location,
-    bytes: Stored,
+    bytes: Arc<Stored>,
     index: TarIndex,
     images: Kind,
+    compact: Option<Box<Compact>>,
     identity: Option<Identity>,
     parts: Option<Parts>,
     compression: Compression,
@@ -158,11 +163,20 @@ impl Archive {
                 hint: Some("mount the media of all parts and name each directory with --part-dir DIR".to_owned()),
             });
         }
+        if index.find(COMPACT_JSON).is_some() {
+            return Err(StoreError::Unsupported {
+                action: "take in parts of".to_owned(),
+                place: location,
+                reason: "it is compact: its layers are made again of what may lie in all of its parts".into(),
+                hint: Some("mount the media of all parts and name each directory with --part-dir DIR".to_owned()),
+            });
+        }
         check_kinds(&index, &location)?;
         let files = Files { index: &index, bytes: &bytes, place: &location };
         let images = Kind::Oci(Box::new(oci::read(&files)?));
         let (compression, warnings) = (Compression::None, Vec::new());
-        Ok(Self { location, bytes, index, images, identity: None, parts: None, compression, warnings })
+        let bytes = Arc::new(bytes);
+        Ok(Self { location, bytes, index, images, compact: None, identity: None, parts: None, compression, warnings })
     }
 
     /// Reads standard input, given as a file: from where it stands if it is one, else it is first copied to a temporary
@@ -183,7 +197,8 @@ impl Archive {
         cancel: &Cancel,
     ) -> Result<Self, StoreError> {
         let outer::Opened { bytes, identity, compression, notice } = opened;
-        let index = TarIndex::read(&bytes, bytes.length(), &location, cancel)?;
+        let bytes = Arc::new(bytes);
+        let index = TarIndex::read(&*bytes, bytes.length(), &location, cancel)?;
         let format = match options.format {
             Some(format) => format,
             None => recognised(&index, &location)?,
@@ -194,12 +209,16 @@ impl Archive {
         check_kinds(&index, &location)?;
         let mut oddities: Vec<String> = notice.into_iter().chain(index.warnings().iter().cloned()).collect();
         let files = Files { index: &index, bytes: &bytes, place: &location };
+        let compact = match format {
+            Format::Oci => Compact::read(&files, &bytes, outer::directory(&location, options))?.map(Box::new),
+            Format::Docker => None,
+        };
         let images = match format {
             Format::Oci => Kind::Oci(Box::new(oci::read(&files)?)),
             Format::Docker => Kind::Docker(Images::read(&files, cancel, &mut oddities)?),
         };
         let warnings = oddities.into_iter().map(|oddity| format!("{location} {oddity}")).collect();
-        Ok(Self { location, bytes, index, images, identity, parts, compression, warnings })
+        Ok(Self { location, bytes, index, images, compact, identity, parts, compression, warnings })
     }
 
     /// Returns how its images are described.
@@ -209,6 +228,44 @@ impl Archive {
             Kind::Oci(_) => Format::Oci,
             Kind::Docker(_) => Format::Docker,
         }
+    }
+
+    /// Returns what a compact archive says of the layers that are made again; none when it is not compact.
+    #[must_use]
+    pub fn compact(&self) -> Option<&CompactIndex> {
+        self.compact.as_deref().map(Compact::index)
+    }
+
+    /// Says who finds the layers that a compact archive does not have and of which it takes bytes: its
+    /// [bases](CompactIndex::bases). They are looked for when they are first needed.
+    pub fn find_bases_with(&self, finder: Box<dyn Bases>) {
+        if let Some(compact) = &self.compact {
+            compact.find_bases_with(finder);
+        }
+    }
+
+    /// Returns the base without which some content cannot be made, if there is one that is not to be found.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub fn lacking_base(&self, digest: &Digest) -> Result<Option<BaseLayer>, StoreError> {
+        match self.made(digest) {
+            Some((compact, layer)) => compact.lacking(layer),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns whether some content is a layer that is made again.
+    #[must_use]
+    pub fn makes(&self, digest: &Digest) -> bool {
+        self.made(digest).is_some()
+    }
+
+    /// Finds a layer that is not in the tar, and is made again.
+    fn made(&self, digest: &Digest) -> Option<(&Compact, &CompactLayer)> {
+        let compact = self.compact.as_deref()?;
+        let layer = compact.layer(digest).filter(|_| self.find(digest).is_none())?;
+        Some((compact, layer))
     }
 
     /// Returns how the whole archive is compressed; if it is, it is read from a temporary copy.
@@ -239,7 +296,9 @@ impl Archive {
             Kind::Oci(_) => self.index.find(&digest.blob_path()).map(|entry| entry.header..entry.offset + entry.size),
             Kind::Docker(images) => images.range(digest),
         };
-        self.blobs().into_iter().filter_map(|(digest, _)| Some((digest, range(&digest)?))).collect()
+        let pieces = self.compact().into_iter().flat_map(|index| &index.pieces).map(|piece| piece.digest);
+        let all = self.blobs().into_iter().map(|(digest, _)| digest).chain(pieces);
+        all.filter_map(|digest| Some((digest, range(&digest)?))).collect()
     }
 
     /// Returns whether all content that it holds under its digest begins at multiples of so many bytes.
@@ -271,12 +330,19 @@ impl Archive {
     }
 
     /// Returns all content that it holds under a digest, with its size in bytes, needed or not, sorted. Whether it is
-    /// what the digest says is not known before it is read.
+    /// what the digest says is not known before it is read. Of a compact archive that are also the layers that are made again,
+    /// and not the pieces of which they are.
     #[must_use]
     pub fn blobs(&self) -> Vec<(Digest, u64)> {
         match &self.images {
             Kind::Oci(_) => {
-                self.index.below("blobs/").filter_map(|entry| Some((blob_digest(entry)?, entry.size))).collect()
+                let entries = self.index.below("blobs/").filter_map(|entry| Some((blob_digest(entry)?, entry.size)));
+                let Some(compact) = &self.compact else { return entries.collect() };
+                let mut blobs: Vec<_> = entries.filter(|(digest, _)| !compact.is_piece(digest)).collect();
+                let layers = compact.index().layers.iter().map(|layer| (layer.digest, layer.size));
+                blobs.extend(layers.filter(|(digest, _)| self.find(digest).is_none()));
+                blobs.sort_unstable();
+                blobs
             }
             Kind::Docker(images) => images.contents(),
         }
@@ -325,15 +391,20 @@ impl Archive {
     /// Returns the size of content in bytes, by its name alone: what is in it was not checked. `None` when it is not there.
     #[must_use]
     pub fn size_unverified(&self, digest: &Digest) -> Option<u64> {
-        self.find(digest).map(|(size, _)| size)
+        let made = || self.made(digest).map(|(_, layer)| layer.size);
+        self.find(digest).map(|(size, _)| size).or_else(made)
     }
 
     /// Reads some of the content that has this name, from `offset` on, as it stands there: nothing checks it. Returns how
-    /// many bytes there were, 0 at its end. Several threads may read at once.
+    /// many bytes there were, 0 at its end. Several threads may read at once. A layer that is made again is made and checked as a
+    /// whole before the first of its bytes is read so.
     ///
     /// # Errors
     /// [`StoreError::Missing`] when it is not there, and when the archive cannot be read.
     pub fn read_at_unverified(&self, digest: &Digest, buffer: &mut [u8], offset: u64) -> Result<usize, StoreError> {
+        if let Some((compact, layer)) = self.made(digest) {
+            return compact.read_at(layer, buffer, offset);
+        }
         let Some((size, held)) = self.find(digest) else {
             return Err(StoreError::Missing { digest: *digest, place: self.location.clone() });
         };
@@ -356,7 +427,7 @@ impl Archive {
             Kind::Oci(_) => {
                 // links and devices of such a name were refused when the archive was opened
                 let entry = self.index.find(&digest.blob_path())?;
-                (entry.kind == EntryKind::Regular).then(|| (entry.size, Held::Entry(entry.reader(&self.bytes))))
+                (entry.kind == EntryKind::Regular).then(|| (entry.size, Held::Entry(entry.reader(&*self.bytes))))
             }
             Kind::Docker(images) => images.open(digest, &self.bytes),
         }
@@ -366,7 +437,7 @@ impl Archive {
     #[must_use]
     pub fn read_entry_unverified(&self, name: &str) -> Option<Span<'_>> {
         let entry = self.index.find(name).filter(|entry| entry.kind == EntryKind::Regular)?;
-        Some(entry.reader(&self.bytes))
+        Some(entry.reader(&*self.bytes))
     }
 }
 
@@ -383,24 +454,35 @@ impl Source for Archive {
     }
 
     fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {
+        if let Some((compact, layer)) = self.made(&content.digest) {
+            return match check_size(layer.size, content.size) {
+                Ok(()) => Ok(BlobReader::new(content.clone(), compact.open(layer))),
+                Err(mismatch) => {
+                    Err(StoreError::Wrong { digest: content.digest, place: self.location.clone(), mismatch })
+                }
+            };
+        }
         let Some((got, held)) = self.find(&content.digest) else {
             return Err(StoreError::Missing { digest: content.digest, place: self.location.clone() });
         };
-        let expected = content.size;
-        let mismatch = match got {
-            _ if got < expected => Mismatch::Short { got, expected },
-            _ if got > expected => Mismatch::Long { expected },
-            _ => {
-                return Ok(match held {
-                    Held::Entry(span) => match span.extent() {
-                        Some(extent) => BlobReader::new(content.clone(), span).lying_in(extent),
-                        None => BlobReader::new(content.clone(), span),
-                    },
-                    Held::Made(bytes) => BlobReader::new(content.clone(), bytes),
-                });
-            }
-        };
-        Err(StoreError::Wrong { digest: content.digest, place: self.location.clone(), mismatch })
+        if let Err(mismatch) = check_size(got, content.size) {
+            return Err(StoreError::Wrong { digest: content.digest, place: self.location.clone(), mismatch });
+        }
+        Ok(match held {
+            Held::Entry(span) => match span.extent() {
+                Some(extent) => BlobReader::new(content.clone(), span).lying_in(extent),
+                None => BlobReader::new(content.clone(), span),
+            },
+            Held::Made(bytes) => BlobReader::new(content.clone(), bytes),
+        })
+    }
+}
+
+fn check_size(got: u64, expected: u64) -> Result<(), Mismatch> {
+    match got.cmp(&expected) {
+        Ordering::Less => Err(Mismatch::Short { got, expected }),
+        Ordering::Greater => Err(Mismatch::Long { expected }),
+        Ordering::Equal => Ok(()),
     }
 }
 

@@ -86,6 +86,7 @@ pub(super) fn predict(loader: Loader, facts: &Facts, file: &str) -> Prediction {
         let (reason, what) = match needs {
             Needs::Base => ("it is a delta: it leaves out what its base has, and only barge takes it", "its base is"),
             Needs::Parts => ("it needs what is in the other parts, and only barge takes them", "the other parts go"),
+            Needs::Compact => ("it is compact: only barge makes its layers again", "there is room"),
         };
         let load = format!("barge load -i {} -o DIR", shell_word(file));
         case.refuses(reason, &format!("`{load}` where {what}, and `barge save` from there"));
