@@ -11,8 +11,10 @@
 //! | `tars` | archives, and what stands in the header of an entry |
 //! | `layers` | layers that are unpacked |
 //! | `network` | what a registry answers, and what `serve` is asked |
+//! | `compact` | compact archives: their documents, and layers made again of them |
 //! | `regzip` | content that is packed, in one piece and in several |
 
+mod compact;
 mod files;
 mod layers;
 mod network;
@@ -21,6 +23,7 @@ mod regzip;
 mod tars;
 mod words;
 
+pub use compact::compact;
 pub use files::{containerfile, image_list, packing_list};
 pub use layers::layer;
 pub use network::{registry, serve};
