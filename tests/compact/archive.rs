@@ -14,10 +14,10 @@ use crate::rebuild::tar;
 use crate::support::image::{GZIP, Images, LAYER, Layer, annotated, digest, named};
 use crate::support::tar::Tar;
 
-pub const NAME: &str = "ghcr.io/org/app:v1";
+pub(crate) const NAME: &str = "ghcr.io/org/app:v1";
 
 /// An image with a layer that Go packed, one that nobody packed, and one that nobody can make again.
-pub fn images(made: &mut Maker, seed: u64) -> Images {
+pub(crate) fn images(made: &mut Maker, seed: u64) -> Images {
     let mut images = Images::new();
     let mut layers = Vec::new();
     for (number, level) in [(0, Some(6)), (1, None), (2, Some(9))] {
@@ -34,11 +34,11 @@ pub fn images(made: &mut Maker, seed: u64) -> Images {
 }
 
 /// Writes a compact archive: without its layers, with pieces.
-pub fn write(path: &Path, images: &Images, made: &Made) {
+pub(crate) fn write(path: &Path, images: &Images, made: &Made) {
     write_with(path, images, made, &made.index.encode());
 }
 
-pub fn write_with(path: &Path, images: &Images, made: &Made, index: &[u8]) {
+pub(crate) fn write_with(path: &Path, images: &Images, made: &Made, index: &[u8]) {
     let mut blobs: BTreeMap<String, Vec<u8>> = images.blobs.clone();
     for layer in &made.index.layers {
         blobs.remove(&layer.digest.to_string());
@@ -101,12 +101,8 @@ fn it_is_not_changed() {
     let images = images(&mut maker, 20);
     write(&barge.path("c.tar"), &images, &maker.finish());
     let before = fs::read(barge.path("c.tar")).unwrap();
-    for line in ["tag -L c.tar app:v1 app:v2", "rm c.tar:v1", "copy c.tar:v1 oci-archive:c.tar:v2"] {
-        let output = barge.line(line);
-        let (code, _, stderr) = output.parts();
-        assert_ne!(code, Some(0), "{line}: {stderr}");
-        assert!(!stderr.contains("panicked"), "{line}: {stderr}");
-        println!("{line}: {code:?}\n{stderr}");
+    for line in ["rm c.tar:v1", "copy c.tar:v1 oci-archive:c.tar:v2"] {
+        barge.line(line).exits(9).says(&["cannot change oci-archive:c.tar", "it is compact", "load it into a layout"]);
     }
     assert!(fs::read(barge.path("c.tar")).unwrap() == before);
     assert_clean(&barge, "a refusal");

@@ -1,6 +1,7 @@
 //! Compact archives: layers made again of pieces, to the byte, and lies of all kinds.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // all of this is tests
+// helpers of tests stand outside of test functions
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "../cli/environment.rs"]
 #[allow(dead_code)]
@@ -12,6 +13,4 @@ mod inputs;
 mod support;
 
 mod archive;
-mod hostile;
-mod packer;
-mod rebuild;
+mod example;

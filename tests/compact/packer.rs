@@ -14,13 +14,13 @@ use barge::digest::Digest;
 use barge::regzip::{Encoder, Header, Level, Trailer};
 
 /// What of a tar is content, with its name, and what is heads.
-pub enum Part {
+pub(crate) enum Part {
     Heads(Vec<u8>),
     Content(Vec<u8>, Vec<u8>),
 }
 
 /// Cuts a tar.
-pub fn parts(plain: &[u8]) -> Vec<Part> {
+pub(crate) fn parts(plain: &[u8]) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut take = |cut: Cut<'_>| {
         match (cut, parts.last_mut()) {
@@ -40,7 +40,7 @@ pub fn parts(plain: &[u8]) -> Vec<Part> {
 }
 
 /// Packs as Go does, and says what is needed to do it again.
-pub fn packed(plain: &[u8], level: i8, every: u64) -> (Vec<u8>, Packer, Guide) {
+pub(crate) fn packed(plain: &[u8], level: i8, every: u64) -> (Vec<u8>, Packer, Guide) {
     let level = Level::new(level).unwrap();
     let header = Header::plain(level).to_bytes();
     let mut encoder = Encoder::new(level).checkpoints_every(every);
@@ -56,7 +56,7 @@ pub fn packed(plain: &[u8], level: i8, every: u64) -> (Vec<u8>, Packer, Guide) {
 }
 
 /// One zstd frame, made against a prefix.
-pub fn frame(bytes: &[u8], prefix: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(bytes: &[u8], prefix: &[u8]) -> Vec<u8> {
     use zstd::zstd_safe::{CCtx, CParameter};
     let mut context = CCtx::create();
     context.set_parameter(CParameter::CompressionLevel(3)).unwrap();
@@ -69,7 +69,7 @@ pub fn frame(bytes: &[u8], prefix: &[u8]) -> Vec<u8> {
 
 /// A compact archive under way. Piece 0 is its one pack.
 #[derive(Default)]
-pub struct Maker {
+pub(crate) struct Maker {
     pool: Vec<u8>,
     known: HashMap<Digest, Span>,
     /// By base and name.
@@ -82,14 +82,14 @@ pub struct Maker {
 
 /// A compact archive without the archive.
 #[derive(Clone)]
-pub struct Made {
-    pub index: CompactIndex,
-    pub pieces: Vec<Vec<u8>>,
-    pub bases: Vec<(Vec<u8>, Vec<u8>)>,
+pub(crate) struct Made {
+    pub(crate) index: CompactIndex,
+    pub(crate) pieces: Vec<Vec<u8>>,
+    pub(crate) bases: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Maker {
-    pub fn base(&mut self, layer: &[u8], plain: &[u8]) {
+    pub(crate) fn base(&mut self, layer: &[u8], plain: &[u8]) {
         let number = self.index.bases.len() as u32;
         self.index.bases.push(BaseLayer {
             digest: Digest::of(layer),
@@ -118,7 +118,7 @@ impl Maker {
         self.bases.push((plain.to_vec(), heads));
     }
 
-    pub fn put(&mut self, bytes: &[u8], prefix: &[u8]) -> Frame {
+    pub(crate) fn put(&mut self, bytes: &[u8], prefix: &[u8]) -> Frame {
         let frame = frame(bytes, prefix);
         let (offset, length) = (self.pack.len() as u64, frame.len() as u64);
         self.pack.extend(frame);
@@ -142,7 +142,7 @@ impl Maker {
     }
 
     /// Returns how its plain bytes come to be.
-    pub fn recipe(&mut self, plain: &[u8]) -> Recipe {
+    pub(crate) fn recipe(&mut self, plain: &[u8]) -> Recipe {
         let (mut recipe, mut heads) = (Recipe::default(), Vec::new());
         for part in parts(plain) {
             match part {
@@ -168,12 +168,12 @@ impl Maker {
     }
 
     /// Adds a layer, and returns its bytes. Level `None`: not packed.
-    pub fn layer(&mut self, plain: &[u8], level: Option<i8>, every: u64) -> Vec<u8> {
+    pub(crate) fn layer(&mut self, plain: &[u8], level: Option<i8>, every: u64) -> Vec<u8> {
         let recipe = self.recipe(plain);
         self.layer_by(&recipe, plain, level, every)
     }
 
-    pub fn layer_by(&mut self, recipe: &Recipe, plain: &[u8], level: Option<i8>, every: u64) -> Vec<u8> {
+    pub(crate) fn layer_by(&mut self, recipe: &Recipe, plain: &[u8], level: Option<i8>, every: u64) -> Vec<u8> {
         let (bytes, packer, guide) = match level {
             Some(level) => packed(plain, level, every),
             None => (plain.to_vec(), Packer::None, Guide::default()),
@@ -193,7 +193,7 @@ impl Maker {
         bytes
     }
 
-    pub fn finish(mut self) -> Made {
+    pub(crate) fn finish(mut self) -> Made {
         let mut pieces = vec![self.pack];
         let mut pools = Vec::new();
         for pool in self.pool.chunks(LARGEST_FRAME as usize) {
@@ -217,7 +217,7 @@ impl Pieces for InMemory {
 }
 
 impl Made {
-    pub fn stock(&self, threads: usize) -> Arc<Stock> {
+    pub(crate) fn stock(&self, threads: usize) -> Arc<Stock> {
         let stock = self.stock_without_bases(threads);
         for (number, (plain, heads)) in self.bases.iter().enumerate() {
             let (plain, heads_length) = (Box::new(plain.clone()), heads.len() as u64);
@@ -226,7 +226,7 @@ impl Made {
         stock
     }
 
-    pub fn stock_without_bases(&self, threads: usize) -> Arc<Stock> {
+    pub(crate) fn stock_without_bases(&self, threads: usize) -> Arc<Stock> {
         let pieces = Box::new(InMemory(self.pieces.clone()));
         Arc::new(Stock::new(self.index.clone(), pieces, NonZeroUsize::new(threads).unwrap()))
     }

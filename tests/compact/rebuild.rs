@@ -10,7 +10,7 @@ use crate::packer::{Made, Maker};
 use crate::support::tar::Tar;
 
 /// A tar of files of all kinds and sizes.
-pub fn tar(seed: u64, files: usize, largest: usize) -> Vec<u8> {
+pub(crate) fn tar(seed: u64, files: usize, largest: usize) -> Vec<u8> {
     let mut random = Random::new(seed);
     let mut tar = Tar::new().directory("d/");
     for number in 0..files {
@@ -21,7 +21,7 @@ pub fn tar(seed: u64, files: usize, largest: usize) -> Vec<u8> {
     tar.finished()
 }
 
-pub fn read(stock: &Arc<Stock>, layer: usize, step: usize) -> Result<Vec<u8>, RebuildError> {
+pub(crate) fn read(stock: &Arc<Stock>, layer: usize, step: usize) -> Result<Vec<u8>, RebuildError> {
     let mut reader = Rebuild::open(stock, &stock.index().layers[layer])?;
     let (mut all, mut buffer) = (Vec::new(), vec![0; step]);
     loop {

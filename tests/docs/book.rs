@@ -34,6 +34,7 @@ const PAGES: &[(&str, By)] = &[
     ("build.md", By::Console),
     ("check.md", By::Forms),
     ("ci.md", By::Console),
+    ("compact-format.md", By::Forms),
     ("concepts.md", By::Console),
     ("delta.md", By::Lines),
     ("design.md", By::Forms),

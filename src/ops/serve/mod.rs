@@ -100,6 +100,7 @@ fn open(
     observer: &Arc<dyn Observer>,
 ) -> Result<Api, Error> {
     let opening = Opening {
+        layout: context.layout.map(Path::to_path_buf),
         tmpdir: context.tmpdir.map(Path::to_path_buf),
         part_dirs: context.part_dirs.to_vec(),
         read_verify: options.read_verify,

@@ -35,6 +35,8 @@ const FEW: usize = 16;
 /// How places are opened.
 #[derive(Clone, Debug)]
 pub(super) struct Opening {
+    /// The current layout: where compact archives find what they take bytes of.
+    pub(super) layout: Option<PathBuf>,
     /// Where compressed archives are unpacked to.
     pub(super) tmpdir: Option<PathBuf>,
     /// Where parts of split archives are looked for.
@@ -218,11 +220,11 @@ impl Place {
     }
 
     fn open_again(&self) -> Result<(Arc<Snapshot>, State), Error> {
-        let Opening { tmpdir, part_dirs, cancel, .. } = &self.opening;
+        let Opening { layout, tmpdir, part_dirs, cancel, .. } = &self.opening;
         let registries = Registries::forbidden("a place is served from the disk", None, cancel);
         let split = SplitArchives::default();
         let context = Context {
-            layout: None,
+            layout: layout.as_deref(),
             tmpdir: tmpdir.as_deref(),
             part_dirs,
             split: &split,

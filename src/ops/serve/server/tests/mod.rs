@@ -278,8 +278,8 @@ fn snapshot(path: &Path, read_verify: bool) -> Arc<Snapshot> {
         observer: &Deaf,
         registries: &registries,
     };
-    let opening =
-        Opening { tmpdir: None, part_dirs: Vec::new(), read_verify: Some(read_verify), cancel: cancel.clone() };
+    let (tmpdir, part_dirs, read_verify) = (None, Vec::new(), Some(read_verify));
+    let opening = Opening { layout: None, tmpdir, part_dirs, read_verify, cancel: cancel.clone() };
     let place = Place::open(path.to_str().unwrap(), &opening, &context).unwrap();
     let (sender, _receiver) = channel();
     let nobody = Heard { address: Mutex::new(sender), answered: Mutex::default(), warnings: Mutex::default() };
