@@ -10,7 +10,7 @@ use syn::visit::{self, Visit};
 
 /// The layers from the bottom up: a module may know what stands in a row above its own (that is: earlier), and itself.
 /// A name ending in `::` stands for that module and all below it.
-const LAYERS: [&[&str]; 13] = [
+const LAYERS: [&[&str]; 12] = [
     // words: no I/O
     &["text"],
     &["digest", "media", "platform", "reference", "error", "json", "regzip", "signing", "tar", "yaml"],

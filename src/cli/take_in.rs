@@ -232,6 +232,8 @@ fn check(
     let arrived = taking.map(TakeIn::arrived).transpose()?;
     let fronts = match barge::ops::load::fronts(found, &session.cancel) {
         Ok(fronts) => fronts,
+        // what cannot be taken in by parts is not begun: what came of it would be of no use
+        Err(error @ Error::Store(StoreError::Unsupported { .. })) => return Err(error),
         // a damaged part is told of when it is taken in
         Err(_) if !trust.is_asked_for() => Vec::new(),
         Err(error) => return Err(error),

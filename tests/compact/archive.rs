@@ -186,3 +186,20 @@ fn an_update_finds_its_base_in_the_layout() {
     barge.line("copy -L old d.tar out3").exits(4).says(&[&base]);
     assert_clean(&barge, "all of it");
 }
+
+#[test]
+fn parts_of_it_are_read_together_and_not_one_by_one() {
+    let barge = Barge::new();
+    let mut maker = Maker::default();
+    let images = images(&mut maker, 70);
+    write(&barge.path("c.tar"), &images, &maker.finish());
+    let archive = fs::read(barge.path("c.tar")).unwrap();
+    let parts = crate::made::cut(&archive, "c.tar", &[archive.len() / 2]);
+    parts.iter().for_each(|part| crate::made::lay(&barge.path(""), part));
+    fs::remove_file(barge.path("c.tar")).unwrap();
+    barge.line("verify --deep c.tar.part-001").exits(0).prints(&["compact: 3 layers made again", "in 2 parts"]);
+    barge.line("load -L loaded -i c.tar.part-001").exits(0);
+    fs::remove_file(barge.path("c.tar.part-002")).unwrap();
+    barge.line("load -L alone -i c.tar.part-001").exits(9).says(&["it is compact", "--part-dir DIR"]);
+    assert!(!barge.path("alone/index.json").exists());
+}

@@ -9,6 +9,9 @@ mod environment;
 #[path = "../regzip/inputs.rs"]
 #[allow(dead_code)]
 mod inputs;
+#[path = "../bundle/made.rs"]
+#[allow(dead_code)]
+mod made;
 #[path = "../support/mod.rs"]
 mod support;
 
