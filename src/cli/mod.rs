@@ -10,6 +10,7 @@ mod build;
 mod cat;
 mod changes;
 mod check;
+mod compact;
 mod completions;
 mod convert;
 mod copy;

@@ -39,6 +39,11 @@ enum SplitModeArg {
 }
 
 impl SplitArgs {
+    /// Returns whether the parts are to be archives by themselves.
+    pub(crate) fn is_archives(&self) -> bool {
+        self.split_mode == SplitModeArg::Archive
+    }
+
     pub(crate) fn options(&self, output: &str, existing: Existing) -> Result<Option<Split>, Error> {
         let mode = match self.split_mode {
             SplitModeArg::Stream => Mode::Stream,

@@ -12,6 +12,7 @@ pub mod bundle;
 pub mod carry;
 pub mod check;
 pub mod choose;
+pub mod compact;
 pub mod convert;
 pub mod copy;
 pub mod diff;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::Error;
 use super::super::attached::{Attached, attached, belonging, paired};
+use super::super::compact::Goods;
 use super::super::look::{Listed, look_at};
 use super::super::lookup::name_of;
 use super::super::sign::signature;
@@ -31,6 +32,8 @@ pub struct Packing {
     pub split: Option<Split>,
     /// Who signs the list; nobody when there is none.
     pub sign: Option<Arc<PrivateKey>>,
+    /// What stands in the place of layers.
+    pub compact: Option<Arc<Goods>>,
 }
 
 /// Returns the text of the signature of a packing list, when it is to be signed.
@@ -110,7 +113,7 @@ pub(in crate::ops) fn packing_list(
         packing.left_out.iter().map(|(content, repositories)| (content.digest, repositories)).collect();
     // a sparse image refers to what is neither here nor in a base
     let contents = reached.into_iter().filter_map(|(digest, size)| {
-        if here.contains(&digest) {
+        if here.contains(&digest) || packing.compact.as_ref().is_some_and(|goods| goods.layers.contains(&digest)) {
             return Some(PackedContent { digest, size, here: true, repositories: Vec::new() });
         }
         let repositories = (*left_out.get(&digest)?).clone();

@@ -6,6 +6,7 @@ use super::super::loadable::{Loadable, loadable};
 use super::add::read_other;
 use super::{ArchiveFormat, Split, WriteOptions};
 use crate::bundle::{self, BUNDLE_JSON, BUNDLE_SIGNATURE, CoveredFile, PackingList};
+use crate::compact::COMPACT_JSON;
 use crate::plan::Plan;
 use crate::store::archive::{Archive, ArchiveOptions, Arrangement, Companion, Shape};
 use crate::store::{Source as _, StoreError, names};
@@ -54,6 +55,11 @@ pub(super) fn archive_options(
             plan.retain(|content| loadable.contents.contains(&content.digest));
         }
     }
+    let goods = packing.and_then(|packing| packing.compact.as_ref());
+    if goods.is_some() {
+        // whoever reads it would look for layers that are not there
+        loadable.manifest_json = None;
+    }
     if !loadable.zstd.is_empty() && loadable.manifest_json.is_some() {
         observer.hear(Event::Warning(format!(
             "layers of {} are packed with zstd: podman, containerd and skopeo read them, docker's classic store does not",
@@ -62,6 +68,7 @@ pub(super) fn archive_options(
     }
     let manifest_json = loadable.manifest_json.map(|bytes| Companion { name: "manifest.json".to_owned(), bytes });
     let mut companions: Vec<Companion> = manifest_json.into_iter().collect();
+    companions.extend(goods.map(|goods| Companion { name: COMPACT_JSON.to_owned(), bytes: goods.index.clone() }));
     // an archive that says what it brings goes on doing so when it is added to
     let mut list = None;
     let packed = held.map(Packed::of).transpose()?.flatten();

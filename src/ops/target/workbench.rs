@@ -61,16 +61,7 @@ impl Target {
         context: &Context<'_>,
     ) -> Result<Workbench<'a>, Error> {
         let location = self.location();
-        let beside = match &self.kind {
-            _ if apart => Path::new(USUAL).to_owned(),
-            TargetKind::Stream(_) => Path::new(USUAL).to_owned(),
-            TargetKind::Layout(sink) => sink.location().path().unwrap_or(Path::new(USUAL)).to_owned(),
-            TargetKind::NewArchive(place) => directory_of(place.path()).to_owned(),
-            TargetKind::Archive { archive, .. } => {
-                directory_of(archive.location().path().unwrap_or(Path::new("."))).to_owned()
-            }
-        };
-        let spool = context.tmpdir.map_or(beside, Path::to_path_buf);
+        let spool = self.spool(apart, context);
         let place = match &mut self.kind {
             TargetKind::Layout(sink) if !apart => {
                 self.makes = true;
@@ -80,6 +71,21 @@ impl Target {
             _ => Bench::Apart,
         };
         Ok(Workbench { place, location, spool, made })
+    }
+
+    /// Returns the directory for temporary files: beside what is written, unless it is not to be.
+    #[must_use]
+    pub fn spool(&self, apart: bool, context: &Context<'_>) -> PathBuf {
+        let beside = match &self.kind {
+            _ if apart => Path::new(USUAL).to_owned(),
+            TargetKind::Stream(_) => Path::new(USUAL).to_owned(),
+            TargetKind::Layout(sink) => sink.location().path().unwrap_or(Path::new(USUAL)).to_owned(),
+            TargetKind::NewArchive(place) => directory_of(place.path()).to_owned(),
+            TargetKind::Archive { archive, .. } => {
+                directory_of(archive.location().path().unwrap_or(Path::new("."))).to_owned()
+            }
+        };
+        context.tmpdir.map_or(beside, Path::to_path_buf)
     }
 
     /// Takes back what making content has begun, after somebody asked to stop: as if nothing had been asked.

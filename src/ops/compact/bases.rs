@@ -1,0 +1,199 @@
+//! Layers of the other side: what of them can be taken.
+
+use std::collections::{BTreeSet, HashSet};
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+use super::survey::PlainFile;
+use super::{CompactOptions, MOST_THREADS, press};
+use crate::blob::CHUNK;
+use crate::compact::{BaseLayer, Cut, Cutter};
+use crate::content::{Content, Descriptor};
+use crate::digest::Digest;
+use crate::graph;
+use crate::media::Role;
+use crate::ops::Error;
+use crate::ops::layer::unpacked;
+use crate::ops::lookup::name_of;
+use crate::ops::open::Context;
+use crate::store::{Source, StoreError};
+use crate::text::human_size;
+use crate::transfer::Making;
+
+/// Layers that the other side has, and where they are found here.
+#[derive(Clone, Default)]
+pub struct BaseLayers<'a> {
+    layers: Vec<(&'a dyn Source, Content, Option<String>)>,
+    /// Those that the other side has, and that are not found here.
+    pub absent: BTreeSet<Digest>,
+}
+
+impl std::fmt::Debug for BaseLayers<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BaseLayers").field("layers", &self.layers.len()).finish_non_exhaustive()
+    }
+}
+
+impl BaseLayers<'_> {
+    /// Returns how many are found here.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Returns whether none is.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+}
+
+/// Adds the layers of some images that are wanted and there.
+///
+/// # Errors
+/// When it cannot be told whether a layer is there.
+pub fn base_layers<'a>(
+    into: &mut BaseLayers<'a>,
+    source: &'a dyn Source,
+    roots: &[Descriptor],
+    is_wanted: impl Fn(&Digest) -> bool,
+) -> Result<(), Error> {
+    let mut known: HashSet<Digest> = into.layers.iter().map(|(_, content, _)| content.digest).collect();
+    for root in roots {
+        let reach = graph::reach(source, std::slice::from_ref(root), &mut |_, _| ());
+        for node in reach.nodes.iter().filter(|node| matches!(node.media_type.role(), Role::Layer(_))) {
+            let content = &node.content;
+            if !is_wanted(&content.digest) || known.contains(&content.digest) {
+                continue;
+            }
+            if source.holds(content)? {
+                known.insert(content.digest);
+                into.absent.remove(&content.digest);
+                into.layers.push((source, content.clone(), name_of(root).map(str::to_owned)));
+            } else {
+                into.absent.insert(content.digest);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a layer consists of, in order.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// So many bytes of heads.
+    Heads(u64),
+    /// Content: its name, empty for what cannot be told apart, where it begins, how many bytes it has.
+    File { name: Vec<u8>, from: u64, size: u64 },
+}
+
+/// A layer cut up.
+pub(super) struct Anatomy {
+    pub(super) items: Vec<Item>,
+    /// All that is heads, and how many bytes that is.
+    pub(super) heads: File,
+    pub(super) heads_length: u64,
+}
+
+/// Cuts a layer up.
+///
+/// # Errors
+/// When it cannot be read, or there is no room for its heads.
+pub(super) fn cut_up(plain: &File, length: u64, spool: &Path) -> Result<Anatomy, StoreError> {
+    let mut heads = PlainFile::new(spool)?;
+    let mut items: Vec<Item> = Vec::new();
+    let (mut at, mut failed) = (0_u64, Ok(()));
+    let mut cutter = Cutter::new();
+    let mut take = |cut: Cut<'_>| {
+        match cut {
+            Cut::Heads(bytes) => {
+                if failed.is_ok() {
+                    failed = heads.write(bytes);
+                }
+                at += bytes.len() as u64;
+                match items.last_mut() {
+                    Some(Item::Heads(count)) => *count += bytes.len() as u64,
+                    _ => items.push(Item::Heads(bytes.len() as u64)),
+                }
+            }
+            Cut::File { name, .. } => items.push(Item::File { name: name.to_vec(), from: at, size: 0 }),
+            Cut::Rest => items.push(Item::File { name: Vec::new(), from: at, size: 0 }),
+            Cut::Content(bytes) => {
+                at += bytes.len() as u64;
+                if let Some(Item::File { size, .. }) = items.last_mut() {
+                    *size += bytes.len() as u64;
+                }
+            }
+        }
+        Ok::<_, Infallible>(())
+    };
+    let mut buffer = vec![0; CHUNK];
+    let mut read = 0;
+    while read < length {
+        let room = buffer.len().min(usize::try_from(length - read).unwrap_or(usize::MAX));
+        plain.read_exact_at(&mut buffer[..room], read).map_err(StoreError::io("read", spool))?;
+        let Ok(()) = cutter.write(&buffer[..room], &mut take);
+        read += room as u64;
+    }
+    let Ok(()) = cutter.finish(&mut take);
+    failed?;
+    // a tar that ends behind a header has a file without content
+    items.retain(|item| !matches!(item, Item::File { size: 0, .. }));
+    let (heads, heads_length, _) = heads.done()?;
+    Ok(Anatomy { items, heads, heads_length })
+}
+
+/// A layer of the other side, unpacked.
+pub(super) struct Base {
+    pub(super) layer: BaseLayer,
+    pub(super) plain: File,
+    pub(super) anatomy: Anatomy,
+}
+
+impl Base {
+    /// Unpacks layers.
+    ///
+    /// # Errors
+    /// When one cannot be read or unpacked, or is not what its digest says.
+    pub(super) fn open(
+        bases: &BaseLayers<'_>,
+        options: &CompactOptions<'_>,
+        context: &Context<'_>,
+    ) -> Result<Vec<Self>, Error> {
+        let threads = options.jobs.get().min(MOST_THREADS);
+        let opened = press::each(threads, &bases.layers, |(source, content, image)| {
+            let about = format!("base layer, {}", human_size(content.size));
+            let progress = Making::start(context.observer, &about, options.place, content.size);
+            let count = |bytes| progress.count(bytes);
+            let reader = source.open(content)?.cancelled_by(context.cancel).metered_by(&count);
+            let plain = unpacked(reader, source.location(), |from| {
+                let mut plain = PlainFile::new(options.spool).map_err(io::Error::other)?;
+                copy(from, &mut plain)?;
+                plain.done().map_err(io::Error::other)
+            });
+            let (plain, length, diff_id) =
+                plain.map_err(|error| Error::Content { about: about.clone(), error, hint: None })?;
+            let anatomy = cut_up(&plain, length, options.spool)?;
+            progress.finish(content);
+            let (digest, size) = (content.digest, content.size);
+            let layer = BaseLayer { digest, size, diff_id, plain: length, image: image.clone() };
+            Ok(Self { layer, plain, anatomy })
+        });
+        opened.into_iter().collect()
+    }
+}
+
+fn copy(from: &mut dyn Read, to: &mut PlainFile) -> io::Result<()> {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) => to.write(&buffer[..count]).map_err(io::Error::other)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

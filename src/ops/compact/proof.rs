@@ -1,0 +1,59 @@
+//! The proof: each layer is made again of what is in stock, as whoever reads the archive will, and compared with its digest.
+
+use std::collections::HashSet;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use super::bases::Base;
+use super::{CompactOptions, Staged};
+use crate::blob::{BlobError, BlobReader};
+use crate::compact::{BaseBytes, CompactIndex, Rebuild, Stock};
+use crate::content::{Content, Kind};
+use crate::digest::Digest;
+use crate::ops::Error;
+use crate::ops::open::Context;
+use crate::store::StoreError;
+use crate::text::human_size;
+use crate::transfer::Making;
+
+/// Returns the layers that do not come out as they were.
+///
+/// # Errors
+/// When somebody asked to stop.
+pub(super) fn unproven(
+    index: &CompactIndex,
+    staged: &Staged,
+    bases: Vec<Base>,
+    options: &CompactOptions<'_>,
+    context: &Context<'_>,
+) -> Result<HashSet<Digest>, Error> {
+    let all = || index.layers.iter().map(|layer| layer.digest).collect();
+    let digests = index.pieces.iter().map(|piece| piece.digest).collect();
+    let Some(pieces) = staged.pieces(digests).filter(|_| !index.pieces.is_empty()) else { return Ok(all()) };
+    let threads = NonZeroUsize::new(options.jobs.get()).unwrap_or(NonZeroUsize::MIN);
+    let stock = Arc::new(Stock::new(index.clone(), Box::new(pieces), threads));
+    for (number, base) in bases.into_iter().enumerate() {
+        let (heads, heads_length) = (Box::new(base.anatomy.heads), base.anatomy.heads_length);
+        stock.provide(number, BaseBytes { plain: Box::new(base.plain), heads, heads_length });
+    }
+    let mut wrong = HashSet::new();
+    for layer in &index.layers {
+        let content = Content { digest: layer.digest, size: layer.size, kind: Kind::Blob };
+        let about = format!("proof of a layer, {}", human_size(content.size));
+        let progress = Making::start(context.observer, &about, options.place, content.size);
+        let count = |bytes| progress.count(bytes);
+        let proved = Rebuild::open(&stock, layer).map(|rebuild| {
+            BlobReader::new(content.clone(), rebuild).cancelled_by(context.cancel).metered_by(&count).check()
+        });
+        match proved {
+            Ok(Ok(_)) => progress.finish(&content),
+            Ok(Err(BlobError::Cancelled)) => return Err(StoreError::Cancelled.into()),
+            // whatever it was: the layer itself is right
+            Ok(Err(_)) | Err(_) => {
+                wrong.insert(layer.digest);
+                progress.finish(&content);
+            }
+        }
+    }
+    Ok(wrong)
+}
