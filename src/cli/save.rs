@@ -53,10 +53,7 @@ pub(crate) struct SaveArgs {
     /// Leave out what the other side has: a receipt of it, an earlier bundle, or a place (can be repeated)
     #[arg(long, value_name = "RECEIPT|BUNDLE|PLACE", conflicts_with = "format")]
     base: Vec<String>,
-    /// Pack what is in the layers instead of the layers: smaller by half or more, and only barge reads it
-    ///
-    /// The same layers come out when it is loaded, pushed, copied or served, to the byte: each was made again for a proof before
-    /// it is written. With --base what changed is packed against the older layers
+    /// Carry what is in the layers instead of the layers: each file once, and with --base against the older files; the same layers come out, and only barge reads it
     #[arg(long, conflicts_with_all = ["compress", "align"])]
     compact: bool,
     #[command(flatten)]

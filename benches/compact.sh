@@ -1,0 +1,75 @@
+#!/bin/sh
+# What `save --compact` makes of two versions of a file system: a table of ways, sizes and times.
+#
+#   benches/compact.sh OLD.tar NEW.tar [LEVEL]
+#
+# The tars are root file systems, such as `tar --numeric-owner -cf old.tar -C rootfs .` of what debootstrap made with different
+# packages or dates. Layers are packed by Go, which has to be installed. BARGE is the program to measure, target/release/barge if not said;
+# everything happens in a directory that is removed again, below TMPDIR.
+set -eu
+[ $# -ge 2 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+old=$(realpath "$1") new=$(realpath "$2") level=${3:-6}
+barge=$(realpath "${BARGE:-target/release/barge}")
+work=$(mktemp -d "${TMPDIR:-/tmp}/compact-XXXXXX")
+trap 'rm -rf "$work"' EXIT INT TERM
+cd "$work"
+
+mkdir pack
+cat > pack/main.go <<'GO'
+package main
+
+import ("compress/gzip"; "io"; "os"; "strconv")
+
+func main() {
+	level, _ := strconv.Atoi(os.Args[1])
+	to, err := gzip.NewWriterLevel(os.Stdout, level)
+	if err == nil { _, err = io.Copy(to, os.Stdin) }
+	if err == nil { err = to.Close() }
+	if err != nil { println(err.Error()); os.Exit(1) }
+}
+GO
+(cd pack && GOFLAGS=-mod=mod GOCACHE="$work/cache" go build -o ../gopack main.go)
+
+# layout NAME TAR: an image of one layer
+put() { sum=$(sha256sum "$1" | cut -d' ' -f1); size=$(stat -c %s "$1"); mv "$1" "$2/blobs/sha256/$sum"; }
+layout() {
+	mkdir -p "$1/blobs/sha256"
+	printf '{"imageLayoutVersion":"1.0.0"}' > "$1/oci-layout"
+	diff=$(sha256sum "$2" | cut -d' ' -f1)
+	./gopack "$level" < "$2" > layer && put layer "$1"
+	layer="{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar+gzip\",\"digest\":\"sha256:$sum\",\"size\":$size}" layer_size=$size
+	printf '{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' "$diff" > config
+	put config "$1"
+	printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:%s","size":%s},"layers":[%s]}' "$sum" "$size" "$layer" > manifest
+	put manifest "$1"
+	printf '{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":%s,"annotations":{"io.containerd.image.name":"example.com/system:%s","org.opencontainers.image.ref.name":"%s"}}]}' "$sum" "$size" "$1" "$1" > "$1/index.json"
+}
+layout old "$old"; old_size=$layer_size
+layout new "$new"; new_size=$layer_size
+
+line() { printf '%-34s %12s %12s %7s %8s\n' "$@"; }
+# measure WHAT BEFORE FILE COMMAND...
+measure() {
+	what=$1 before=$2 file=$3; shift 3
+	start=$(date +%s.%N); "$@" > log 2>&1 || { cat log >&2; exit 1; }; end=$(date +%s.%N)
+	after=$(stat -c %s "$file" 2>/dev/null || echo 0)
+	percent=$(awk "BEGIN { if ($after > 0) printf \"%.1f %%\", 100 * $after / $before; else printf \"-\" }")
+	line "$what" "$before" "$after" "$percent" "$(awk "BEGIN { printf \"%.1f s\", $end - $start }")"
+	grep -E '^(compact|not compact|made against|[0-9]+ layers?, )' log | sed 's/^/    /' || true
+}
+line "level $level" "layers" "archive" "" "time"
+measure "one version, plain" "$new_size" plain.tar "$barge" save -q -o plain.tar new
+measure "one version, compact" "$new_size" one.tar "$barge" save -o one.tar --compact new
+measure "two versions, compact" $((old_size + new_size)) two.tar "$barge" save -o two.tar --compact old new
+measure "the new one, for who has the old" "$new_size" update.tar "$barge" save -o update.tar --compact --base old new
+if [ "${LOAD:-1}" = 1 ]; then
+	measure "two versions, loaded" $((old_size + new_size)) none "$barge" load -q -i two.tar -o arrived
+	cp -r old site
+	measure "the new one, loaded" "$new_size" none "$barge" load -q -i update.tar -o site
+	for layout in arrived site; do
+		for version in old new; do
+			cmp "$layout"/blobs/sha256/"$(basename "$(ls -S $version/blobs/sha256/* | head -1)")" "$(ls -S $version/blobs/sha256/* | head -1)"
+		done
+	done
+	echo "what was loaded is the same"
+fi
