@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crc32fast::Hasher;
-use flate2::{Compress, Compression as Level, FlushCompress, Status};
 
 use super::PackOptions;
+use crate::regzip::deflate_block;
 
 /// The size of a block, in bytes. Each one has to look at the 32 KiB before it once more and to begin with empty tables: with
 /// 128 KiB that is a fourteenth of the work; larger ones than this take more memory for no gain.
@@ -40,7 +40,7 @@ pub(super) fn pack<T>(
     from: impl FnOnce(&mut dyn Write) -> io::Result<T>,
 ) -> io::Result<T> {
     let jobs = options.threads().get();
-    let level = Level::new(options.level.min(9));
+    let level = options.level;
     // two blocks for each thread keep it busy, and no more are in memory
     let (work, jobs_to_do) = sync_channel::<Job>(jobs);
     let (order, in_order) = sync_channel::<Receiver<Deflated>>(jobs * 2);
@@ -109,7 +109,7 @@ impl Write for Blocks {
 }
 
 /// Deflates block after block.
-fn deflate(jobs: &Mutex<Receiver<Job>>, level: Level) {
+fn deflate(jobs: &Mutex<Receiver<Job>>, level: u32) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { block, dictionary, last, done }) = job else { return };
@@ -118,31 +118,6 @@ fn deflate(jobs: &Mutex<Receiver<Job>>, level: Level) {
         let bytes = deflate_block(level, &block, &dictionary, last);
         // a writer that has failed waits for nothing
         let _ = done.send(Deflated { bytes, check, last });
-    }
-}
-
-fn deflate_block(level: Level, block: &[u8], dictionary: &[u8], last: bool) -> io::Result<Vec<u8>> {
-    // a new one each time: one that is reset has been seen to find other matches, depending on what it did before
-    let mut compress = Compress::new(level, false);
-    if !dictionary.is_empty() {
-        compress.set_dictionary(dictionary)?;
-    }
-    let flush = if last { FlushCompress::Finish } else { FlushCompress::Sync };
-    let mut out = Vec::with_capacity(block.len() / 2 + 1024);
-    loop {
-        let taken = usize::try_from(compress.total_in()).unwrap_or(usize::MAX);
-        let before = out.len();
-        let status = compress.compress_vec(&block[taken.min(block.len())..], &mut out, flush)?;
-        let all_in = compress.total_in() == block.len() as u64;
-        match status {
-            Status::StreamEnd => return Ok(out),
-            // room was left over: the flush is complete
-            Status::Ok | Status::BufError if !last && all_in && out.len() < out.capacity() => return Ok(out),
-            Status::BufError if out.len() == before && out.len() < out.capacity() => {
-                return Err(io::Error::other("deflate makes no progress"));
-            }
-            _ => out.reserve(block.len() / 2 + 1024),
-        }
     }
 }
 

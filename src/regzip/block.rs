@@ -53,7 +53,7 @@ impl<const N: usize> Counted<N> {
 
 /// What stands before a block with codes of its own: the lengths of their words, which have a code, too.
 #[derive(Debug)]
-struct Header {
+pub(super) struct Header {
     literals: usize,
     distances: usize,
     /// Symbols of lengths with the bits that follow each.
@@ -62,7 +62,7 @@ struct Header {
     /// How many lengths of [`LENGTH_ORDER`] are written.
     ordered: usize,
     /// How many bits it takes.
-    cost: usize,
+    pub(super) cost: usize,
 }
 
 impl BlockWriter {
@@ -83,7 +83,7 @@ impl BlockWriter {
         match storable {
             Some(input) if stored_cost(input) < fixed.min(own) => self.stored(input, false),
             _ if own < fixed => {
-                self.write_header(&header);
+                header.write(&mut self.bits);
                 write_tokens(&mut self.bits, tokens, &self.literals.code, &self.distances.code);
             }
             _ => {
@@ -100,7 +100,7 @@ impl BlockWriter {
         if is_hardly_shorter(header.cost + self.literals.cost() + self.distances.cost(), input) {
             return self.stored(input, false);
         }
-        self.write_header(&header);
+        header.write(&mut self.bits);
         write_tokens(&mut self.bits, tokens, &self.literals.code, &self.distances.code);
     }
 
@@ -117,7 +117,7 @@ impl BlockWriter {
         if is_hardly_shorter(header.cost + self.literals.cost() + self.distances.cost(), input) {
             return self.stored(input, false);
         }
-        self.write_header(&header);
+        header.write(&mut self.bits);
         for byte in input {
             put(&mut self.bits, self.literals.code.words[usize::from(*byte)]);
         }
@@ -173,7 +173,14 @@ impl BlockWriter {
 
     fn header(&self) -> Header {
         let (literals, distances) = (self.literals.used(), self.distances.used());
-        let words = self.literals.code.words[..literals].iter().chain(&self.distances.code.words[..distances]);
+        Header::of(&self.literals.code.words[..literals], &self.distances.code.words[..distances])
+    }
+}
+
+impl Header {
+    /// Makes the header that announces these words.
+    pub(super) fn of(literals: &[Word], distances: &[Word]) -> Self {
+        let words = literals.iter().chain(distances);
         let lengths = run_lengths(words.map(|word| word.length));
         let mut frequencies = [0; LENGTH_SYMBOLS];
         for (symbol, _) in &lengths {
@@ -185,20 +192,19 @@ impl BlockWriter {
         let ordered = ordered.max(4);
         let extra: usize = lengths.iter().map(|(symbol, _)| following(*symbol) as usize).sum();
         let cost = 3 + 5 + 5 + 4 + 3 * ordered + code.cost(&frequencies) + extra;
-        Header { literals, distances, lengths, code, ordered, cost }
+        Self { literals: literals.len(), distances: distances.len(), lengths, code, ordered, cost }
     }
 
-    fn write_header(&mut self, header: &Header) {
-        let bits = &mut self.bits;
+    pub(super) fn write(&self, bits: &mut BitWriter) {
         bits.put(0b100, 3);
-        bits.put(header.literals as u32 - 257, 5);
-        bits.put(header.distances as u32 - 1, 5);
-        bits.put(header.ordered as u32 - 4, 4);
-        for &symbol in &LENGTH_ORDER[..header.ordered] {
-            bits.put(u32::from(header.code.words[symbol].length), 3);
+        bits.put(self.literals as u32 - 257, 5);
+        bits.put(self.distances as u32 - 1, 5);
+        bits.put(self.ordered as u32 - 4, 4);
+        for &symbol in &LENGTH_ORDER[..self.ordered] {
+            bits.put(u32::from(self.code.words[symbol].length), 3);
         }
-        for &(symbol, extra) in &header.lengths {
-            put(bits, header.code.words[usize::from(symbol)]);
+        for &(symbol, extra) in &self.lengths {
+            put(bits, self.code.words[usize::from(symbol)]);
             bits.put(u32::from(extra), following(symbol));
         }
     }
@@ -252,7 +258,24 @@ fn run_lengths(lengths: impl Iterator<Item = u8>) -> Vec<(u8, u8)> {
     out
 }
 
-fn write_tokens(bits: &mut BitWriter, tokens: &[Token], literals: &Code<LITERALS>, distances: &Code<DISTANCES>) {
+/// Writes tokens with a code, and the end of the block.
+pub(super) fn write_tokens(
+    bits: &mut BitWriter,
+    tokens: &[Token],
+    literals: &Code<LITERALS>,
+    distances: &Code<DISTANCES>,
+) {
+    write_open_tokens(bits, tokens, literals, distances);
+    put(bits, literals.words[END]);
+}
+
+/// Writes tokens with a code, and leaves the block open.
+pub(super) fn write_open_tokens(
+    bits: &mut BitWriter,
+    tokens: &[Token],
+    literals: &Code<LITERALS>,
+    distances: &Code<DISTANCES>,
+) {
     let with = |word: Word, extra: u16| (u32::from(word.bits) | u32::from(extra) << word.length, word.length);
     for token in tokens {
         match token.parts() {
@@ -265,7 +288,6 @@ fn write_tokens(bits: &mut BitWriter, tokens: &[Token], literals: &Code<LITERALS
             }
         }
     }
-    put(bits, literals.words[END]);
 }
 
 #[inline]
@@ -274,7 +296,7 @@ fn put(bits: &mut BitWriter, word: Word) {
 }
 
 /// The codes that need no header (RFC 1951, section 3.2.6).
-static FIXED: (Code<LITERALS>, Code<DISTANCES>) = {
+pub(super) static FIXED: (Code<LITERALS>, Code<DISTANCES>) = {
     let mut literals = Code::new();
     let mut symbol = 0;
     while symbol < LITERALS {

@@ -2,11 +2,14 @@
 
 use super::level::Level;
 use super::token::{FARTHEST, LONGEST, SHORTEST};
+use super::way::Way;
 
 /// How many bytes of input before a checkpoint an encoder needs at most to go on there.
 pub const HISTORY: usize = FARTHEST;
 
 /// The state of an encoder at the end of a block, beside the [`HISTORY`] bytes of input before it.
+///
+/// Of those that pack block by block it holds both positions and nothing else. Of Go's:
 ///
 /// | levels | what it holds | size |
 /// |---|---|---|
@@ -43,8 +46,8 @@ pub enum ResumeError {
         /// How many are needed.
         expected: usize,
     },
-    /// Its fields contradict each other or the level.
-    #[error("no encoder of this level is ever in such a state")]
+    /// Its fields contradict each other or the way.
+    #[error("no such encoder is ever in such a state")]
     State,
 }
 
@@ -55,24 +58,39 @@ impl Checkpoint {
         Self { position: 0, bits: 0, partial: 0, window: 0, waiting: false, found: None, findable: None }
     }
 
-    /// Returns how many bytes of input before the checkpoint an encoder of this level needs to go on there.
+    /// Returns how many bytes of input before the checkpoint an encoder needs to go on there.
     #[must_use]
-    pub fn history(&self, level: Level) -> usize {
-        let behind = match level {
-            Level::STORE | Level::HUFFMAN => 0,
-            Level::FASTEST => self.position,
+    pub fn history(&self, way: impl Into<Way>) -> usize {
+        let behind = match way.into() {
+            Way::Go(Level::STORE | Level::HUFFMAN) => 0,
+            Way::Go(Level::FASTEST) => self.position,
             // what is before the window is not looked at
-            _ => self.position.saturating_sub(self.window),
+            Way::Go(_) => self.position.saturating_sub(self.window),
+            way => self.position.min(way.known_before() as u64),
         };
         behind.min(HISTORY as u64) as usize
     }
 
     /// Checks that an encoder can be in this state, as far as can be seen without the input.
-    pub(super) fn check(&self, level: Level, history: &[u8]) -> Result<(), ResumeError> {
-        let expected = self.history(level);
+    pub(super) fn check(&self, way: Way, history: &[u8]) -> Result<(), ResumeError> {
+        let expected = self.history(way);
         if history.len() != expected {
             return Err(ResumeError::History { got: history.len(), expected });
         }
+        let holds = match way {
+            Way::Go(level) => self.is_of(level, expected),
+            // one stream has none but the first
+            _ => {
+                let plain = Self { position: self.position, bits: self.bits, ..Self::start() };
+                let at_block = way.block().is_some_and(|block| self.position.is_multiple_of(u64::from(block)));
+                *self == plain && self.bits.is_multiple_of(8) && (at_block || self.position == 0)
+            }
+        };
+        if holds && self.position < u64::MAX / 16 { Ok(()) } else { Err(ResumeError::State) }
+    }
+
+    /// Checks that Go's encoder can be in this state.
+    fn is_of(&self, level: Level, history: usize) -> bool {
         let chained = !matches!(level, Level::STORE | Level::HUFFMAN | Level::FASTEST);
         let found_holds = self.found.is_none_or(|(length, distance)| {
             let (length, distance) = (usize::from(length), usize::from(distance));
@@ -81,15 +99,13 @@ impl Checkpoint {
                 && (1..=FARTHEST).contains(&distance)
                 && (distance as u64) < self.position.saturating_sub(self.window)
         });
-        let holds = u32::from(self.partial) >> (self.bits % 8) == 0
+        u32::from(self.partial) >> (self.bits % 8) == 0
             && self.waiting <= level.is_lazy()
-            && (!self.waiting || expected > 0)
+            && (!self.waiting || history > 0)
             && found_holds
             && (self.position == 0 || self.findable.is_some() == level.skips())
-            && self.position < u64::MAX / 16
             && if chained { self.window.is_multiple_of(FARTHEST as u64) } else { self.window == 0 }
-            && self.position.checked_sub(self.window).is_some_and(|at| !chained || at <= 2 * FARTHEST as u64);
-        if holds { Ok(()) } else { Err(ResumeError::State) }
+            && self.position.checked_sub(self.window).is_some_and(|at| !chained || at <= 2 * FARTHEST as u64)
     }
 }
 

@@ -4,16 +4,19 @@ use std::io::{self, Write};
 
 use super::bits::BitWriter;
 use super::block::BlockWriter;
+use super::blocks::Blocks;
 use super::checkpoint::{Checkpoint, ResumeError, Watch};
 use super::fast::Fast;
+use super::klauspost::Klauspost;
 use super::level::Level;
 use super::plain::Plain;
 use super::search::{AHEAD, Doubt, Search};
+use super::way::Way;
 
 /// How many bytes of input beyond [`Encoder::until`] an encoder wants to see, if there are as many.
 pub const LOOKAHEAD: usize = AHEAD;
 
-/// Makes of input the deflate stream that Go makes of it.
+/// Makes of input the deflate stream that another program makes of it: which one, and how, says a [`Way`].
 ///
 /// What comes out does not depend on how the input is cut into writes. Go's does, at levels 2 to 9, in one point: see
 /// [`Encoder::early`].
@@ -32,18 +35,41 @@ enum Method {
     Plain(Plain),
     Fast(Box<Fast>),
     Search(Box<Search>),
+    Blocks(Blocks),
+    Klauspost(Box<Klauspost>),
+}
+
+impl Method {
+    fn new(way: Way) -> Self {
+        match way {
+            Way::Go(level @ (Level::STORE | Level::HUFFMAN)) => Self::Plain(Plain::new(level, 0)),
+            Way::Go(Level::FASTEST) => Self::Fast(Box::new(Fast::new())),
+            Way::Go(level) => Self::Search(Box::new(Search::new(level))),
+            Way::Barge { level, block } => Self::Blocks(Blocks::new(level, block)),
+            Way::Klauspost { level, headers, block } => {
+                Self::Klauspost(Box::new(Klauspost::new(level, headers, block)))
+            }
+        }
+    }
+
+    /// The same at a checkpoint that was checked.
+    fn resume(way: Way, from: &Checkpoint, history: &[u8]) -> Self {
+        match (way, Self::new(way)) {
+            (Way::Go(level), Self::Plain(_)) => Self::Plain(Plain::new(level, from.position)),
+            (Way::Go(_), Self::Fast(_)) => Self::Fast(Box::new(Fast::resume(from, history))),
+            (Way::Go(level), _) => Self::Search(Box::new(Search::resume(level, from, history))),
+            (_, Self::Blocks(blocks)) => Self::Blocks(blocks.resume(from, history)),
+            (_, Self::Klauspost(it)) => Self::Klauspost(Box::new(it.resume(from, history))),
+            (_, method) => method,
+        }
+    }
 }
 
 impl Encoder {
     /// Makes an encoder at the beginning of a stream.
     #[must_use]
-    pub fn new(level: Level) -> Self {
-        let method = match level {
-            Level::STORE | Level::HUFFMAN => Method::Plain(Plain::new(level, 0)),
-            Level::FASTEST => Method::Fast(Box::new(Fast::new())),
-            _ => Method::Search(Box::new(Search::new(level))),
-        };
-        Self::with(method, BitWriter::new(), 0)
+    pub fn new(way: impl Into<Way>) -> Self {
+        Self::with(Method::new(way.into()), BitWriter::new(), 0)
     }
 
     /// Makes an encoder that goes on at a checkpoint, after as many bytes of input as [`Checkpoint::history`] says.
@@ -52,15 +78,12 @@ impl Encoder {
     /// that was told to stop [there](Encoder::until).
     ///
     /// # Errors
-    /// When the history is shorter or longer, or when no encoder of this level is ever in such a state. A checkpoint that
+    /// When the history is shorter or longer, or when no such encoder is ever in such a state. A checkpoint that
     /// was tampered with and passes yields wrong bytes, and nothing worse.
-    pub fn resume(level: Level, from: &Checkpoint, history: &[u8]) -> Result<Self, ResumeError> {
-        from.check(level, history)?;
-        let method = match level {
-            Level::STORE | Level::HUFFMAN => Method::Plain(Plain::new(level, from.position)),
-            Level::FASTEST => Method::Fast(Box::new(Fast::resume(from, history))),
-            _ => Method::Search(Box::new(Search::resume(level, from, history))),
-        };
+    pub fn resume(way: impl Into<Way>, from: &Checkpoint, history: &[u8]) -> Result<Self, ResumeError> {
+        let way = way.into();
+        from.check(way, history)?;
+        let method = Method::resume(way, from, history);
         Ok(Self::with(method, BitWriter::at(from.bits, from.partial), from.position))
     }
 
@@ -148,6 +171,8 @@ impl Encoder {
         let search = match &mut self.method {
             Method::Plain(plain) => return plain.advance(data, blocks, watch),
             Method::Fast(fast) => return fast.advance(data, blocks, watch),
+            Method::Blocks(it) => return it.advance(data, &mut blocks.bits, watch),
+            Method::Klauspost(it) => return it.advance(data, &mut blocks.bits, watch),
             Method::Search(search) => search,
         };
         let count = search.advance(data, blocks, watch);
@@ -215,6 +240,9 @@ impl Encoder {
             Method::Plain(plain) => plain.finish(&mut self.blocks),
             Method::Fast(fast) => fast.finish(&mut self.blocks),
             Method::Search(search) => search.finish(&mut self.blocks, &mut self.watch),
+            // these end a stream by themselves
+            Method::Blocks(it) => return it.finish(&mut self.blocks.bits),
+            Method::Klauspost(it) => return it.finish(&mut self.blocks.bits),
         }
         if self.watch.until.is_none() {
             self.blocks.stored(&[], true);

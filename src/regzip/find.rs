@@ -1,9 +1,11 @@
-//! Which level it was: by making the stream again, and comparing as it comes.
+//! Which program and which level it was: by making the stream again, and comparing as it comes.
 
 use super::checkpoint::Checkpoint;
 use super::encoder::Encoder;
 use super::gzip::Header;
+use super::klauspost::Headers;
 use super::level::Level;
+use super::way::Way;
 
 /// How many choices are followed side by side at most.
 const MOST_BRANCHES: usize = 8;
@@ -19,16 +21,43 @@ pub struct Sample<'a> {
     pub whole: bool,
 }
 
-/// Returns the first of these levels that makes the same bytes as far as the sample goes. A level that does not costs a block
+/// Returns the first of these ways that makes the same bytes as far as the sample goes. A way that does not costs a block
 /// or two. Of a small sample several levels make the same: the others are in what follows the one that was found.
 ///
-/// Nothing can be said of a sample that is neither whole nor contains a block, 64 KiB at level 1: several hundred KiB do.
+/// Nothing can be said of a sample that is neither whole nor contains a block: one of Go's has 64 KiB at level 1, several
+/// hundred KiB are enough for all others; one of barge's has 512 KiB. And ways that differ in the size of their blocks alone
+/// differ behind the first block. Two MiB are enough for all of them.
 #[must_use]
-pub fn find(sample: Sample<'_>, levels: &[Level]) -> Option<Level> {
-    levels.iter().copied().find(|level| makes(sample, *level))
+pub fn find<W: Copy + Into<Way>>(sample: Sample<'_>, ways: &[W]) -> Option<W> {
+    ways.iter().copied().find(|way| makes(sample, (*way).into()))
 }
 
-/// Returns all levels, those first that the header of a gzip stream and common use speak for.
+/// Returns all ways that have been in use, those first that the header speaks for.
+#[must_use]
+pub fn likely_ways(header: &Header) -> Vec<Way> {
+    /// What barge has packed with, the latest first.
+    const BARGE: [Way; 2] = [Way::Barge { level: 5, block: 512 << 10 }, Way::Barge { level: 6, block: 128 << 10 }];
+    /// The year 1, as far as 32 bits hold it: what pgzip says of the time, and nobody else.
+    const PGZIP_TIME: u32 = 0x886e_0900;
+    /// pgzip's own size, that of umoci, and others that are at hand.
+    const BLOCKS: [Option<u32>; 5] = [Some(1 << 20), Some(256 << 10), None, Some(512 << 10), Some(128 << 10)];
+    let klauspost = [5, 6].into_iter().flat_map(|level| {
+        [Headers::Full, Headers::Exact]
+            .into_iter()
+            .flat_map(move |headers| BLOCKS.map(|block| Way::Klauspost { level, headers, block }))
+    });
+    let others = [6, 9, 1, 7, 8, 4, 3, 2, 0].map(|level| Way::Barge { level, block: 512 << 10 });
+    let barge = BARGE.into_iter().chain(others);
+    let go = likely(header).into_iter().map(Way::Go);
+    if header.modified == PGZIP_TIME {
+        klauspost.chain(go).chain(barge).collect()
+    } else {
+        // what is usual stands first: a few of Go's, then the others'
+        go.clone().take(1).chain(BARGE).chain(klauspost).chain(go.skip(1)).chain(others).collect()
+    }
+}
+
+/// Returns all levels of Go, those first that the header of a gzip stream and common use speak for.
 #[must_use]
 pub fn likely(header: &Header) -> Vec<Level> {
     let first = match header.hint {
@@ -40,10 +69,10 @@ pub fn likely(header: &Header) -> Vec<Level> {
     std::iter::once(first).chain(others.filter(|level| *level != first)).collect()
 }
 
-fn makes(sample: Sample<'_>, level: Level) -> bool {
+fn makes(sample: Sample<'_>, way: Way) -> bool {
     /// Between comparisons.
     const STEP: usize = 1 << 16;
-    let mut follower = Follower::new(level);
+    let mut follower = Follower::new(way);
     if follower.expect(sample.deflate).is_err() {
         return false;
     }
@@ -77,7 +106,7 @@ struct Branch {
 
 /// Not the bytes that are expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the stream differs from what this level makes, at byte {at}")]
+#[error("the stream differs from what this makes, at byte {at}")]
 pub struct Differs {
     /// How many bytes of deflate agree.
     pub at: u64,
@@ -99,8 +128,8 @@ pub struct Followed {
 impl Follower {
     /// Makes one at the beginning of a stream.
     #[must_use]
-    pub fn new(level: Level) -> Self {
-        let first = Branch { encoder: Encoder::new(level).branching(), compared: 0 };
+    pub fn new(way: impl Into<Way>) -> Self {
+        let first = Branch { encoder: Encoder::new(way).branching(), compared: 0 };
         Self { branches: vec![first], expected: Vec::new(), passed: 0, differs: 0 }
     }
 

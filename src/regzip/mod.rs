@@ -1,35 +1,49 @@
 //! gzip made again: of the same input the same bytes that another program made.
 //!
-//! The layers of most images were packed with Go's `compress/gzip`, by docker, BuildKit, containerd, ko and crane among others.
-//! Whoever has what is in such a layer, and knows the [`Level`], need not carry the layer: [`Encoder`] makes the very bytes
-//! again.
+//! The layers of most images were packed by one of a few programs. Whoever has what is in such a layer, and knows the [`Way`],
+//! need not carry the layer: [`Encoder`] makes the very bytes again.
 //!
-//! # What is the same
+//! # Ways
 //!
-//! The encoder of Go 1.19 to 1.26 (package `compress/flate`), at all of its levels, which says nothing of deflate but of one
-//! program: where it looks for repetitions and how long, when it takes one, where a block ends, which of the codes that are
-//! shortest it takes. Go 1.27 packs in another way.
+//! Each is the encoder of one program, of which deflate says nothing: where it looks for repetitions and how long, when it
+//! takes one, where a block ends, which of the codes that are shortest it takes.
+//!
+//! | way | program | who uses it | levels |
+//! |---|---|---|---|
+//! | [`Way::Go`] | Go's `compress/gzip`, 1.19 to 1.26 | docker, BuildKit, containerd, ko, crane | all |
+//! | [`Way::Klauspost`] | klauspost/compress from 1.15.10 (September 2022) on, with or without pgzip | podman, buildah, skopeo, umoci, apko | 5, which is the usual one, and 6 |
+//! | [`Way::Barge`] | [`pack`](mod@crate::pack), over zlib-rs | barge | all |
+//!
+//! Those that pack block by block can go on at every block. How precise the guess of klauspost's encoder is depends on the
+//! processor: it is made as amd64 does it.
 //!
 //! # Parts
 //!
 //! | file | what |
 //! |---|---|
-//! | `encoder` | [`Encoder`], over one of three methods: |
-//! | `plain` | levels 0 and -2 |
-//! | `fast` | level 1 |
-//! | `search`, `chain` | levels 2 to 9, and the window with its chains |
+//! | `way` | [`Way`]: which program, and what it was told |
+//! | `encoder` | [`Encoder`], over one of these methods: |
+//! | `plain` | Go's levels 0 and -2 |
+//! | `fast` | Go's level 1 |
+//! | `search`, `chain` | Go's levels 2 to 9, and the window with its chains |
+//! | `blocks` | barge's |
+//! | `klauspost` | klauspost's |
 //! | `block`, `code`, `token`, `bits` | blocks, Huffman codes, symbols, bits |
 //! | `checkpoint` | where an encoder can go on, so that several work on one stream |
 //! | `gzip` | [`Header`] and [`Trailer`] |
-//! | `find` | which level it was, by trying: [`find`](find::find), [`Follower`] |
+//! | `find` | which way it was, by trying: [`find`](find::find), [`Follower`] |
 //!
 //! # Licence
 //!
 //! The decisions are those of Go's `compress/flate` and `compress/gzip`, and so is the order in which they are taken. Go is
-//! copyright 2009 The Go Authors and under a BSD licence, which is in `LICENSES/BSD-3-Clause-Go.txt`.
+//! copyright 2009 The Go Authors and under a BSD licence, which is in `LICENSES/BSD-3-Clause-Go.txt`. Those of `klauspost` are those of
+//! klauspost/compress, copyright 2012 The Go Authors and 2019 Klaus Post and under a BSD licence,
+//! `LICENSES/BSD-3-Clause-klauspost.txt`; how its blocks follow each other is pgzip's way, copyright 2014 Klaus Post and under the MIT
+//! licence, `LICENSES/MIT-pgzip.txt`.
 
 mod bits;
 mod block;
+mod blocks;
 mod chain;
 mod checkpoint;
 mod code;
@@ -37,13 +51,19 @@ mod encoder;
 mod fast;
 pub mod find;
 mod gzip;
+mod klauspost;
 mod level;
 mod plain;
 mod search;
 mod token;
+mod way;
 
 pub use checkpoint::{Checkpoint, HISTORY, ResumeError};
 pub use encoder::{Encoder, LOOKAHEAD};
 pub use find::Follower;
 pub use gzip::{Header, HeaderError, Trailer};
+pub use klauspost::Headers;
 pub use level::Level;
+pub use way::Way;
+
+pub(crate) use blocks::deflate_block;

@@ -121,7 +121,7 @@ fn a_stream_that_differs_is_told_with_its_place() {
     let mut follower = Follower::new(level(6));
     follower.expect(&stream).unwrap();
     let error = follower.write(&data).unwrap_err();
-    assert_eq!(error.to_string(), format!("the stream differs from what this level makes, at byte {at}"));
+    assert_eq!(error.to_string(), format!("the stream differs from what this makes, at byte {at}"));
     // and one that ends too soon
     let stream = deflate(6, &data);
     let mut follower = Follower::new(level(6));

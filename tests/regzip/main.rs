@@ -1,15 +1,17 @@
-//! gzip made again, byte for byte as Go makes it: Go itself, as a program beside, packs the same and is compared.
+//! gzip made again, byte for byte: those that made it, as programs beside, pack the same and are compared.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // all of this is tests
 
+mod blocks;
 mod content;
 mod follow;
 mod inputs;
+mod klauspost;
 mod peer;
 mod pieces;
 mod same;
 
-use barge::regzip::{Encoder, Level};
+use barge::regzip::{Encoder, Level, Way};
 
 /// All levels that Go has.
 const LEVELS: [i8; 11] = [-2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
@@ -19,7 +21,11 @@ fn level(number: i8) -> Level {
 }
 
 fn deflate(number: i8, data: &[u8]) -> Vec<u8> {
-    let (mut out, mut encoder) = (Vec::new(), Encoder::new(level(number)));
+    deflate_by(level(number).into(), data)
+}
+
+fn deflate_by(way: Way, data: &[u8]) -> Vec<u8> {
+    let (mut out, mut encoder) = (Vec::new(), Encoder::new(way));
     encoder.write(data, &mut out).unwrap();
     encoder.finish(&mut out).unwrap();
     out

@@ -21,27 +21,40 @@ pub(crate) enum Kind {
     FullGzip = 2,
 }
 
-/// The program, built once for each run of the tests.
-static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/regzip/peer.go");
+/// The programs, built once for each run of the tests.
+static GO: LazyLock<PathBuf> = LazyLock::new(|| build("peer"));
+static KLAUSPOST: LazyLock<PathBuf> = LazyLock::new(|| build("klauspost"));
+
+fn build(name: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/regzip/{name}.go"));
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("regzip");
     std::fs::create_dir_all(&directory).unwrap();
     // a name of its own: tests may run in several processes
-    let program = directory.join(format!("peer-{}", std::process::id()));
+    let program = directory.join(format!("{name}-{}", std::process::id()));
     let mut go = Command::new("go");
     go.args(["build", "-o"]).arg(&program).arg(&source);
-    go.env("GOCACHE", directory.join("cache")).env("GOFLAGS", "-mod=mod").env("GOTOOLCHAIN", "local");
+    go.env("GOCACHE", directory.join("cache")).env("GOTOOLCHAIN", "local");
+    // where Debian's packages of Go's libraries are
+    go.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("GOFLAGS", "");
     let status = go.status().unwrap_or_else(|error| panic!("go (package golang-go) does not run: {error}"));
-    assert!(status.success(), "peer.go does not build");
+    assert!(status.success(), "{name}.go does not build");
     program
-});
+}
 
 impl Peer {
     pub(crate) fn start() -> Self {
-        Self::of(&PROGRAM)
+        Self::of(&GO)
     }
 
-    pub(crate) fn of(program: &Path) -> Self {
+    /// Starts `klauspost.go`.
+    pub(crate) fn klauspost() -> Self {
+        match std::env::var_os("REGZIP_KLAUSPOST") {
+            Some(program) => Self::of(Path::new(&program)),
+            None => Self::of(&KLAUSPOST),
+        }
+    }
+
+    fn of(program: &Path) -> Self {
         let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let to = Some(BufWriter::new(child.stdin.take().unwrap()));
         let from = BufReader::new(child.stdout.take().unwrap());
@@ -50,10 +63,19 @@ impl Peer {
 
     /// Returns what Go makes of `data` when it is written in pieces of these lengths.
     pub(crate) fn pack(&mut self, kind: Kind, level: i8, data: &[u8], writes: &[usize]) -> Vec<u8> {
+        self.ask(kind as u32, level, data, writes)
+    }
+
+    /// Returns what pgzip makes of `data` with blocks of this size: gzip.
+    pub(crate) fn pgzip(&mut self, block: u32, level: i8, data: &[u8]) -> Vec<u8> {
+        self.ask(block, level, data, &[data.len()])
+    }
+
+    fn ask(&mut self, kind: u32, level: i8, data: &[u8], writes: &[usize]) -> Vec<u8> {
         assert_eq!(writes.iter().sum::<usize>(), data.len());
         let to = self.to.as_mut().unwrap();
         to.write_all(&i32::from(level).to_le_bytes()).unwrap();
-        to.write_all(&(kind as u32).to_le_bytes()).unwrap();
+        to.write_all(&kind.to_le_bytes()).unwrap();
         for number in std::iter::once(&writes.len()).chain(writes) {
             to.write_all(&u32::try_from(*number).unwrap().to_le_bytes()).unwrap();
         }

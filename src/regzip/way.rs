@@ -1,0 +1,139 @@
+//! Which program packed a stream, and how it was told to.
+
+use super::checkpoint::HISTORY;
+use super::klauspost::{Headers, TAIL};
+use super::level::Level;
+
+/// What makes a stream of its content: everything that an [`Encoder`](super::Encoder) has to know before it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Way {
+    /// Go's `compress/gzip`, 1.19 to 1.26, in one stream.
+    Go(Level),
+    /// barge itself: see [`pack`](mod@crate::pack).
+    Barge {
+        /// The level of zlib-rs: 0 to 9.
+        level: u8,
+        /// The size of the blocks in bytes: 32 KiB to 64 MiB.
+        block: u32,
+    },
+    /// klauspost/compress, also as pgzip uses it.
+    Klauspost {
+        /// 5 or 6, where 5 is what it does when nothing was said.
+        level: u8,
+        /// Which of its versions.
+        headers: Headers,
+        /// The size of pgzip's blocks in bytes, 32 KiB to 64 MiB. None: it is one stream.
+        block: Option<u32>,
+    },
+}
+
+const GO: &str = "go1.19";
+const BARGE: &str = "barge";
+const KLAUSPOST_FULL: &str = "klauspost1.15";
+const KLAUSPOST_EXACT: &str = "klauspost1.18.1";
+/// The sizes that blocks may have.
+const BLOCKS: std::ops::RangeInclusive<u32> = 32 << 10..=64 << 20;
+
+impl From<Level> for Way {
+    fn from(level: Level) -> Self {
+        Self::Go(level)
+    }
+}
+
+impl Way {
+    /// All names.
+    pub const NAMES: [&'static str; 4] = [GO, BARGE, KLAUSPOST_FULL, KLAUSPOST_EXACT];
+
+    /// Returns the way of a name, a level and a size of blocks, if it has any. None if there is no such way.
+    #[must_use]
+    pub fn of(name: &str, level: i8, block: Option<u32>) -> Option<Self> {
+        let block_holds = block.is_none_or(|block| BLOCKS.contains(&block));
+        let number = u8::try_from(level).ok().filter(|level| *level <= 9 && block_holds);
+        match (name, block) {
+            (GO, None) if level != -1 => Level::new(level).map(Self::Go),
+            (BARGE, Some(block)) => Some(Self::Barge { level: number?, block }),
+            (KLAUSPOST_FULL | KLAUSPOST_EXACT, _) => {
+                let headers = if name == KLAUSPOST_FULL { Headers::Full } else { Headers::Exact };
+                let level = number.filter(|level| (5..=6).contains(level))?;
+                Some(Self::Klauspost { level, headers, block })
+            }
+            _ => None,
+        }
+    }
+
+    /// Returns the name of the program, with the first version that packs so: one of [`Way::NAMES`].
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Go(_) => GO,
+            Self::Barge { .. } => BARGE,
+            Self::Klauspost { headers: Headers::Full, .. } => KLAUSPOST_FULL,
+            Self::Klauspost { headers: Headers::Exact, .. } => KLAUSPOST_EXACT,
+        }
+    }
+
+    /// Returns its level, as the program counts them.
+    #[must_use]
+    pub const fn level(self) -> i8 {
+        match self {
+            Self::Go(level) => level.number(),
+            Self::Barge { level, .. } | Self::Klauspost { level, .. } => level as i8,
+        }
+    }
+
+    /// Returns the size of the blocks, in bytes, that are packed each by itself. None: it is one stream.
+    #[must_use]
+    pub const fn block(self) -> Option<u32> {
+        match self {
+            Self::Go(_) => None,
+            Self::Barge { block, .. } => Some(block),
+            Self::Klauspost { block, .. } => block,
+        }
+    }
+
+    /// Returns how much of the block before a block knows, in bytes.
+    pub(super) const fn known_before(self) -> usize {
+        match self {
+            Self::Klauspost { .. } => TAIL,
+            _ => HISTORY,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_way_comes_back_by_its_name() {
+        for (name, level, block) in [
+            ("go1.19", 6, None),
+            ("go1.19", -2, None),
+            ("barge", 5, Some(512 << 10)),
+            ("klauspost1.15", 5, Some(1 << 20)),
+            ("klauspost1.15", 6, None),
+            ("klauspost1.18.1", 5, Some(256 << 10)),
+        ] {
+            let way = Way::of(name, level, block).unwrap();
+            assert_eq!((way.name(), way.level(), way.block()), (name, level, block));
+            assert!(Way::NAMES.contains(&name));
+        }
+    }
+
+    #[test]
+    fn what_is_no_way_is_none() {
+        for (name, level, block) in [
+            ("go1.19", -1, None),
+            ("go1.19", 10, None),
+            ("go1.19", 6, Some(1 << 20)),
+            ("barge", 5, None),
+            ("barge", 10, Some(1 << 20)),
+            ("barge", 5, Some(1)),
+            ("klauspost1.15", 5, Some(u32::MAX)),
+            ("klauspost1.15", -1, None),
+            ("zip", 6, None),
+        ] {
+            assert_eq!(Way::of(name, level, block), None, "{name} {level} {block:?}");
+        }
+    }
+}
