@@ -83,7 +83,7 @@ impl BlockWriter {
         match storable {
             Some(input) if stored_cost(input) < fixed.min(own) => self.stored(input, false),
             _ if own < fixed => {
-                header.write(&mut self.bits);
+                header.write(&mut self.bits, false);
                 write_tokens(&mut self.bits, tokens, &self.literals.code, &self.distances.code);
             }
             _ => {
@@ -100,7 +100,7 @@ impl BlockWriter {
         if is_hardly_shorter(header.cost + self.literals.cost() + self.distances.cost(), input) {
             return self.stored(input, false);
         }
-        header.write(&mut self.bits);
+        header.write(&mut self.bits, false);
         write_tokens(&mut self.bits, tokens, &self.literals.code, &self.distances.code);
     }
 
@@ -117,7 +117,7 @@ impl BlockWriter {
         if is_hardly_shorter(header.cost + self.literals.cost() + self.distances.cost(), input) {
             return self.stored(input, false);
         }
-        header.write(&mut self.bits);
+        header.write(&mut self.bits, false);
         for byte in input {
             put(&mut self.bits, self.literals.code.words[usize::from(*byte)]);
         }
@@ -182,21 +182,44 @@ impl Header {
     pub(super) fn of(literals: &[Word], distances: &[Word]) -> Self {
         let words = literals.iter().chain(distances);
         let lengths = run_lengths(words.map(|word| word.length));
+        Self::with(literals.len(), distances.len(), lengths, |frequencies| {
+            let mut code = Code::new();
+            code.fit(frequencies, LONGEST_OF_LENGTHS);
+            code
+        })
+    }
+
+    /// The same, where no run goes on from the literals to the distances, and with a code of another kind.
+    pub(super) fn in_two_runs(
+        literals: &[Word],
+        distances: &[Word],
+        code: impl FnOnce(&[u32; LENGTH_SYMBOLS]) -> Code<LENGTH_SYMBOLS>,
+    ) -> Self {
+        let mut lengths = run_lengths(literals.iter().map(|word| word.length));
+        lengths.extend(run_lengths(distances.iter().map(|word| word.length)));
+        Self::with(literals.len(), distances.len(), lengths, code)
+    }
+
+    fn with(
+        literals: usize,
+        distances: usize,
+        lengths: Vec<(u8, u8)>,
+        code: impl FnOnce(&[u32; LENGTH_SYMBOLS]) -> Code<LENGTH_SYMBOLS>,
+    ) -> Self {
         let mut frequencies = [0; LENGTH_SYMBOLS];
         for (symbol, _) in &lengths {
             frequencies[usize::from(*symbol)] += 1;
         }
-        let mut code = Code::new();
-        code.fit(&frequencies, LONGEST_OF_LENGTHS);
-        let ordered = LENGTH_ORDER.iter().rposition(|&symbol| frequencies[symbol] > 0).map_or(0, |last| last + 1);
+        let code = code(&frequencies);
+        let ordered = LENGTH_ORDER.iter().rposition(|&symbol| code.words[symbol].length > 0).map_or(0, |last| last + 1);
         let ordered = ordered.max(4);
         let extra: usize = lengths.iter().map(|(symbol, _)| following(*symbol) as usize).sum();
         let cost = 3 + 5 + 5 + 4 + 3 * ordered + code.cost(&frequencies) + extra;
-        Self { literals: literals.len(), distances: distances.len(), lengths, code, ordered, cost }
+        Self { literals, distances, lengths, code, ordered, cost }
     }
 
-    pub(super) fn write(&self, bits: &mut BitWriter) {
-        bits.put(0b100, 3);
+    pub(super) fn write(&self, bits: &mut BitWriter, last: bool) {
+        bits.put(0b100 | u32::from(last), 3);
         bits.put(self.literals as u32 - 257, 5);
         bits.put(self.distances as u32 - 1, 5);
         bits.put(self.ordered as u32 - 4, 4);

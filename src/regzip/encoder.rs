@@ -12,6 +12,7 @@ use super::level::Level;
 use super::plain::Plain;
 use super::search::{AHEAD, Doubt, Search};
 use super::way::Way;
+use super::zlib::Zlib;
 
 /// How many bytes of input beyond [`Encoder::until`] an encoder wants to see, if there are as many.
 pub const LOOKAHEAD: usize = AHEAD;
@@ -37,6 +38,7 @@ enum Method {
     Search(Box<Search>),
     Blocks(Blocks),
     Klauspost(Box<Klauspost>),
+    Zlib(Box<Zlib>),
 }
 
 impl Method {
@@ -46,6 +48,7 @@ impl Method {
             Way::Go(Level::FASTEST) => Self::Fast(Box::new(Fast::new())),
             Way::Go(level) => Self::Search(Box::new(Search::new(level))),
             Way::Barge { level, block } => Self::Blocks(Blocks::new(level, block)),
+            Way::Zlib { level } => Self::Zlib(Box::new(Zlib::new(level))),
             Way::Klauspost { level, headers, block } => {
                 Self::Klauspost(Box::new(Klauspost::new(level, headers, block)))
             }
@@ -173,6 +176,7 @@ impl Encoder {
             Method::Fast(fast) => return fast.advance(data, blocks, watch),
             Method::Blocks(it) => return it.advance(data, &mut blocks.bits, watch),
             Method::Klauspost(it) => return it.advance(data, &mut blocks.bits, watch),
+            Method::Zlib(it) => return it.advance(data, &mut blocks.bits),
             Method::Search(search) => search,
         };
         let count = search.advance(data, blocks, watch);
@@ -243,6 +247,7 @@ impl Encoder {
             // these end a stream by themselves
             Method::Blocks(it) => return it.finish(&mut self.blocks.bits),
             Method::Klauspost(it) => return it.finish(&mut self.blocks.bits),
+            Method::Zlib(it) => return it.finish(&mut self.blocks.bits),
         }
         if self.watch.until.is_none() {
             self.blocks.stored(&[], true);

@@ -37,6 +37,8 @@ pub fn find<W: Copy + Into<Way>>(sample: Sample<'_>, ways: &[W]) -> Option<W> {
 pub fn likely_ways(header: &Header) -> Vec<Way> {
     /// What barge has packed with, the latest first.
     const BARGE: [Way; 2] = [Way::Barge { level: 5, block: 512 << 10 }, Way::Barge { level: 6, block: 128 << 10 }];
+    /// Go, barge and python do not say on which system they run.
+    const NO_SYSTEM: u8 = 255;
     /// The year 1, as far as 32 bits hold it: what pgzip says of the time, and nobody else.
     const PGZIP_TIME: u32 = 0x886e_0900;
     /// pgzip's own size, that of umoci, and others that are at hand.
@@ -48,12 +50,16 @@ pub fn likely_ways(header: &Header) -> Vec<Way> {
     });
     let others = [6, 9, 1, 7, 8, 4, 3, 2, 0].map(|level| Way::Barge { level, block: 512 << 10 });
     let barge = BARGE.into_iter().chain(others);
+    let zlib = [6, 9, 1, 8, 7, 5, 4, 3, 2].map(|level| Way::Zlib { level });
     let go = likely(header).into_iter().map(Way::Go);
     if header.modified == PGZIP_TIME {
-        klauspost.chain(go).chain(barge).collect()
+        klauspost.chain(go).chain(barge).chain(zlib).collect()
+    } else if header.system != NO_SYSTEM {
+        zlib.into_iter().chain(go).chain(klauspost).chain(barge).collect()
     } else {
-        // what is usual stands first: a few of Go's, then the others'
-        go.clone().take(1).chain(BARGE).chain(klauspost).chain(go.skip(1)).chain(others).collect()
+        // what is usual stands first: one of Go's, then the others'
+        let usual = go.clone().take(1).chain(BARGE).chain(zlib.into_iter().take(2)).chain(klauspost);
+        usual.chain(go.skip(1)).chain(zlib.into_iter().skip(2)).chain(others).collect()
     }
 }
 

@@ -11,7 +11,8 @@
 //! | way | program | who uses it | levels |
 //! |---|---|---|---|
 //! | [`Way::Go`] | Go's `compress/gzip`, 1.19 to 1.26 | docker, BuildKit, containerd, ko, crane | all |
-//! | [`Way::Klauspost`] | klauspost/compress from 1.15.10 (September 2022) on, with or without pgzip | podman, buildah, skopeo, umoci, apko | 5, which is the usual one, and 6 |
+//! | [`Way::Klauspost`] | klauspost/compress from 1.15.10 (September 2022) on, with or without pgzip; Go from 1.27 on | podman, buildah, skopeo, umoci, apko | 5, which is the usual one, and 6 |
+//! | [`Way::Zlib`] | zlib, from 1.2.5 (2010) on at least | python, Java with jib, libarchive | 1 to 9 |
 //! | [`Way::Barge`] | [`pack`](mod@crate::pack), over zlib-rs | barge | all |
 //!
 //! Those that pack block by block can go on at every block. How precise the guess of klauspost's encoder is depends on the
@@ -28,6 +29,7 @@
 //! | `search`, `chain` | Go's levels 2 to 9, and the window with its chains |
 //! | `blocks` | barge's |
 //! | `klauspost` | klauspost's |
+//! | `zlib` | zlib's |
 //! | `block`, `code`, `token`, `bits` | blocks, Huffman codes, symbols, bits |
 //! | `checkpoint` | where an encoder can go on, so that several work on one stream |
 //! | `gzip` | [`Header`] and [`Trailer`] |
@@ -39,7 +41,8 @@
 //! copyright 2009 The Go Authors and under a BSD licence, which is in `LICENSES/BSD-3-Clause-Go.txt`. Those of `klauspost` are those of
 //! klauspost/compress, copyright 2012 The Go Authors and 2019 Klaus Post and under a BSD licence,
 //! `LICENSES/BSD-3-Clause-klauspost.txt`; how its blocks follow each other is pgzip's way, copyright 2014 Klaus Post and under the MIT
-//! licence, `LICENSES/MIT-pgzip.txt`.
+//! licence, `LICENSES/MIT-pgzip.txt`. Those of `zlib` are those of zlib, copyright 1995 to 2022 Jean-loup Gailly and Mark Adler and under its licence,
+//! `LICENSES/Zlib.txt`.
 
 mod bits;
 mod block;
@@ -57,6 +60,7 @@ mod plain;
 mod search;
 mod token;
 mod way;
+mod zlib;
 
 pub use checkpoint::{Checkpoint, HISTORY, ResumeError};
 pub use encoder::{Encoder, LOOKAHEAD};

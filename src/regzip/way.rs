@@ -25,10 +25,16 @@ pub enum Way {
         /// The size of pgzip's blocks in bytes, 32 KiB to 64 MiB. None: it is one stream.
         block: Option<u32>,
     },
+    /// zlib, in one stream.
+    Zlib {
+        /// 1 to 9, where 6 is what it does when nothing was said.
+        level: u8,
+    },
 }
 
 const GO: &str = "go1.19";
 const BARGE: &str = "barge";
+const ZLIB: &str = "zlib";
 const KLAUSPOST_FULL: &str = "klauspost1.15";
 const KLAUSPOST_EXACT: &str = "klauspost1.18.1";
 /// The sizes that blocks may have.
@@ -42,7 +48,7 @@ impl From<Level> for Way {
 
 impl Way {
     /// All names.
-    pub const NAMES: [&'static str; 4] = [GO, BARGE, KLAUSPOST_FULL, KLAUSPOST_EXACT];
+    pub const NAMES: [&'static str; 5] = [GO, BARGE, ZLIB, KLAUSPOST_FULL, KLAUSPOST_EXACT];
 
     /// Returns the way of a name, a level and a size of blocks, if it has any. None if there is no such way.
     #[must_use]
@@ -52,6 +58,7 @@ impl Way {
         match (name, block) {
             (GO, None) if level != -1 => Level::new(level).map(Self::Go),
             (BARGE, Some(block)) => Some(Self::Barge { level: number?, block }),
+            (ZLIB, None) => number.filter(|level| *level > 0).map(|level| Self::Zlib { level }),
             (KLAUSPOST_FULL | KLAUSPOST_EXACT, _) => {
                 let headers = if name == KLAUSPOST_FULL { Headers::Full } else { Headers::Exact };
                 let level = number.filter(|level| (5..=6).contains(level))?;
@@ -67,6 +74,7 @@ impl Way {
         match self {
             Self::Go(_) => GO,
             Self::Barge { .. } => BARGE,
+            Self::Zlib { .. } => ZLIB,
             Self::Klauspost { headers: Headers::Full, .. } => KLAUSPOST_FULL,
             Self::Klauspost { headers: Headers::Exact, .. } => KLAUSPOST_EXACT,
         }
@@ -77,7 +85,7 @@ impl Way {
     pub const fn level(self) -> i8 {
         match self {
             Self::Go(level) => level.number(),
-            Self::Barge { level, .. } | Self::Klauspost { level, .. } => level as i8,
+            Self::Barge { level, .. } | Self::Klauspost { level, .. } | Self::Zlib { level } => level as i8,
         }
     }
 
@@ -85,7 +93,7 @@ impl Way {
     #[must_use]
     pub const fn block(self) -> Option<u32> {
         match self {
-            Self::Go(_) => None,
+            Self::Go(_) | Self::Zlib { .. } => None,
             Self::Barge { block, .. } => Some(block),
             Self::Klauspost { block, .. } => block,
         }
@@ -110,6 +118,7 @@ mod tests {
             ("go1.19", 6, None),
             ("go1.19", -2, None),
             ("barge", 5, Some(512 << 10)),
+            ("zlib", 9, None),
             ("klauspost1.15", 5, Some(1 << 20)),
             ("klauspost1.15", 6, None),
             ("klauspost1.18.1", 5, Some(256 << 10)),
@@ -131,6 +140,7 @@ mod tests {
             ("barge", 5, Some(1)),
             ("klauspost1.15", 5, Some(u32::MAX)),
             ("klauspost1.15", -1, None),
+            ("zlib", 0, None),
             ("zip", 6, None),
         ] {
             assert_eq!(Way::of(name, level, block), None, "{name} {level} {block:?}");

@@ -10,6 +10,7 @@ mod klauspost;
 mod peer;
 mod pieces;
 mod same;
+mod zlib;
 
 use barge::regzip::{Encoder, Level, Way};
 

@@ -1,4 +1,4 @@
-//! The other side: Go itself, as a program that packs what it is given.
+//! The other side: programs that pack what they are given.
 
 use std::io::{BufReader, BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ impl Peer {
         Self::of(&GO)
     }
 
-    /// Starts `klauspost.go`.
+    /// Starts `klauspost.go`, or a program that speaks as it does: with another version of klauspost's, or with Go 1.27's own.
     pub(crate) fn klauspost() -> Self {
         match std::env::var_os("REGZIP_KLAUSPOST") {
             Some(program) => Self::of(Path::new(&program)),
@@ -54,8 +54,18 @@ impl Peer {
         }
     }
 
+    /// Starts `zlib.py`.
+    pub(crate) fn zlib() -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/regzip/zlib.py");
+        Self::run(Command::new("python3").arg(script))
+    }
+
     fn of(program: &Path) -> Self {
-        let mut child = Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        Self::run(&mut Command::new(program))
+    }
+
+    fn run(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let to = Some(BufWriter::new(child.stdin.take().unwrap()));
         let from = BufReader::new(child.stdout.take().unwrap());
         Self { child, to, from }

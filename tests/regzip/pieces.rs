@@ -32,7 +32,7 @@ fn piece(number: i8, data: &[u8], from: &Checkpoint, to: Option<&Checkpoint>) ->
 /// Content with blocks of all kinds, some of which begin in one window and end in another.
 fn content() -> Vec<u8> {
     let mut random = Random::new(6);
-    let mut data = random.mixed(1_000_000);
+    let mut data = random.mixed(700_000);
     data.extend(random.text(400_000));
     data.extend(random.bytes(200_000));
     data.extend(vec![0; 4_500_000]);
@@ -48,7 +48,8 @@ fn pieces_between_checkpoints_are_the_whole() {
         let mut all = checkpoints(number, &data, 1);
         assert!(all.len() > 12, "level {number} has {} blocks", all.len());
         all.insert(0, Checkpoint::start());
-        for nth in [1, 5] {
+        // whether a piece has one block or several is the same to all levels of a method
+        for nth in if [0, 1, 3, 6].contains(&number) { vec![1, 5] } else { vec![1] } {
             let some: Vec<&Checkpoint> = all.iter().step_by(nth).collect();
             let mut joined = Vec::new();
             for (at, from) in some.iter().enumerate() {

@@ -112,7 +112,7 @@ impl Writer {
             if stored.is_some_and(|stored| stored <= own) {
                 return self.stored(bits, input);
             }
-            header.write(bits);
+            header.write(bits, false);
             self.open = header.cost;
             self.bytes_only = false;
         }
@@ -153,7 +153,7 @@ impl Writer {
             std::mem::swap(&mut self.literal_code, &mut self.other_code);
             let none = Word { bits: 0, length: 1 };
             let header = Header::of(&self.literal_code.words[..BYTES], &[none]);
-            header.write(bits);
+            header.write(bits, false);
             self.open = header.cost;
             self.bytes_only = true;
         }
