@@ -20,18 +20,32 @@ export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-co
 cargo build --locked --release --quiet --target "$host" --bins
 
 mkdir -p target/corpus target/found
-for target in "${targets[@]}"; do
+try() { # TARGET
+  local target=$1 log="target/found/$1.log" runs peak edges
   mkdir -p "target/corpus/$target" "corpus/$target"
-  log="target/found/$target.log"
   if ! "target/$host/release/$target" "target/corpus/$target" "corpus/$target" -max_total_time="$seconds" "${fixed[@]}" -timeout=30 \
     -rss_limit_mb=512 -max_len=65536 -len_control=50 -print_final_stats=1 -verbosity=1 \
     -artifact_prefix="target/found/$target-" >"$log" 2>&1; then
     tail -n 40 "$log"
     echo "fuzz: $target failed; the input is in fuzz/target/found" >&2
-    exit 1
+    return 1
   fi
   runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   peak=$(sed -n 's/^stat::peak_rss_mb: *//p' "$log")
   edges=$(grep -oE 'cov: [0-9]+' "$log" | tail -n 1)
   printf '%-16s %9s runs  %s edges  %s MiB\n' "$target" "$runs" "${edges#cov: }" "$peak"
+}
+
+# one on each processor
+free=$(nproc) failed=0
+one_ends() {
+  wait -n || failed=1
+  free=$((free + 1))
+}
+for target in "${targets[@]}"; do
+  [ "$free" -gt 0 ] || one_ends
+  try "$target" &
+  free=$((free - 1))
 done
+while [ "$free" -lt "$(nproc)" ]; do one_ends; done
+exit "$failed"
