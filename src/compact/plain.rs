@@ -8,6 +8,11 @@ use super::recipe::Steps;
 use super::stock::LastPool;
 use super::{CompactLayer, LARGEST_RECIPE, RebuildError, Span, Step, Stock};
 
+/// How many bytes the patches of a recipe are made against together at most: each of them costs reading all of its own. 1 GiB is
+/// always let through, more only up to so many times what the recipe yields.
+const MOST_PREFIXES: u64 = 1 << 30;
+const PREFIXES_PER_BYTE: u64 = 16;
+
 /// The plain bytes of a layer, as they come to be. As many as the index says, or an error: whether they are the right ones is
 /// seen by the digest of what is made of them.
 ///
@@ -49,17 +54,24 @@ impl Plain {
     /// that it takes from, or reading fails.
     pub fn open(stock: &Arc<Stock>, layer: &CompactLayer) -> Result<Self, RebuildError> {
         let recipe = Arc::from(stock.frames(&layer.recipe, LARGEST_RECIPE, "recipe")?);
+        let mut prefixes: u64 = 0;
         let (heads, body, length) = Steps::check(&recipe, |step| match step {
             Step::Heads(_) => Ok(()),
             Step::Copy(span) => stock.check(span),
             Step::Patch { frame, against } => {
                 stock.check_frame(frame)?;
+                prefixes = prefixes.saturating_add(against.map_or(0, |span| span.length));
                 against.as_ref().map_or(Ok(()), |span| stock.check(span))
             }
         })?;
         if length != layer.plain {
             let expected = layer.plain;
             return Err(RebuildError::Wrong(format!("its recipe yields {length} bytes, expected {expected}")));
+        }
+        if prefixes > MOST_PREFIXES.saturating_add(length.saturating_mul(PREFIXES_PER_BYTE)) {
+            return Err(RebuildError::Wrong(format!(
+                "its patches are made against {prefixes} bytes, too many for {length}"
+            )));
         }
         Ok(Self { stock: Arc::clone(stock), heads: Row::new(heads), body: Row::new(body) })
     }

@@ -70,6 +70,17 @@ fn recipes_that_take_what_is_not_there() {
 }
 
 #[test]
+fn patches_that_read_much_for_little() {
+    let mut maker = Maker::default();
+    maker.recipe(&Random::new(9).bytes(16 << 20));
+    let frame = maker.put(b"x", &[]);
+    let whole = Span { space: Space::Pool, from: 0, length: 16 << 20 };
+    let body = vec![Step::Patch { frame, against: Some(whole) }; 100];
+    maker.layer_by(&Recipe { heads: vec![], body }, &[b'x'; 100], None, 0);
+    refused("prefixes", &maker.finish(), "its patches are made against 1677721600 bytes, too many for 100");
+}
+
+#[test]
 fn pieces_that_are_not_what_is_said() {
     let mut maker = Maker::default();
     let layer = maker.layer(&tar(50, 5, 40_000), Some(6), 50_000);

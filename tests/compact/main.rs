@@ -17,3 +17,7 @@ mod support;
 
 mod archive;
 mod example;
+mod hostile;
+mod packer;
+mod rebuild;
+mod save;

@@ -327,7 +327,7 @@ fn spans_of(steps: &[Step]) -> Option<Vec<Span>> {
     for span in spans.collect::<Option<Vec<_>>>()? {
         match joined.last_mut() {
             Some(last) if last.space == span.space && last.from + last.length == span.from => {
-                last.length += span.length
+                last.length += span.length;
             }
             _ => joined.push(span),
         }

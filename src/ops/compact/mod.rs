@@ -157,7 +157,7 @@ pub fn compact<'a>(
     for content in layers.iter().filter(|content| wrong.contains(&content.digest)) {
         report.store(Why::Unproven, content.size);
     }
-    Ok(weigh(plan, index, staged, report))
+    Ok(weigh(plan, &index, staged, report))
 }
 
 /// A recipe that was just written and cannot be read: a fault of ours.
@@ -180,7 +180,7 @@ fn compact_layer(again: &Again, guide: Vec<Frame>) -> CompactLayer {
 /// Takes the compact form if it is smaller.
 fn weigh<'a>(
     plan: &mut Plan<'a>,
-    index: CompactIndex,
+    index: &CompactIndex,
     staged: &'a Staged,
     mut report: Report,
 ) -> (Option<Goods>, Report) {

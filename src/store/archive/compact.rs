@@ -12,7 +12,7 @@ use super::bytes::Stored;
 use super::read::Files;
 use super::refusal;
 use super::tar::TarIndex;
-use crate::blob::BlobReader;
+use crate::blob::{BlobReader, Cancel};
 use crate::compact::{
     BaseLayer, Bases, COMPACT_JSON, CompactIndex, CompactLayer, LARGEST_INDEX, Pieces, Plain, Rebuild, RebuildError,
     Stock,
@@ -44,7 +44,12 @@ impl Compact {
     ///
     /// # Errors
     /// When it cannot be read, is not what it must be, or is of another version.
-    pub(super) fn read(files: &Files<'_>, bytes: &Arc<Stored>, directory: PathBuf) -> Result<Option<Self>, StoreError> {
+    pub(super) fn read(
+        files: &Files<'_>,
+        bytes: &Arc<Stored>,
+        directory: PathBuf,
+        cancel: &Cancel,
+    ) -> Result<Option<Self>, StoreError> {
         let Some(entry) = files.index.find(COMPACT_JSON) else { return Ok(None) };
         let raw = files.read_small(entry, LARGEST_INDEX)?;
         let index = CompactIndex::parse(&raw).map_err(|error| {
@@ -53,7 +58,7 @@ impl Compact {
         })?;
         let layers = index.layers.iter().enumerate().map(|(number, layer)| (layer.digest, number)).collect();
         let pieces = index.pieces.iter().map(|piece| piece.digest).collect();
-        let in_tar = InTar::of(&index, files.index, bytes);
+        let in_tar = InTar::of(&index, files.index, bytes, cancel);
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let stock = Arc::new(Stock::new(index, Box::new(in_tar), threads));
         let place = files.place.clone();
@@ -204,16 +209,19 @@ fn fault(error: RebuildError, layer: Digest, place: &Location) -> StoreError {
 struct InTar {
     bytes: Arc<Stored>,
     places: Vec<Option<(u64, u64)>>,
+    /// A recipe may want many pieces for few bytes.
+    cancel: Cancel,
 }
 
 impl InTar {
-    fn of(index: &CompactIndex, tar: &TarIndex, bytes: &Arc<Stored>) -> Self {
+    fn of(index: &CompactIndex, tar: &TarIndex, bytes: &Arc<Stored>, cancel: &Cancel) -> Self {
         let place = |digest: &Digest| {
             let entry = tar.find(&digest.blob_path()).filter(|entry| entry.kind == EntryKind::Regular)?;
             Some((entry.offset, entry.size))
         };
         Self {
             bytes: Arc::clone(bytes),
+            cancel: cancel.clone(),
             places: index
                 .pieces
                 .iter()
@@ -226,6 +234,9 @@ impl InTar {
 impl Pieces for InTar {
     fn read(&self, piece: u32) -> io::Result<Vec<u8>> {
         use super::bytes::ReadAt as _;
+        if self.cancel.is_cancelled() {
+            return Err(io::Error::other(StoreError::Cancelled));
+        }
         let Some((offset, size)) = self.places.get(piece as usize).copied().flatten() else {
             let reason = format!("piece {piece} of the index is not there, or has another size");
             return Err(RebuildError::Wrong(reason).into());

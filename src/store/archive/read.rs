@@ -210,7 +210,7 @@ impl Archive {
         let mut oddities: Vec<String> = notice.into_iter().chain(index.warnings().iter().cloned()).collect();
         let files = Files { index: &index, bytes: &bytes, place: &location };
         let compact = match format {
-            Format::Oci => Compact::read(&files, &bytes, outer::directory(&location, options))?.map(Box::new),
+            Format::Oci => Compact::read(&files, &bytes, outer::directory(&location, options), cancel)?.map(Box::new),
             Format::Docker => None,
         };
         let images = match format {
