@@ -7,13 +7,11 @@ use serde_json::{Value, json};
 use super::{LARGEST_FRAME, LARGEST_PIECE};
 use crate::digest::Digest;
 use crate::json::{self, Items, JsonError, View};
-use crate::regzip::Level;
+use crate::regzip::Way;
 
 const SCHEMA: &str = "barge/compact/v1";
 const NAME: &str = "compact.json";
 const LISTS: [&str; 3] = ["bases", "pieces", "layers"];
-/// How Go 1.19 to 1.26 are called.
-const GO: &str = "go1.19";
 
 /// What `compact.json` says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,10 +89,10 @@ pub struct CompactLayer {
 pub enum Packer {
     /// Nothing: they are the layer.
     None,
-    /// Go's `compress/gzip`, 1.19 to 1.26.
-    Go {
-        /// Its level.
-        level: Level,
+    /// A program that writes gzip.
+    Gzip {
+        /// Which, and how it was told to.
+        way: Way,
         /// What stands before deflate.
         header: Vec<u8>,
         /// What stands behind it.
@@ -210,10 +208,13 @@ fn layer_value(layer: &CompactLayer) -> Value {
         "digest": layer.digest.to_string(), "size": layer.size, "diffId": layer.diff_id.to_string(), "plain": layer.plain,
         "recipe": frames(&layer.recipe),
     });
-    if let Packer::Go { level, header, trailer } = &layer.packer {
+    if let Packer::Gzip { way, header, trailer } = &layer.packer {
         value["packer"] = json!({
-            "name": GO, "level": level.number(), "header": BASE64.encode(header), "trailer": BASE64.encode(trailer),
+            "name": way.name(), "level": way.level(), "header": BASE64.encode(header), "trailer": BASE64.encode(trailer),
         });
+        if let Some(block) = way.block() {
+            value["packer"]["block"] = json!(block);
+        }
         value["guide"] = frames(&layer.guide);
     }
     value
@@ -252,18 +253,22 @@ fn layer(view: &View<'_>) -> Result<CompactLayer, JsonError> {
 }
 
 fn packer(view: &View<'_>) -> Result<Packer, JsonError> {
-    let name = view.need("name", GO)?;
-    if name.text()? != GO {
-        return Err(name.wrong(&format!("{GO}, which is what this version of barge can make again")));
+    let known = Way::NAMES.join(", ");
+    let name = view.need("name", &known)?;
+    if !Way::NAMES.contains(&name.text()?) {
+        return Err(name.wrong(&format!("one of {known}, which is what this version of barge can make again")));
     }
     let said = view.need("level", "a level")?;
-    let number = said.value().as_i64().and_then(|number| i8::try_from(number).ok()).filter(|number| *number != -1);
-    let level = number.and_then(Level::new).ok_or_else(|| said.wrong("-2 or 0 to 9"))?;
+    let block = view.get("block")?.map(|said| at_most(&said, LARGEST_FRAME)).transpose()?;
+    let block = block.and_then(|block| u32::try_from(block).ok());
+    let level = said.value().as_i64().and_then(|number| i8::try_from(number).ok());
+    let way = level.and_then(|level| Way::of(name.text().ok()?, level, block));
+    let way = way.ok_or_else(|| said.wrong("a level of that packer, and blocks as it makes them"))?;
     let bytes = |name: &str| {
         let said = view.need(name, "base64")?;
         BASE64.decode(said.text()?).map_err(|_| said.wrong("base64"))
     };
-    Ok(Packer::Go { level, header: bytes("header")?, trailer: bytes("trailer")? })
+    Ok(Packer::Gzip { way, header: bytes("header")?, trailer: bytes("trailer")? })
 }
 
 fn frame(view: &View<'_>) -> Result<Frame, JsonError> {
@@ -289,6 +294,7 @@ fn digest(view: &View<'_>, name: &str) -> Result<Digest, JsonError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::regzip::Headers;
 
     fn example() -> CompactIndex {
         let of = |text: &str| Digest::of(text.as_bytes());
@@ -298,8 +304,8 @@ mod tests {
             size: 5000,
             diff_id: of("plain"),
             plain: 10_240,
-            packer: Packer::Go {
-                level: Level::USUAL,
+            packer: Packer::Gzip {
+                way: Way::Klauspost { level: 5, headers: Headers::Full, block: Some(1 << 20) },
                 header: b"\x1f\x8b\x08\0\0\0\0\0\0\xff".to_vec(),
                 trailer: vec![1; 8],
             },
@@ -338,8 +344,9 @@ mod tests {
         let other = format!("\"digest\":\"{}\",\"size\":12", Digest::of(b"pack"));
         for (from, to, said) in [
             ("compact/v1", "compact/v2", "barge/compact/v1, which is what this version of barge reads"),
-            ("\"go1.19\"", "\"go1.27\"", "go1.19, which is what this version of barge can make again"),
-            ("\"level\":6", "\"level\":10", "-2 or 0 to 9"),
+            ("\"klauspost1.15\"", "\"go1.99\"", "klauspost1.18.1, which is what this version of barge can make again"),
+            ("\"level\":5", "\"level\":10", "a level of that packer"),
+            ("\"block\":1048576", "\"block\":10485760", "1 to 8388608"),
             ("\"pool\":8388608", "\"pool\":8388609", "1 to 8388608"),
             ("\"size\":700", "\"size\":9000000", "1 to 8454144"),
             ("[1,5,7,100]", "[1,6,7,100]", "frames in packs"),

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 
 use super::crew::Place;
 use super::{CompactLayer, Guide, LARGEST_GUIDE, Packer, Plain, RebuildError, Stock};
-use crate::regzip::{Checkpoint, Encoder, HISTORY, LOOKAHEAD, Level};
+use crate::regzip::{Checkpoint, Encoder, HISTORY, LOOKAHEAD, Way};
 
 /// Checkpoints nearer to each other are not all used: an encoder costs as much as some hundred KiB of data.
 const SMALLEST: u64 = 512 << 10;
@@ -38,14 +38,14 @@ impl Rebuild {
     /// As [`Plain::open`], and when the guide is none.
     pub fn open(stock: &Arc<Stock>, layer: &CompactLayer) -> Result<Self, RebuildError> {
         let plain = Plain::open(stock, layer)?;
-        let Packer::Go { level, header, trailer } = &layer.packer else { return Ok(Self(Kind::Plain(plain))) };
+        let Packer::Gzip { way, header, trailer } = &layer.packer else { return Ok(Self(Kind::Plain(plain))) };
         let guide = match &*layer.guide {
             [] => Guide::default(),
             frames => Guide::parse(&stock.frames(frames, LARGEST_GUIDE, "guide")?)?,
         };
         Ok(Self(Kind::Go(Box::new(Go {
             stock: Arc::clone(stock),
-            level: *level,
+            way: *way,
             early: guide.early,
             starts: starts(guide.checkpoints, layer.plain),
             supply: Supply { plain, length: layer.plain, begin: 0, bytes: Vec::new() },
@@ -87,7 +87,7 @@ type Packed = Receiver<Result<Vec<u8>, RebuildError>>;
 /// A layer that Go packed.
 struct Go {
     stock: Arc<Stock>,
-    level: Level,
+    way: Way,
     early: Vec<u64>,
     /// Where the segments begin that nobody has begun.
     starts: VecDeque<Checkpoint>,
@@ -121,10 +121,10 @@ struct Segment {
 }
 
 impl Segment {
-    fn encoder(&self, level: Level, history: &[u8]) -> Result<Encoder, RebuildError> {
+    fn encoder(&self, way: Way, history: &[u8]) -> Result<Encoder, RebuildError> {
         let encoder = match self.from.position {
-            0 => Encoder::new(level),
-            _ => Encoder::resume(level, &self.from, history)?,
+            0 => Encoder::new(way),
+            _ => Encoder::resume(way, &self.from, history)?,
         };
         let encoder = encoder.early(&self.early);
         Ok(match self.until {
@@ -134,9 +134,9 @@ impl Segment {
     }
 
     /// Packs it at once, of its history and what follows that.
-    fn packed(&self, level: Level, bytes: &[u8], history: usize) -> Result<Vec<u8>, RebuildError> {
+    fn packed(&self, way: Way, bytes: &[u8], history: usize) -> Result<Vec<u8>, RebuildError> {
         let (history, bytes) = bytes.split_at(history);
-        let mut encoder = self.encoder(level, history)?;
+        let mut encoder = self.encoder(way, history)?;
         let mut packed = Vec::with_capacity(bytes.len() / 2);
         encoder.write(bytes, &mut packed)?;
         finish(&mut encoder, &mut packed)?;
@@ -201,11 +201,11 @@ impl Go {
         }
         let Some(place) = self.stock.crew.place() else { return Ok(false) };
         let Some(segment) = self.next_segment() else { return Ok(false) };
-        let level = self.level;
-        let history = segment.from.history(level);
+        let way = self.way;
+        let history = segment.from.history(way);
         let bytes = self.supply.range(segment.from.position - history as u64, segment.end)?.to_vec();
         let (send, receive) = channel();
-        let job = move || drop(send.send(segment.packed(level, &bytes, history)));
+        let job = move || drop(send.send(segment.packed(way, &bytes, history)));
         if let Err(job) = self.stock.crew.send(Box::new(job)) {
             job();
         }
@@ -216,8 +216,8 @@ impl Go {
     /// Begins to pack a segment here.
     fn begin(&mut self, segment: &Segment) -> Result<Own, RebuildError> {
         let at = segment.from.position;
-        let history = self.supply.range(at - segment.from.history(self.level) as u64, at)?;
-        Ok(Own { encoder: segment.encoder(self.level, history)?, at, end: segment.end })
+        let history = self.supply.range(at - segment.from.history(self.way) as u64, at)?;
+        Ok(Own { encoder: segment.encoder(self.way, history)?, at, end: segment.end })
     }
 
     fn next_segment(&mut self) -> Option<Segment> {

@@ -139,7 +139,7 @@ fn pieces_that_are_not_what_is_said() {
     }
     // another level, header or trailer: other bytes
     let others = changed(&|made| {
-        if let Packer::Go { header, trailer, .. } = &mut made.index.layers[0].packer {
+        if let Packer::Gzip { header, trailer, .. } = &mut made.index.layers[0].packer {
             header[4] ^= 1;
             trailer.clear();
         }

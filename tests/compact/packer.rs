@@ -11,7 +11,7 @@ use barge::compact::{
     Piece, Pieces, Recipe, Space, Span, Step, Stock,
 };
 use barge::digest::Digest;
-use barge::regzip::{Encoder, Header, Level, Trailer};
+use barge::regzip::{Encoder, Header, Level, Trailer, Way};
 
 /// What of a tar is content, with its name, and what is heads.
 pub(crate) enum Part {
@@ -52,7 +52,7 @@ pub(crate) fn packed(plain: &[u8], level: i8, every: u64) -> (Vec<u8>, Packer, G
     let trailer = Trailer { crc32: crc.sum(), size: plain.len() as u32 }.to_bytes().to_vec();
     bytes.extend(&trailer);
     let guide = Guide { early: Vec::new(), checkpoints: encoder.take_checkpoints() };
-    (bytes, Packer::Go { level, header, trailer }, guide)
+    (bytes, Packer::Gzip { way: Way::Go(level), header, trailer }, guide)
 }
 
 /// One zstd frame, made against a prefix.

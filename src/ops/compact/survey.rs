@@ -12,15 +12,15 @@ use crate::compact::{Guide, Packer};
 use crate::content::Content;
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::media::Compression;
-use crate::regzip::find::{Sample, find, likely};
-use crate::regzip::{Follower, Header, HeaderError, Level};
+use crate::regzip::find::{Sample, find, likely_ways};
+use crate::regzip::{Follower, Header, HeaderError, Way};
 use crate::store::lacking::unnamed_file;
 use crate::store::{Location, StoreError, TEMPORARY};
 
 /// How many plain bytes there are between the places at which packing can go on.
 const CHECKPOINTS: u64 = 2 << 20;
-/// How much is looked at to find the level: plain bytes, and packed ones; and how many plain bytes at most.
-const SAMPLE: (usize, usize, usize) = (1 << 20, 128 << 10, 16 << 20);
+/// How much is looked at to find the packer: plain bytes, and packed ones; and how many plain bytes at most.
+const SAMPLE: (usize, usize, usize) = (2 << 20, 128 << 10, 16 << 20);
 /// The longest header that is kept, in bytes.
 const LONGEST_HEADER: usize = 64 << 10;
 /// What may follow deflate: a check sum, a size, and perhaps padding.
@@ -129,7 +129,7 @@ impl Surveyor<'_> {
             }
         };
         let bytes: Vec<u8> = self.bytes.drain(..length).collect();
-        let mut trial = Trial::Sample { deflate: Vec::new(), plain: Vec::new(), levels: likely(&header) };
+        let mut trial = Trial::Sample { deflate: Vec::new(), plain: Vec::new(), ways: likely_ways(&header) };
         let mut inflate = Decompress::new(false);
         let mut out = Vec::with_capacity(CHUNK);
         loop {
@@ -159,35 +159,35 @@ impl Surveyor<'_> {
         }
         while self.bytes.len() <= LONGEST_TRAILER {
             if !self.more()? {
-                let Some((level, guide)) = trial.done() else { return Ok(Outcome::AsItIs(Why::Unknown)) };
+                let Some((way, guide)) = trial.done() else { return Ok(Outcome::AsItIs(Why::Unknown)) };
                 let trailer = std::mem::take(&mut self.bytes);
-                return Ok(Outcome::Again(Packer::Go { level, header: bytes, trailer }, Some(guide)));
+                return Ok(Outcome::Again(Packer::Gzip { way, header: bytes, trailer }, Some(guide)));
             }
         }
         Ok(Outcome::AsItIs(Why::Members))
     }
 }
 
-/// Looking for the level, then following it.
+/// Looking for the packer, then following it.
 enum Trial {
-    Sample { deflate: Vec<u8>, plain: Vec<u8>, levels: Vec<Level> },
-    Following(Level, Box<Follower>),
+    Sample { deflate: Vec<u8>, plain: Vec<u8>, ways: Vec<Way> },
+    Following(Way, Box<Follower>),
     Failed,
 }
 
 impl Trial {
-    /// Takes some of both sides; false when no level makes it.
+    /// Takes some of both sides; false when no packer makes it.
     fn take(&mut self, packed: &[u8], unpacked: &[u8], ended: bool) -> bool {
-        if let Self::Sample { deflate, plain, levels } = self {
+        if let Self::Sample { deflate, plain, ways } = self {
             deflate.extend_from_slice(packed);
             plain.extend_from_slice(unpacked);
             let is_enough = plain.len() >= SAMPLE.2 || plain.len() >= SAMPLE.0 && deflate.len() >= SAMPLE.1;
             if is_enough || ended {
-                let found = find(Sample { deflate, data: plain, whole: ended }, levels);
-                let next = found.map(|level| {
-                    let mut follower = Box::new(Follower::new(level).checkpoints_every(CHECKPOINTS));
+                let found = find(Sample { deflate, data: plain, whole: ended }, ways);
+                let next = found.map(|way| {
+                    let mut follower = Box::new(Follower::new(way).checkpoints_every(CHECKPOINTS));
                     let same = follower.expect(deflate).and_then(|()| follower.write(plain));
-                    same.map_or(Self::Failed, |()| Self::Following(level, follower))
+                    same.map_or(Self::Failed, |()| Self::Following(way, follower))
                 });
                 *self = next.unwrap_or(Self::Failed);
             }
@@ -199,10 +199,10 @@ impl Trial {
         !matches!(self, Self::Failed)
     }
 
-    fn done(self) -> Option<(Level, Guide)> {
-        let Self::Following(level, follower) = self else { return None };
+    fn done(self) -> Option<(Way, Guide)> {
+        let Self::Following(way, follower) = self else { return None };
         let followed = follower.finish().ok().filter(|followed| followed.rest.is_empty())?;
-        Some((level, Guide { early: followed.early, checkpoints: followed.checkpoints }))
+        Some((way, Guide { early: followed.early, checkpoints: followed.checkpoints }))
     }
 }
 
