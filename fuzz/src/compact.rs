@@ -8,7 +8,7 @@ use barge::compact::{
     BaseBytes, BaseLayer, CompactIndex, CompactLayer, Frame, Guide, Packer, Piece, Pieces, Rebuild, Recipe, Stock,
 };
 use barge::digest::Digest;
-use barge::regzip::Level;
+use barge::regzip::Way;
 
 use super::shown;
 
@@ -25,7 +25,7 @@ impl Pieces for InMemory {
 
 /// The documents come back as they were read, and a layer by any recipe and any guide is made or refused.
 ///
-/// The first byte says what the rest is: an index, or a level, and then a recipe and a guide.
+/// The first byte says what the rest is: an index, or a packer, and then a recipe and a guide.
 pub fn compact(input: &[u8]) {
     let Some((kind, rest)) = input.split_first() else { return };
     if *kind == 0 {
@@ -52,12 +52,26 @@ pub fn compact(input: &[u8]) {
         Err(error) => shown(&error),
     }
     if plain <= MOST {
-        make(i8::try_from(kind % 12).unwrap_or(0) - 2, recipe, guide, plain);
+        make(i8::try_from(kind % 60).unwrap_or(0) - 2, recipe, guide, plain);
+    }
+}
+
+/// Go's levels by their numbers, and some of what the others do.
+fn way(number: i8) -> Option<Way> {
+    let block = Some(32 << 10);
+    match number {
+        -2..=9 => Way::of("go1.19", number, None),
+        11..=19 => Way::of("zlib", number - 10, None),
+        20..=29 => Way::of("barge", number - 20, block),
+        35 | 36 => Way::of("klauspost1.15", number - 30, None),
+        45 | 46 => Way::of("klauspost1.15", number - 40, block),
+        55 | 56 => Way::of("klauspost1.18.1", number - 50, block),
+        _ => None,
     }
 }
 
 /// Makes a layer; a pool, a base and its heads have 64 KiB each.
-fn make(level: i8, recipe: &[u8], guide: &[u8], plain: u64) {
+fn make(packer: i8, recipe: &[u8], guide: &[u8], plain: u64) {
     let bytes: Vec<u8> = (0..65_536_u32).map(|at| ((at * at) >> 7) as u8).collect();
     let mut pack = Vec::new();
     let mut frame = |content: &[u8]| {
@@ -72,7 +86,7 @@ fn make(level: i8, recipe: &[u8], guide: &[u8], plain: u64) {
     let pieces = vec![zstd::bulk::compress(&bytes, 1).expect("a pool"), pack, other];
     let pools = [Some(bytes.len() as u64), None, None];
     let digest = Digest::of(b"a layer");
-    let packer = Level::new(level).map_or(Packer::None, |level| Packer::Go { level, header: vec![], trailer: vec![] });
+    let packer = way(packer).map_or(Packer::None, |way| Packer::Gzip { way, header: vec![], trailer: vec![] });
     let piece = |(bytes, pool): (&Vec<u8>, _)| Piece { digest: Digest::of(bytes), size: bytes.len() as u64, pool };
     let index = CompactIndex {
         barge: String::new(),
