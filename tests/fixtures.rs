@@ -65,6 +65,7 @@ fn all_content_is_as_listed() {
         let split = SplitArchives::default();
         let context = Context {
             layout: None,
+            bases: None,
             tmpdir: None,
             part_dirs: &[],
             split: &split,

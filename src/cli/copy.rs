@@ -4,7 +4,7 @@ use barge::ops::Error;
 use barge::ops::bundle::{Delta, deltas};
 use barge::ops::carry::CarryOptions;
 use barge::ops::copy::{CopySource, Copying, Naming, copy};
-use barge::ops::open::{Opened, open};
+use barge::ops::open::{Context, Opened, open};
 use barge::ops::push::{Destinations, NameMap, PushOptions, push};
 use barge::ops::target::{Target, destination};
 use barge::reference::Place;
@@ -49,6 +49,12 @@ pub(crate) struct CopyArgs {
 
 pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Error> {
     let context = session.context();
+    let layout = |word: &String| match destination(word, &context) {
+        Ok((Place::Layout(path), _)) => Some(path),
+        _ => None,
+    };
+    let bases = args.destinations.iter().find_map(layout);
+    let context = Context { bases: bases.as_deref(), ..context };
     let options = args.carry.options()?;
     let trust = args.signed.read()?;
     let opened = open(&args.source, &context)?;

@@ -5,7 +5,7 @@ use barge::ops::Error;
 use barge::ops::bundle::deltas;
 use barge::ops::copy::{CopySource, Naming, copy};
 use barge::ops::open::{Context, Store, open};
-use barge::ops::target::Target;
+use barge::ops::target::{Target, layout_meant};
 use barge::store::Source;
 use clap::Args;
 
@@ -74,7 +74,8 @@ fn whole(
     required: &Required,
     session: &Session<'_>,
 ) -> Result<Report, Error> {
-    let context = Context { part_dirs: &parts.directories, ..session.context() };
+    let bases = args.output.as_deref().and_then(layout_meant);
+    let context = Context { part_dirs: &parts.directories, bases: bases.as_deref(), ..session.context() };
     let options = args.carry.options()?;
     let opened = parts.words.iter().map(|word| open(word, &context)).collect::<Result<Vec<_>, _>>()?;
     trust.check(opened.iter().map(|opened| &opened.store), session)?;

@@ -1,8 +1,9 @@
-//! The bases of compact archives: layers of which an archive takes bytes, and that are in the current layout.
+//! The bases of compact archives: layers of which an archive takes bytes, and that are in the layout that is written, or the current
+//! one.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::layer::unpacked;
 use super::open::Context;
@@ -18,19 +19,22 @@ use crate::store::{Source as _, StoreError, TEMPORARY, directory_of};
 /// Where temporary files go when nobody said where, and beside the archive nobody may write.
 const ELSEWHERE: &str = "/var/tmp";
 
-/// Finds bases in a layout.
-struct InLayout {
-    layout: PathBuf,
+/// Finds bases in layouts.
+struct InLayouts {
+    layouts: Vec<PathBuf>,
     indexes: KnownIndexes,
     /// Where they are unpacked to: the first of these in which a file can be made.
     directories: Vec<PathBuf>,
     cancel: Cancel,
 }
 
-/// Lets an archive find the bases that it needs in the current layout. A layout is looked into when one is needed, and not before.
-pub(super) fn find_in_current(archive: &Archive, context: &Context<'_>) {
+/// Lets an archive find the bases that it needs. A layout is looked into when one is needed, and not before.
+pub(super) fn find_bases(archive: &Archive, context: &Context<'_>) {
     let needs_some = archive.compact().is_some_and(|index| !index.bases.is_empty());
-    let Some(layout) = context.layout.filter(|_| needs_some) else { return };
+    let layouts: Vec<PathBuf> = context.bases.into_iter().chain(context.layout).map(Path::to_owned).collect();
+    if !needs_some || layouts.is_empty() {
+        return;
+    }
     let directories = match context.tmpdir {
         Some(directory) => vec![directory.to_owned()],
         None => {
@@ -38,19 +42,24 @@ pub(super) fn find_in_current(archive: &Archive, context: &Context<'_>) {
             beside.into_iter().chain([ELSEWHERE.into()]).collect()
         }
     };
-    let (layout, indexes, cancel) = (layout.to_owned(), context.indexes.clone(), context.cancel.clone());
-    archive.find_bases_with(Box::new(InLayout { layout, indexes, directories, cancel }));
+    let (indexes, cancel) = (context.indexes.clone(), context.cancel.clone());
+    archive.find_bases_with(Box::new(InLayouts { layouts, indexes, directories, cancel }));
 }
 
-impl Bases for InLayout {
+impl Bases for InLayouts {
     fn find(&self, base: &BaseLayer) -> io::Result<Option<BaseBytes>> {
-        self.found(base).map_err(io::Error::other)
+        for layout in &self.layouts {
+            if let Some(found) = self.found(layout, base).map_err(io::Error::other)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
     }
 }
 
-impl InLayout {
-    fn found(&self, base: &BaseLayer) -> Result<Option<BaseBytes>, StoreError> {
-        let layout = match Layout::open_knowing(&self.layout, &self.indexes) {
+impl InLayouts {
+    fn found(&self, layout: &Path, base: &BaseLayer) -> Result<Option<BaseBytes>, StoreError> {
+        let layout = match Layout::open_knowing(layout, &self.indexes) {
             Ok(layout) => layout,
             Err(StoreError::Absent { .. }) => return Ok(None),
             Err(error) => return Err(error),

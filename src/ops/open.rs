@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
-use super::bases::find_in_current;
+use super::bases::find_bases;
 use super::parts::{SplitArchives, open_set};
 use super::{Error, lookup};
 use crate::blob::{BlobReader, Cancel};
@@ -28,6 +28,8 @@ use crate::transfer::{Event, Observer};
 pub struct Context<'a> {
     /// The current layout: what `-L`, the environment or the working directory give.
     pub layout: Option<&'a Path>,
+    /// A layout beside it in which the layers are found that compact archives take bytes of: the one that is written.
+    pub bases: Option<&'a Path>,
     /// Where compressed archives are unpacked to; beside the archive when it is not said.
     pub tmpdir: Option<&'a Path>,
     /// Where parts of split archives are looked for, besides the directory of the one that was named.
@@ -185,7 +187,7 @@ fn heard(archive: Archive, context: &Context<'_>) -> Store {
     for warning in archive.warnings() {
         context.observer.hear(Event::Warning(warning.clone()));
     }
-    find_in_current(&archive, context);
+    find_bases(&archive, context);
     Store::Archive(archive)
 }
 

@@ -172,8 +172,13 @@ fn an_update_finds_its_base_in_the_layout() {
     barge.line("verify -L old d.tar").exits(0).prints(&["compact: 1 layer made again"]).never(&["not checked"]);
     barge.line("copy -L old d.tar out2").exits(0);
     barge.line("load -L old -i d.tar").exits(0);
+    // where it goes is looked into as well
+    for (place, line) in [("site", "load -i d.tar -o site"), ("mirror", "copy d.tar mirror")] {
+        versions().0.layout(&barge.path(place));
+        barge.line(line).exits(0);
+    }
     let layer = digest(&serde_json::json!({"digest": made.index.layers[0].digest.to_string()})).to_owned();
-    for place in ["old", "out2"] {
+    for place in ["old", "out2", "site", "mirror"] {
         let blob = barge.path(place).join("blobs").join(layer.replace(':', "/"));
         assert!(fs::read(&blob).unwrap() == new.blobs[&layer], "{place}");
     }

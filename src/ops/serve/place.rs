@@ -225,6 +225,7 @@ impl Place {
         let split = SplitArchives::default();
         let context = Context {
             layout: layout.as_deref(),
+            bases: None,
             tmpdir: tmpdir.as_deref(),
             part_dirs,
             split: &split,

@@ -407,6 +407,15 @@ pub fn destination(word: &str, context: &Context<'_>) -> Result<(Place, Option<S
     }
 }
 
+/// Returns the layout that a word of `-o` means; none when it means something else, or nothing.
+#[must_use]
+pub fn layout_meant(word: &str) -> Option<PathBuf> {
+    match place_of(word, Compression::None) {
+        Ok(Place::Layout(path)) => Some(path),
+        _ => None,
+    }
+}
+
 /// Returns the place that a word of `-o` means.
 fn place_of(word: &str, compression: Compression) -> Result<Place, Error> {
     let usage = |hint: &str| Error::Usage {

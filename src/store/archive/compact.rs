@@ -190,7 +190,7 @@ fn fault(error: RebuildError, layer: Digest, place: &Location) -> StoreError {
             StoreError::Absent {
                 what: format!("the base layer {}{image}, needed for {layer}", base.digest),
                 place: place.clone(),
-                hint: Some(format!("give a layout that has the base layer{image} with -L DIR, or load it there first")),
+                hint: Some(format!("name a layout that has the base layer{image} with -L DIR, or load into one")),
             }
         }
         RebuildError::Read(error) => match error.downcast() {

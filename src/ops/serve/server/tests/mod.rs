@@ -270,6 +270,7 @@ fn snapshot(path: &Path, read_verify: bool) -> Arc<Snapshot> {
     let split = SplitArchives::default();
     let context = Context {
         layout: None,
+        bases: None,
         tmpdir: None,
         part_dirs: &[],
         split: &split,
