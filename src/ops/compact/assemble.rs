@@ -33,6 +33,13 @@ struct Chunk {
     old: Option<Span>,
 }
 
+/// Who may ask to stop, and who hears of each piece how many bytes it has.
+#[derive(Clone, Copy)]
+pub(super) struct Work<'a> {
+    pub(super) cancel: &'a Cancel,
+    pub(super) count: &'a (dyn Fn(u64) + Sync),
+}
+
 /// What was found.
 enum Found {
     Known(Step),
@@ -95,7 +102,7 @@ impl<'a> Assembler<'a> {
     }
 
     /// Makes the recipe of a layer.
-    pub(super) fn layer(&mut self, again: &Again, cancel: &Cancel) -> Result<Recipe, Error> {
+    pub(super) fn layer(&mut self, again: &Again, work: Work<'_>) -> Result<Recipe, Error> {
         let anatomy = cut_up(&again.file, again.plain, &self.spool)?;
         let mut owners: BTreeMap<usize, u64> = BTreeMap::new();
         let mut chunks = Vec::new();
@@ -116,9 +123,9 @@ impl<'a> Assembler<'a> {
         let head_chunks: Vec<Chunk> = pieces(anatomy.heads_length, HEADS_CHUNK)
             .map(|(from, length)| Chunk { from, length, old: around(&old_heads, from, length, anatomy.heads_length) })
             .collect();
-        let heads = self.code(&anatomy.heads, &head_chunks, cancel)?;
+        let heads = self.code(&anatomy.heads, &head_chunks, work)?;
         self.heads.push(spans_of(&heads).unwrap_or(old_heads));
-        let steps = self.code(&again.file, &chunks, cancel)?;
+        let steps = self.code(&again.file, &chunks, work)?;
         Ok(Recipe { heads: joined(heads), body: self.body(anatomy.items, steps) })
     }
 
@@ -153,10 +160,10 @@ impl<'a> Assembler<'a> {
     }
 
     /// Finds a step for each of some pieces of a file.
-    fn code(&mut self, file: &File, mut chunks: &[Chunk], cancel: &Cancel) -> Result<Vec<Step>, Error> {
+    fn code(&mut self, file: &File, mut chunks: &[Chunk], work: Work<'_>) -> Result<Vec<Step>, Error> {
         let mut steps = Vec::with_capacity(chunks.len());
         while !chunks.is_empty() {
-            if cancel.is_cancelled() {
+            if work.cancel.is_cancelled() {
                 return Err(StoreError::Cancelled.into());
             }
             let mut sum = 0;
@@ -165,7 +172,8 @@ impl<'a> Assembler<'a> {
                 sum <= BATCH
             });
             let (now, later) = chunks.split_at(fits.count().max(1));
-            for found in each(self.threads, now, |chunk| self.find(file, chunk)) {
+            for found in each(self.threads, now, |chunk| self.find(file, chunk).inspect(|_| (work.count)(chunk.length)))
+            {
                 let step = self.take(found?)?;
                 steps.push(step);
             }

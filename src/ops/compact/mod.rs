@@ -28,7 +28,7 @@ use std::path::Path;
 pub use self::bases::{BaseLayers, base_layers};
 pub use self::staged::Staged;
 
-use self::assemble::{Assembler, renumber};
+use self::assemble::{Assembler, Work, renumber};
 use self::bases::Base;
 use self::shelf::Shelf;
 use self::survey::{Again, Survey};
@@ -127,7 +127,11 @@ pub fn compact<'a>(
         for (content, survey) in group.iter().zip(surveyed) {
             match survey? {
                 Survey::Again(again) => {
-                    let recipe = assembler.layer(&again, context.cancel)?;
+                    let about = format!("what is in a layer, {}", human_size(again.plain));
+                    let progress = Making::start(context.observer, &about, options.place, again.plain);
+                    let work = Work { cancel: context.cancel, count: &|bytes| progress.count(bytes) };
+                    let recipe = assembler.layer(&again, work)?;
+                    progress.finish(content);
                     let guide = again.guide.as_ref().map(|guide| assembler.frames(&guide.encode())).transpose()?;
                     made.push((compact_layer(&again, guide.unwrap_or_default()), recipe.encode()));
                 }
