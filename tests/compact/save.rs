@@ -154,6 +154,18 @@ fn it_is_never_larger_than_the_layers() {
 }
 
 #[test]
+fn pools_that_are_equal_are_one_piece() {
+    let file = |tar: Tar, number: usize| tar.file(&format!("var/log/{number}"), &vec![0; 7_000_000 + number]);
+    let layer = (0..4).fold(Tar::new(), file).finished();
+    let made = make(&[&layer], &BaseLayers::default(), 2);
+    let index = CompactIndex::parse(&made.goods.as_ref().unwrap().index).unwrap();
+    let pools: Vec<_> = index.pieces.iter().filter(|piece| piece.pool == Some(8 << 20)).collect();
+    assert!(pools.windows(2).any(|pair| pair[0] == pair[1]), "{pools:?}");
+    assert_eq!(again(&made, &[]), [Digest::of(&layer)]);
+    assert!(made.report.compact < 20_000, "{:?}", made.report);
+}
+
+#[test]
 fn an_update_is_made_against_the_layers_of_the_other_side() {
     let (old, new) = (system(0, 200), system(1, 200));
     let unrelated = Tar::new().file("etc/other", &Random::new(9).bytes(5000)).finished();

@@ -27,8 +27,6 @@ pub(super) struct Shelf {
     pack: Vec<u8>,
     /// The number of the pack that is being filled.
     pack_number: Option<u32>,
-    /// Whether two pieces came out the same: the index names each once.
-    has_twins: bool,
 }
 
 impl Shelf {
@@ -43,7 +41,6 @@ impl Shelf {
             full: Vec::new(),
             pack: Vec::new(),
             pack_number: None,
-            has_twins: false,
         })
     }
 
@@ -86,8 +83,7 @@ impl Shelf {
         for group in full.chunks(threads.max(1)) {
             for ((number, plain), packed) in group.iter().zip(each(threads, group, |(_, plain)| pressed(plain))) {
                 let packed = packed.map_err(StoreError::io(TEMPORARY, &self.path))?;
-                let (digest, is_new) = self.spool.add(&packed)?;
-                self.has_twins |= !is_new;
+                let digest = self.spool.add(&packed)?;
                 let pool = Some(plain.len() as u64);
                 self.pieces[*number] = Some(Piece { digest, size: packed.len() as u64, pool });
             }
@@ -116,8 +112,7 @@ impl Shelf {
 
     fn close_pack(&mut self) -> Result<(), Error> {
         if let Some(number) = self.pack_number.take() {
-            let (digest, is_new) = self.spool.add(&self.pack)?;
-            self.has_twins |= !is_new;
+            let digest = self.spool.add(&self.pack)?;
             self.pieces[number as usize] = Some(Piece { digest, size: self.pack.len() as u64, pool: None });
             self.pack.clear();
         }
@@ -131,10 +126,6 @@ impl Shelf {
         }
         self.press_all(threads)?;
         self.close_pack()?;
-        if self.has_twins {
-            // nobody names a piece twice: without an index there is nothing to name
-            return Ok((self.spool, Vec::new()));
-        }
         Ok((self.spool, self.pieces.into_iter().flatten().collect()))
     }
 }

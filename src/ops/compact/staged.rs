@@ -30,16 +30,16 @@ impl Spool {
         Ok(Self { file, path: directory.to_owned(), length: 0, extents: HashMap::new() })
     }
 
-    /// Writes a piece, and returns its digest. False: there is one like it already.
-    pub(super) fn add(&mut self, bytes: &[u8]) -> Result<(Digest, bool), StoreError> {
+    /// Writes a piece, unless there is one like it, and returns its digest.
+    pub(super) fn add(&mut self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
         if self.extents.contains_key(&digest) {
-            return Ok((digest, false));
+            return Ok(digest);
         }
         self.file.write_all(bytes).map_err(StoreError::io(TEMPORARY, &self.path))?;
         self.extents.insert(digest, (self.length, bytes.len() as u64));
         self.length += bytes.len() as u64;
-        Ok((digest, true))
+        Ok(digest)
     }
 }
 
