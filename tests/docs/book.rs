@@ -31,6 +31,7 @@ const PAGES: &[(&str, By)] = &[
     ("README.md", By::Console),
     ("air-gap.md", By::Console),
     ("align.md", By::Indented),
+    ("benchmarks.md", By::Forms),
     ("build.md", By::Console),
     ("check.md", By::Forms),
     ("ci.md", By::Console),
