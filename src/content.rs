@@ -29,6 +29,8 @@ pub const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
 pub enum Kind {
     /// Bytes: a layer, anything unknown.
     Blob,
+    /// What layers of a compact archive are made of ([`crate::compact`]): no image refers to it.
+    Piece,
     /// The config of an image: small, and wanted before the layers by whoever reads an archive from its start.
     Config,
     /// A document that refers to other content; registries keep it apart and want its type.

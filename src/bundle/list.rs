@@ -216,10 +216,7 @@ impl PackedImage {
 
 impl PackedContent {
     fn read(view: &View<'_>) -> Result<Self, JsonError> {
-        let here = match view.get("here")? {
-            None => true,
-            Some(here) => here.value().as_bool().ok_or_else(|| here.wrong("true or false"))?,
-        };
+        let here = view.flag_at("here", true)?;
         let repositories = view.list_at("repositories")?;
         let repositories = repositories.iter().map(|text| text.text().map(str::to_owned)).collect::<Result<_, _>>()?;
         Ok(Self { digest: read_digest(view)?, size: read_count(view, "size")?, here, repositories })

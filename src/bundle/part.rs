@@ -129,6 +129,8 @@ pub struct Piece {
     pub from: u64,
     /// Where in the part it lies.
     pub section: Section,
+    /// Whether it is what layers of a compact archive are made of, and nothing that an image refers to.
+    pub is_stock: bool,
 }
 
 impl Piece {
@@ -213,8 +215,12 @@ impl PartNote {
     pub fn encode(&self) -> Vec<u8> {
         let section = |section: &Section| json!({"at": section.at, "length": section.length});
         let piece = |piece: &Piece| {
-            json!({"digest": piece.digest.to_string(), "size": piece.size, "from": piece.from,
-                "at": piece.section.at, "length": piece.section.length})
+            let mut value = json!({"digest": piece.digest.to_string(), "size": piece.size, "from": piece.from,
+                "at": piece.section.at, "length": piece.section.length});
+            if piece.is_stock {
+                value["stock"] = json!(true);
+            }
+            value
         };
         let mode = if self.mode == Mode::Stream { "stream" } else { "archive" };
         let pieces: Vec<Value> = self.pieces.iter().map(piece).collect();
@@ -243,6 +249,7 @@ impl Piece {
             size: read_count(view, "size")?,
             from: read_count(view, "from")?,
             section: Section::read(view)?,
+            is_stock: view.flag_at("stock", false)?,
         })
     }
 }

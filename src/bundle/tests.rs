@@ -53,7 +53,7 @@ fn note() -> PartNote {
         offset: 100,
         length: 250,
         front: Some(section(0, 10)),
-        pieces: vec![Piece { digest: digest("blob"), size: 80, from: 20, section: section(40, 60) }],
+        pieces: vec![Piece { digest: digest("blob"), size: 80, from: 20, section: section(40, 60), is_stock: true }],
     }
 }
 

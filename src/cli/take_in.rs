@@ -10,7 +10,7 @@ use barge::ops::Error;
 use barge::ops::load::{Arrived, TakeIn, check_base};
 use barge::ops::open::Context;
 use barge::ops::parts::path_of_parts;
-use barge::ops::target::Target;
+use barge::ops::target::{Target, layout_meant};
 use barge::store::archive::PartSet;
 use barge::store::{Location, StoreError};
 use barge::text::{escaped, shell_word};
@@ -110,7 +110,8 @@ pub(crate) fn run(
     session: &Session<'_>,
 ) -> Result<Report, Error> {
     let options = args.carry.options()?;
-    let context = Context { part_dirs: directories, ..session.context() };
+    let bases = args.output.as_deref().and_then(layout_meant);
+    let context = Context { part_dirs: directories, bases: bases.as_deref(), ..session.context() };
     let target = Target::open(args.output.as_deref(), &context, args.write.options(session))?;
     let location = target.location();
     let Location::Layout(layout) = &location else {

@@ -130,6 +130,17 @@ impl<'a> View<'a> {
         self.get(name)?.map_or_else(|| Ok(Vec::new()), |list| list.list())
     }
 
+    /// Returns what a field says that may be absent or `null`, and what it says then.
+    ///
+    /// # Errors
+    /// When this is no object, or the field neither true nor false.
+    pub fn flag_at(&self, name: &str, usual: bool) -> Result<bool, JsonError> {
+        match self.get(name)? {
+            None => Ok(usual),
+            Some(flag) => flag.value().as_bool().ok_or_else(|| flag.wrong("true or false")),
+        }
+    }
+
     /// Returns the text in a field that may be absent or `null`.
     ///
     /// # Errors

@@ -1,10 +1,12 @@
 //! Sets of parts, made from archives that barge wrote: cut anywhere, with notes.
 
+use std::collections::HashSet;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
 use barge::bundle::{Mode, PartNames, PartNote, Piece, Section};
+use barge::compact::CompactIndex;
 use barge::digest::Digest;
 
 /// Where in an archive something stands.
@@ -13,11 +15,13 @@ pub(crate) struct Entries {
     pub(crate) front: Range<usize>,
     /// Content: its digest, and where its bytes are.
     pub(crate) blobs: Vec<(Digest, Range<usize>)>,
+    /// What layers are made of, of a compact archive.
+    stock: HashSet<Digest>,
 }
 
 pub(crate) fn entries(archive: &[u8]) -> Entries {
     let text = |bytes: &[u8]| String::from_utf8(bytes.iter().copied().take_while(|byte| *byte != 0).collect()).unwrap();
-    let mut entries = Entries { front: 0..0, blobs: Vec::new() };
+    let mut entries = Entries { front: 0..0, blobs: Vec::new(), stock: HashSet::new() };
     let mut at = 0;
     while archive[at] != 0 {
         let name = text(&archive[at..at + 100]);
@@ -26,7 +30,13 @@ pub(crate) fn entries(archive: &[u8]) -> Entries {
         at = body.end.next_multiple_of(512);
         match name.strip_prefix("blobs/") {
             Some(blob) => entries.blobs.push((blob.replacen('/', ":", 1).parse().unwrap(), body)),
-            None => entries.front = 0..at,
+            None => {
+                if name == "compact.json" {
+                    let index = CompactIndex::parse(&archive[body]).unwrap();
+                    entries.stock = index.pieces.iter().map(|piece| piece.digest).collect();
+                }
+                entries.front = 0..at;
+            }
         }
     }
     entries
@@ -50,7 +60,13 @@ pub(crate) fn cut(archive: &[u8], name: &str, at: &[usize]) -> Vec<(PartNote, Ve
         let piece = |(digest, body): &(Digest, Range<usize>)| {
             let section = within(body, range)?;
             let from = (range.start.max(body.start) - body.start) as u64;
-            Some(Piece { digest: *digest, size: body.len() as u64, from, section })
+            Some(Piece {
+                digest: *digest,
+                size: body.len() as u64,
+                from,
+                section,
+                is_stock: entries.stock.contains(digest),
+            })
         };
         let note = PartNote {
             set,

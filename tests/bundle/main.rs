@@ -13,6 +13,9 @@ mod in_turn;
 mod kills;
 mod made;
 mod memory;
+#[allow(dead_code)] // those of compact archives use more of it
+#[path = "../compact/packer.rs"]
+mod packer;
 mod parts;
 mod plan;
 mod prepared;

@@ -200,7 +200,7 @@ fn weigh<'a>(
     let layers: HashSet<Digest> = index.layers.iter().map(|layer| layer.digest).collect();
     plan.retain(|content| !layers.contains(&content.digest));
     for piece in &index.pieces {
-        let content = Content { digest: piece.digest, size: piece.size, kind: Kind::Blob };
+        let content = Content { digest: piece.digest, size: piece.size, kind: Kind::Piece };
         plan.add(staged, &content, "piece of layers".to_owned());
     }
     (Some(Goods { index: text, layers }), report)

@@ -30,6 +30,8 @@ pub struct Arrived {
 struct Joined {
     front: Archive,
     layout: Layout,
+    /// Whether layers that are made again can be: all has come of which they are.
+    has_stock: bool,
 }
 
 impl Source for Joined {
@@ -42,6 +44,9 @@ impl Source for Joined {
     }
 
     fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {
+        if self.has_stock && self.front.makes(&content.digest) {
+            return self.front.open(content);
+        }
         self.layout.open(content).map_err(|error| match error {
             // the part that should have brought it is what is meant
             StoreError::Missing { digest, .. } => StoreError::Missing { digest, place: self.front.location().clone() },
@@ -77,8 +82,15 @@ impl Source for Together<'_> {
 }
 
 impl Arrived {
-    pub(super) fn new(archives: Vec<Archive>, layout: impl Fn() -> Layout, set: &PartSet, is_all: bool) -> Self {
-        let archives = archives.into_iter().map(|front| Joined { front, layout: layout() }).collect();
+    /// Joins fronts to a layout; beside each whether what its layers are made of has come.
+    pub(super) fn new(
+        archives: Vec<(Archive, bool)>,
+        layout: impl Fn() -> Layout,
+        set: &PartSet,
+        is_all: bool,
+    ) -> Self {
+        let join = |(front, has_stock)| Joined { front, layout: layout(), has_stock };
+        let archives = archives.into_iter().map(join).collect();
         Self { archives, label: crate::text::escaped(set.archive()), mode: set.mode(), is_all }
     }
 

@@ -18,6 +18,7 @@ use std::path::Path;
 pub use self::arrived::Arrived;
 use self::part::Part;
 use super::Error;
+use super::bases::find_bases;
 use super::bundle::{Packed, has, refuse_incomplete};
 use super::open::Context;
 use super::parts::hint_for;
@@ -230,7 +231,16 @@ impl<'a> TakeIn<'a> {
                 }
             }
         }
-        Ok(Arrived::new(archives, || self.intake.layout(), &self.known, self.needed().is_empty()))
+        let archives = archives.into_iter().map(|archive| {
+            let stock = archive.compact().and_then(|index| self.intake.stock(index));
+            let has_stock = stock.is_some();
+            if let Some(stock) = stock {
+                archive.find_pieces_in(Box::new(stock));
+                find_bases(&archive, &self.context);
+            }
+            (archive, has_stock)
+        });
+        Ok(Arrived::new(archives.collect(), || self.intake.layout(), &self.known, self.needed().is_empty()))
     }
 
     /// Returns whether the front of the archive has come.

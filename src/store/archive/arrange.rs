@@ -82,7 +82,7 @@ impl Arrangement {
         let rank = |content: &Content| match content.kind {
             Kind::Manifest(_) => 0,
             Kind::Config => 1,
-            Kind::Blob => 2,
+            Kind::Blob | Kind::Piece => 2,
         };
         order.sort_by_key(|content| (rank(content), content.digest));
         let whole = |content: Content| Fragment { from: 0, length: content.size, content };

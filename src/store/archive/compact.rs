@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek as _};
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::bytes::Stored;
 use super::read::Files;
@@ -24,7 +24,6 @@ use crate::store::{Location, StoreError, TEMPORARY};
 use crate::tar::entry::EntryKind;
 
 /// What of an archive is compact.
-#[derive(Debug)]
 pub(super) struct Compact {
     place: Location,
     /// Where layers are put that are read out of order.
@@ -33,8 +32,16 @@ pub(super) struct Compact {
     /// The layers that are made again, by their numbers in the index. Those that are in the tar as well are taken from there.
     layers: HashMap<Digest, usize>,
     pieces: HashSet<Digest>,
+    /// Where pieces are that are not in the tar.
+    elsewhere: Arc<OnceLock<Box<dyn Pieces>>>,
     /// Those that were read out of order, and are there as files.
     made: Mutex<HashMap<Digest, Slot>>,
+}
+
+impl std::fmt::Debug for Compact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compact").field("stock", &self.stock).finish_non_exhaustive()
+    }
 }
 
 type Slot = Arc<Mutex<Option<Arc<File>>>>;
@@ -58,11 +65,12 @@ impl Compact {
         })?;
         let layers = index.layers.iter().enumerate().map(|(number, layer)| (layer.digest, number)).collect();
         let pieces = index.pieces.iter().map(|piece| piece.digest).collect();
-        let in_tar = InTar::of(&index, files.index, bytes, cancel);
+        let elsewhere = Arc::default();
+        let in_tar = InTar { elsewhere: Arc::clone(&elsewhere), ..InTar::of(&index, files.index, bytes, cancel) };
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let stock = Arc::new(Stock::new(index, Box::new(in_tar), threads));
         let place = files.place.clone();
-        Ok(Some(Self { place, directory, stock, layers, pieces, made: Mutex::default() }))
+        Ok(Some(Self { place, directory, stock, layers, pieces, elsewhere, made: Mutex::default() }))
     }
 
     /// Returns what its index says.
@@ -73,6 +81,12 @@ impl Compact {
     /// Returns whether some content is a piece: of no image, and of use to nobody else.
     pub(super) fn is_piece(&self, digest: &Digest) -> bool {
         self.pieces.contains(digest)
+    }
+
+    /// Says where pieces are that are not in the tar. The first place that is named counts.
+    pub(super) fn find_pieces_in(&self, pieces: Box<dyn Pieces>) {
+        // one is enough
+        drop(self.elsewhere.set(pieces));
     }
 
     /// Says who finds bases.
@@ -209,6 +223,7 @@ fn fault(error: RebuildError, layer: Digest, place: &Location) -> StoreError {
 struct InTar {
     bytes: Arc<Stored>,
     places: Vec<Option<(u64, u64)>>,
+    elsewhere: Arc<OnceLock<Box<dyn Pieces>>>,
     /// A recipe may want many pieces for few bytes.
     cancel: Cancel,
 }
@@ -222,6 +237,7 @@ impl InTar {
         Self {
             bytes: Arc::clone(bytes),
             cancel: cancel.clone(),
+            elsewhere: Arc::default(),
             places: index
                 .pieces
                 .iter()
@@ -238,6 +254,9 @@ impl Pieces for InTar {
             return Err(io::Error::other(StoreError::Cancelled));
         }
         let Some((offset, size)) = self.places.get(piece as usize).copied().flatten() else {
+            if let Some(elsewhere) = self.elsewhere.get() {
+                return elsewhere.read(piece);
+            }
             let reason = format!("piece {piece} of the index is not there, or has another size");
             return Err(RebuildError::Wrong(reason).into());
         };

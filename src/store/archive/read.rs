@@ -16,7 +16,7 @@ use super::entries::{blob_digest, check_kinds, recognised};
 use super::tar::{Entry, TarIndex};
 use super::{Parts, cannot_read, oci, outer, refusal};
 use crate::blob::{BlobReader, Cancel, Mismatch};
-use crate::compact::{BaseLayer, Bases, COMPACT_JSON, CompactIndex, CompactLayer};
+use crate::compact::{BaseLayer, Bases, CompactIndex, CompactLayer, Pieces};
 use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
 use crate::document::Document;
@@ -163,20 +163,14 @@ impl Archive {
                 hint: Some("mount the media of all parts and name each directory with --part-dir DIR".to_owned()),
             });
         }
-        if index.find(COMPACT_JSON).is_some() {
-            return Err(StoreError::Unsupported {
-                action: "take in parts of".to_owned(),
-                place: location,
-                reason: "it is compact: its layers are made again of what may lie in all of its parts".into(),
-                hint: Some("mount the media of all parts and name each directory with --part-dir DIR".to_owned()),
-            });
-        }
         check_kinds(&index, &location)?;
+        let bytes = Arc::new(bytes);
         let files = Files { index: &index, bytes: &bytes, place: &location };
         let images = Kind::Oci(Box::new(oci::read(&files)?));
+        let directory = outer::directory(&location, &ReadOptions::default());
+        let compact = Compact::read(&files, &bytes, directory, cancel)?.map(Box::new);
         let (compression, warnings) = (Compression::None, Vec::new());
-        let bytes = Arc::new(bytes);
-        Ok(Self { location, bytes, index, images, compact: None, identity: None, parts: None, compression, warnings })
+        Ok(Self { location, bytes, index, images, compact, identity: None, parts: None, compression, warnings })
     }
 
     /// Reads standard input, given as a file: from where it stands if it is one, else it is first copied to a temporary
@@ -241,6 +235,13 @@ impl Archive {
     pub fn find_bases_with(&self, finder: Box<dyn Bases>) {
         if let Some(compact) = &self.compact {
             compact.find_bases_with(finder);
+        }
+    }
+
+    /// Says where the pieces of a compact archive are of which only the front is here, by their numbers in its index.
+    pub fn find_pieces_in(&self, pieces: Box<dyn Pieces>) {
+        if let Some(compact) = &self.compact {
+            compact.find_pieces_in(pieces);
         }
     }
 

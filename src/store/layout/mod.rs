@@ -44,7 +44,7 @@ use rustix::fs::{FileType, Stat};
 
 use self::beneath::Directory;
 pub use self::files::KnownIndexes;
-pub use self::intake::{FrontComing, Intake, LoadLeft};
+pub use self::intake::{FrontComing, Intake, IntakeStock, LoadLeft};
 pub use self::partial::Partial;
 pub use self::sweep::{FileId, Lying, Sweeper};
 pub use self::write::{LayoutOptions, LayoutSink};

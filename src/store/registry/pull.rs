@@ -134,14 +134,14 @@ impl Repository {
     fn path_of(&self, content: &Content) -> String {
         match content.kind {
             Kind::Manifest(_) => self.manifest_path(&content.digest.to_string()),
-            Kind::Blob | Kind::Config => self.blob_path(&content.digest),
+            Kind::Blob | Kind::Config | Kind::Piece => self.blob_path(&content.digest),
         }
     }
 
     fn asking<'a>(&'a self, content: &Content, path: &'a str, action: &'a str) -> Ask<'a> {
         let headers = match &content.kind {
             Kind::Manifest(media_type) => vec![(header::ACCEPT, accept(media_type.as_str()))],
-            Kind::Blob | Kind::Config => Vec::new(),
+            Kind::Blob | Kind::Config | Kind::Piece => Vec::new(),
         };
         let scopes = self.reading();
         Ask {

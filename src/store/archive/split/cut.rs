@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::super::arrange::{Arrangement, END};
 use crate::bundle::{Mode, PartNames, PartNote, Piece, Section};
+use crate::content::Kind;
 use crate::digest::{Algorithm, Digest};
 use crate::store::{Location, StoreError};
 use crate::text::human_size;
@@ -155,6 +156,7 @@ impl Cut {
                 size: slot.content.size,
                 from: slot.from + if length == 0 { 0 } else { start - slot.body },
                 section: Section { at: at - range.start, length },
+                is_stock: slot.content.kind == Kind::Piece,
             })
         });
         inside.collect()
@@ -205,7 +207,7 @@ fn refused(place: &Location, reason: String, hint: String) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::{Content, Kind};
+    use crate::content::Content;
     use crate::media::Compression;
     use crate::store::archive::{ArchiveOptions, Shape};
     use crate::store::{Durability, Inventory, causes};

@@ -9,7 +9,7 @@
 //! | `state.json` | which parts were taken in, which ranges of which content, which content was seen to be right |
 //! | `note-N.json` | the note on a part that was taken in |
 //! | `front-N` | the files that say what is in the archive, as far as they were in a part |
-//! | `content-ALGORITHM-HEX` | the ranges of content that is not whole yet |
+//! | `content-ALGORITHM-HEX` | the ranges of content that is not whole yet, and what layers of a compact archive are made of |
 //!
 //! Nothing relies on it further than is harmless: a state that is wrong costs that a part is read again, or an error, and
 //! never gives content a name. Not a partial blob (`partial.rs`) is used for the ranges: there the length means that all
@@ -17,6 +17,7 @@
 
 mod left;
 mod state;
+mod stock;
 
 use std::fs::File;
 use std::io::{self, Read, Write as _};
@@ -29,6 +30,7 @@ use rustix::io::{Errno, retry_on_intr};
 pub use self::left::LoadLeft;
 pub(super) use self::left::{list, remove_left};
 use self::state::{Front, State};
+pub use self::stock::IntakeStock;
 use super::arrived::Arrived;
 use super::beneath::Directory;
 use super::temporary::{self, Temporary};
@@ -192,7 +194,8 @@ impl Intake {
     /// # Errors
     /// When it cannot be read, or somebody asked to stop.
     pub fn holds(&mut self, piece: &Piece) -> Result<bool, StoreError> {
-        if self.holds_content(&piece.digest, piece.size)? {
+        // what layers are made of never goes where content has its name
+        if !piece.is_stock && self.holds_content(&piece.digest, piece.size)? {
             return Ok(true);
         }
         let to = piece.from.saturating_add(piece.section.length);
@@ -259,7 +262,7 @@ impl Intake {
         self.root.below(&path)?.ok_or_else(gone)
     }
 
-    /// Writes a piece of larger content to its place. It counts when the part was [taken](Self::taken).
+    /// Writes a piece of larger content, or of what layers are made of, to its place. It counts when the part was [taken](Self::taken).
     ///
     /// # Errors
     /// [`PutError::From`] when reading failed, [`PutError::To`] when it cannot be written.
@@ -338,8 +341,8 @@ impl Intake {
             self.state.fronts.insert(note.part, Front { begins, length });
         }
         let mut complete = Vec::new();
-        for piece in note.pieces.iter().filter(|piece| !piece.is_whole()) {
-            if self.state.held.contains(&piece.digest) {
+        for piece in note.pieces.iter().filter(|piece| piece.is_stock || !piece.is_whole()) {
+            if !piece.is_stock && self.state.held.contains(&piece.digest) {
                 continue;
             }
             if self.durability == Durability::Synced {
@@ -347,7 +350,7 @@ impl Intake {
                 self.content_file(&piece.digest)?.sync_all().map_err(failed)?;
             }
             let to = piece.from + piece.section.length; // checked by the note
-            if self.state.add_range(&piece.digest, piece.size, piece.from, to) {
+            if self.state.add_range(piece, to) {
                 complete.push((piece.digest, piece.size));
             }
         }
@@ -372,13 +375,17 @@ impl Intake {
         Ok(wrong)
     }
 
-    /// Gives content its name whose last range came, once it was hashed as a whole.
+    /// Gives content its name whose last range came, once it was hashed as a whole. What layers are made of gets none.
     fn name(&mut self, digest: &Digest, size: u64) -> Result<Option<Mismatch>, StoreError> {
         let (file, name) = (self.content_file(digest)?, content_name(digest));
         let content = Content { digest: *digest, size, kind: Kind::Blob };
         let path = self.own.path_of(&name);
         let copy = file.try_clone().map_err(StoreError::io("read", &path))?;
         match BlobReader::of_file(content.clone(), copy).cancelled_by(&self.cancel).check() {
+            Ok(_) if self.state.is_stock(digest) => {
+                self.state.stock.insert(*digest);
+                Ok(None)
+            }
             Ok(proof) => {
                 let temporary = Temporary::of(&self.own, name, file);
                 let flushed = temporary.flush(&digest.hex(), self.durability);
@@ -390,6 +397,7 @@ impl Intake {
             }
             Err(BlobError::Mismatch(mismatch)) => {
                 self.state.ranges.remove(digest);
+                self.state.stock.remove(digest);
                 self.remove_file(&name)?;
                 Ok(Some(mismatch))
             }
@@ -417,6 +425,7 @@ impl Intake {
     /// When that cannot be written.
     pub fn doubt(&mut self) -> Result<(), StoreError> {
         self.state.held.clear();
+        self.state.stock.clear();
         self.write_down()
     }
 

@@ -6,6 +6,7 @@ use std::io::Read as _;
 use serde_json::{Value, json};
 
 use super::{STATE, content_name, front_name, remove_stale};
+use crate::bundle::Piece;
 use crate::digest::Digest;
 use crate::json::{self, JsonError, View};
 use crate::store::StoreError;
@@ -27,6 +28,8 @@ pub(super) struct State {
     pub(super) ranges: BTreeMap<Digest, Ranges>,
     /// Content in `blobs/` that was hashed and is right.
     pub(super) held: BTreeSet<Digest>,
+    /// What layers of a compact archive are made of, as far as it is whole, and was hashed and is right.
+    pub(super) stock: BTreeSet<Digest>,
     /// The fronts, by part.
     pub(super) fronts: BTreeMap<u64, Front>,
 }
@@ -37,6 +40,8 @@ pub(super) struct Ranges {
     size: u64,
     /// From and to, sorted, with gaps between them.
     list: Vec<(u64, u64)>,
+    /// Whether it is what layers of a compact archive are made of.
+    is_stock: bool,
 }
 
 /// The front of a part.
@@ -50,7 +55,7 @@ pub(super) struct Front {
 impl State {
     pub(super) fn new(set: Digest) -> Self {
         let (taken, ranges) = (BTreeSet::new(), BTreeMap::new());
-        Self { set, taken, ranges, held: BTreeSet::new(), fronts: BTreeMap::new() }
+        Self { set, taken, ranges, held: BTreeSet::new(), stock: BTreeSet::new(), fronts: BTreeMap::new() }
     }
 
     /// Reads what was written down. What cannot be used, or is of another set, counts as nothing: parts are then read again.
@@ -69,6 +74,7 @@ impl State {
             }
         }
         state.ranges = kept;
+        state.stock.retain(|digest| state.ranges.contains_key(digest));
         for (part, front) in state.fronts.clone() {
             if own.file_itself(&front_name(part))?.is_none_or(|(_, length)| length != front.length) {
                 state.fronts.remove(&part);
@@ -99,6 +105,9 @@ impl State {
         for held in view.list_at("held")? {
             state.held.insert(digest(&held)?);
         }
+        for stock in view.list_at("stock")? {
+            state.stock.insert(digest(&stock)?);
+        }
         for front in view.list_at("fronts")? {
             let count = |name: &str| front.need(name, "a count")?.count();
             state.fronts.insert(count("part")?, Front { begins: count("begins")?, length: count("length")? });
@@ -106,10 +115,11 @@ impl State {
         for content in view.list_at("ranges")? {
             let name = digest(&content.need("digest", "a digest")?)?;
             let size = content.need("size", "a count")?.count()?;
+            let is_stock = content.flag_at("stock", false)?;
             for range in content.list_at("ranges")? {
                 match range.list()?.as_slice() {
                     [from, to] if from.count()? <= to.count()? && to.count()? <= size => {
-                        state.add_range(&name, size, from.count()?, to.count()?);
+                        state.add((&name, size, is_stock), from.count()?, to.count()?);
                     }
                     _ => return Err(range.wrong("a range of the content")),
                 }
@@ -123,19 +133,28 @@ impl State {
             |(part, front): (&u64, &Front)| json!({"part": part, "begins": front.begins, "length": front.length});
         let ranges = |(digest, ranges): (&Digest, &Ranges)| {
             let list: Vec<Value> = ranges.list.iter().map(|(from, to)| json!([from, to])).collect();
-            json!({"digest": digest.to_string(), "size": ranges.size, "ranges": list})
+            let mut value = json!({"digest": digest.to_string(), "size": ranges.size, "ranges": list});
+            if ranges.is_stock {
+                value["stock"] = json!(true);
+            }
+            value
         };
         json::encode(&json!({"schema": SCHEMA, "set": self.set.to_string(), "taken": self.taken,
             "held": self.held.iter().take(MOST_HELD).map(ToString::to_string).collect::<Vec<_>>(),
+            "stock": self.stock.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "fronts": self.fronts.iter().map(front).collect::<Vec<_>>(),
             "ranges": self.ranges.iter().map(ranges).collect::<Vec<_>>()}))
     }
 
-    /// Adds a range of content, and returns whether it is whole now.
-    pub(super) fn add_range(&mut self, digest: &Digest, size: u64, from: u64, to: u64) -> bool {
-        let ranges = self.ranges.entry(*digest).or_insert_with(|| Ranges { size, list: Vec::new() });
-        if ranges.size != size {
-            *ranges = Ranges { size, list: Vec::new() };
+    /// Adds a piece of content, which ends at `to`, and returns whether the content is whole now.
+    pub(super) fn add_range(&mut self, piece: &Piece, to: u64) -> bool {
+        self.add((&piece.digest, piece.size, piece.is_stock), piece.from, to)
+    }
+
+    fn add(&mut self, (digest, size, is_stock): (&Digest, u64, bool), from: u64, to: u64) -> bool {
+        let ranges = self.ranges.entry(*digest).or_insert_with(|| Ranges { size, list: Vec::new(), is_stock });
+        if (ranges.size, ranges.is_stock) != (size, is_stock) {
+            *ranges = Ranges { size, list: Vec::new(), is_stock };
         }
         ranges.list.push((from, to));
         ranges.list.sort_unstable();
@@ -150,9 +169,16 @@ impl State {
         ranges.list == [(0, size)]
     }
 
-    /// Returns the content of which every range came, with its size.
+    /// Returns whether some content is what layers are made of.
+    pub(super) fn is_stock(&self, digest: &Digest) -> bool {
+        self.ranges.get(digest).is_some_and(|ranges| ranges.is_stock)
+    }
+
+    /// Returns the content of which every range came and that was not looked at yet, with its size.
     pub(super) fn complete(&self) -> Vec<(Digest, u64)> {
-        let whole = self.ranges.iter().filter(|(_, ranges)| ranges.list == [(0, ranges.size)]);
+        let is_done =
+            |(digest, ranges): &(&Digest, &Ranges)| ranges.list == [(0, ranges.size)] && !self.stock.contains(digest);
+        let whole = self.ranges.iter().filter(is_done);
         whole.map(|(digest, ranges)| (*digest, ranges.size)).collect()
     }
 
@@ -180,16 +206,16 @@ mod tests {
             let mut state = State::new(digest);
             let whole: Vec<bool> = order
                 .iter()
-                .map(|at| state.add_range(&digest, 30, at * 10, at * 10 + 10 + u64::from(*at == 0)))
+                .map(|at| state.add((&digest, 30, false), at * 10, at * 10 + 10 + u64::from(*at == 0)))
                 .collect();
             assert_eq!(whole, [false, false, true], "{order:?}");
             assert!(state.has_range(&digest, 30, 5, 25) && !state.has_range(&digest, 31, 5, 25));
         }
         let mut state = State::new(digest);
-        state.add_range(&digest, 30, 0, 10);
-        state.add_range(&digest, 30, 20, 30);
+        state.add((&digest, 30, false), 0, 10);
+        state.add((&digest, 30, false), 20, 30);
         assert!(!state.has_range(&digest, 30, 5, 25));
-        assert!(!state.add_range(&digest, 31, 10, 20), "another size begins anew");
+        assert!(!state.add((&digest, 31, false), 10, 20), "another size begins anew");
     }
 
     #[test]
@@ -198,7 +224,9 @@ mod tests {
         state.taken.extend([1, 3]);
         state.held.insert(Digest::of(b"held"));
         state.fronts.insert(1, Front { begins: 0, length: 1024 });
-        state.add_range(&Digest::of(b"a"), 100, 10, 20);
+        state.add((&Digest::of(b"a"), 100, false), 10, 20);
+        state.add((&Digest::of(b"b"), 7, true), 0, 7);
+        state.stock.insert(Digest::of(b"b"));
         let text = String::from_utf8(state.encode()).unwrap();
         let again = State::parse(text.as_bytes()).unwrap();
         assert_eq!(again.encode(), state.encode());
