@@ -65,7 +65,7 @@ fn all_content_is_as_listed() {
         let split = SplitArchives::default();
         let context = Context {
             layout: None,
-            bases: None,
+            bases: &[],
             tmpdir: None,
             part_dirs: &[],
             split: &split,

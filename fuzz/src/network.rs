@@ -127,7 +127,7 @@ fn server() -> SocketAddr {
             let registries = Registries::forbidden("this is no network", None, &cancel);
             let context = Context {
                 layout: None,
-                bases: None,
+                bases: &[],
                 tmpdir: None,
                 part_dirs: &[],
                 split: &split,

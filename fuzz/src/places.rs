@@ -83,7 +83,7 @@ pub(crate) fn look_at(path: &Path, beside: &Path) {
     let registries = Registries::forbidden("this is no network", None, &cancel);
     let context = Context {
         layout: None,
-        bases: None,
+        bases: &[],
         tmpdir: Some(beside),
         part_dirs: &[],
         split: &split,

@@ -33,6 +33,8 @@ pub struct ReceivedImage {
     pub name: Option<String>,
     /// The digest of its index or manifest.
     pub digest: Digest,
+    /// What that is, and its size in bytes: enough for whoever is to find it elsewhere. Receipts of older versions do not say it.
+    pub document: Option<(String, u64)>,
 }
 
 /// A piece of content that is there.
@@ -57,7 +59,9 @@ impl Receipt {
         };
         let image = |view: &View<'_>| {
             let name = view.text_at("name")?.map(str::to_owned);
-            Ok(ReceivedImage { name, digest: read_digest(view)? })
+            let media_type = view.text_at("mediaType")?.map(str::to_owned);
+            let size = view.get("size")?.map(|size| size.count()).transpose()?;
+            Ok(ReceivedImage { name, digest: read_digest(view)?, document: media_type.zip(size) })
         };
         let content = |view: &View<'_>| {
             let repositories = texts(view, "repositories")?;
@@ -85,6 +89,10 @@ impl Receipt {
     pub fn encode(&self) -> Vec<u8> {
         let image = |one: &ReceivedImage| {
             let mut value = json!({"digest": one.digest.to_string()});
+            if let Some((media_type, size)) = &one.document {
+                value["mediaType"] = json!(media_type);
+                value["size"] = json!(size);
+            }
             if let Some(name) = &one.name {
                 value["name"] = json!(name);
             }

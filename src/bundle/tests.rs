@@ -67,7 +67,7 @@ fn what_is_written_is_read_back() {
         barge: "1".to_owned(),
         made: Some("2026-11-21T00:00:00Z".to_owned()),
         places: vec!["oci:/srv".to_owned()],
-        images: vec![ReceivedImage { name: None, digest: digest("a") }],
+        images: vec![ReceivedImage { name: None, digest: digest("a"), document: Some(("a/b".to_owned(), 7)) }],
         contents: vec![Received { digest: digest("a"), size: 1, repositories: vec!["h/r".to_owned()] }],
     };
     assert_eq!(Receipt::parse(&receipt.encode()).unwrap(), receipt);

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use barge::content::total;
+use barge::content::{Descriptor, total};
 use barge::ops::Error;
 use barge::ops::bundle::{BaseContents, Packing};
-use barge::ops::compact::{BaseLayers, CompactOptions, Report as Became, Staged, base_layers, compact};
+use barge::ops::compact::{AbsentImage, BaseLayers, CompactOptions, Report as Became, Staged, compact};
 use barge::ops::lookup::select;
-use barge::ops::open::{Opened, Store, open};
+use barge::ops::open::{Context, Store, open, open_path, path_meant};
 use barge::plan::Plan;
 use barge::store::Source as _;
 use barge::text::{escaped, human_size};
@@ -22,6 +22,8 @@ use super::write::count;
 pub(crate) struct Bases<'a> {
     /// What the user typed.
     pub(crate) words: &'a [String],
+    /// Where else layers of it are read.
+    pub(crate) from: &'a [String],
     /// What is there.
     pub(crate) bases: &'a [BaseContents],
     /// The places that are saved from: they often have the older layers still.
@@ -56,26 +58,31 @@ pub(crate) fn make_compact<'a>(
     session: &Session<'_>,
     report: &mut Report,
 ) -> Result<(), Error> {
-    let context = session.context();
     // a receipt says what is there, and has none of it
     let is_place =
-        |base: &&BaseContents| base.signature_file.is_empty() || base.signature_file == barge::bundle::BUNDLE_SIGNATURE;
-    let places = bases.words.iter().zip(bases.bases).filter(|(_, base)| is_place(base));
-    let places: Vec<Opened> = places.map(|(word, _)| open(word, &context)).collect::<Result<_, _>>()?;
-    let mut layers = BaseLayers::default();
-    let is_wanted = |digest: &_| bases.bases.iter().any(|base| base.contents.contains_key(digest));
+        |base: &BaseContents| base.signature_file.is_empty() || base.signature_file == barge::bundle::BUNDLE_SIGNATURE;
+    let words = bases.words.iter().zip(bases.bases).filter(|(_, base)| is_place(base)).map(|(word, _)| word);
+    let words: Vec<&String> = words.chain(bases.from).collect();
+    // one of them may be made of layers of another
+    let paths = words.iter().filter_map(|word| path_meant(word)).collect::<Vec<_>>();
+    let context = Context { bases: &paths, ..session.context() };
+    let places = words.iter().map(|word| open(word, &context)).collect::<Result<Vec<_>, _>>()?;
+    // one that cannot be read is no concern of who did not ask for it
+    let current = context.layout.and_then(|path| open_path(path, &context).ok());
+    let mut sources: Vec<(&Store, Vec<Descriptor>)> = Vec::new();
     if !bases.bases.is_empty() {
         for place in &places {
             let roots = match &place.selector {
                 None => place.store.roots()?,
                 selector => select(&place.store, selector.as_ref())?,
             };
-            base_layers(&mut layers, &place.store, &roots, is_wanted)?;
+            sources.push((&place.store, roots));
         }
-        for store in bases.stores {
-            base_layers(&mut layers, *store, &store.roots()?, is_wanted)?;
+        for store in bases.stores.iter().copied().chain(&current) {
+            sources.push((store, store.roots()?));
         }
     }
+    let layers = BaseLayers::find(&sources, bases.bases)?;
     let (goods, became) = compact(plan, &layers, staged, options, &context)?;
     if goods.is_some() && !became.bases.is_empty() {
         for base in bases.bases {
@@ -86,10 +93,12 @@ pub(crate) fn make_compact<'a>(
     }
     packing.compact = goods.map(Arc::new);
     say(session, &became, &layers, !bases.bases.is_empty());
-    let (layers, before) = became.again;
+    let (number, before) = became.again;
+    let absent = |image: &AbsentImage| json!({"name": image.name, "digest": image.digest.map(|it| it.to_string())});
     report.stats.insert(
         "compact".to_owned(),
-        json!({"layers": layers, "layerBytes": before, "bytes": became.compact, "isLarger": became.is_larger,
+        json!({"layers": number, "layerBytes": before, "bytes": became.compact, "isLarger": became.is_larger,
+            "bases": became.bases, "absentBases": layers.absent_images().iter().map(absent).collect::<Vec<_>>(),
             "stored": became.stored.iter().map(|(why, layers, bytes)| {
                 json!({"why": why.to_string(), "layers": layers, "bytes": bytes})
             }).collect::<Vec<_>>()}),
@@ -127,14 +136,38 @@ fn say(session: &Session<'_>, became: &Became, layers: &BaseLayers<'_>, has_base
     if number == 0 && total(became.stored.iter().map(|(_, number, _)| *number)) == 0 {
         session.ui.say("no layers go along: nothing to make compact");
     }
-    if !became.bases.is_empty() {
+    if !became.bases.is_empty() && !became.is_larger {
         let names: Vec<String> = became.bases.iter().map(|name| escaped(name)).collect();
         session.ui.say(&format!("made against layers of {}: they must be where it is loaded", names.join(", ")));
-    } else if has_base && layers.is_empty() {
+    } else if has_base && number > 0 && layers.is_empty() && layers.absent_images().is_empty() {
         session.ui.say("none of the base's layers is found here: nothing is made against them");
     }
-    if !layers.absent.is_empty() {
-        let number = count(layers.absent.len() as u64, "layer");
-        session.ui.say(&format!("{number} of the base could not be used: not found here"));
+    if number > 0 {
+        say_absent(session, layers);
     }
+}
+
+/// How many images are named that are not found.
+const NAMED: usize = 5;
+
+/// Says which images of the base are not here, and what would help.
+fn say_absent(session: &Session<'_>, layers: &BaseLayers<'_>) {
+    let images = layers.absent_images();
+    let called = |image: &AbsentImage| match (&image.name, &image.digest) {
+        (Some(name), Some(digest)) => format!("{} ({digest})", escaped(name)),
+        (Some(name), None) => format!("layers of {}", escaped(name)),
+        (None, Some(digest)) => digest.to_string(),
+        (None, None) => "layers of an image without a name".to_owned(),
+    };
+    if images.is_empty() {
+        return;
+    }
+    let mut named: Vec<String> = images.iter().take(NAMED).map(called).collect();
+    if let Some(more @ 1..) = images.len().checked_sub(NAMED) {
+        named.push(format!("{more} more"));
+    }
+    session.ui.say(&format!(
+        "not found here, of the base: {}; with --base-from and a layout, a bundle or docker://NAME that has them it gets smaller",
+        named.join(", ")
+    ));
 }

@@ -53,8 +53,8 @@ pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Erro
         Ok((Place::Layout(path), _)) => Some(path),
         _ => None,
     };
-    let bases = args.destinations.iter().find_map(layout);
-    let context = Context { bases: bases.as_deref(), ..context };
+    let bases: Vec<_> = args.destinations.iter().filter_map(layout).collect();
+    let context = Context { bases: &bases, ..context };
     let options = args.carry.options()?;
     let trust = args.signed.read()?;
     let opened = open(&args.source, &context)?;

@@ -1,10 +1,12 @@
 //! `barge load`
 
+use std::path::PathBuf;
+
 use barge::error::Class;
 use barge::ops::Error;
 use barge::ops::bundle::deltas;
 use barge::ops::copy::{CopySource, Naming, copy};
-use barge::ops::open::{Context, Store, open};
+use barge::ops::open::{Context, Store, open, path_meant};
 use barge::ops::target::{Target, layout_meant};
 use barge::store::Source;
 use clap::Args;
@@ -74,8 +76,10 @@ fn whole(
     required: &Required,
     session: &Session<'_>,
 ) -> Result<Report, Error> {
-    let bases = args.output.as_deref().and_then(layout_meant);
-    let context = Context { part_dirs: &parts.directories, bases: bases.as_deref(), ..session.context() };
+    // what one of them is made of may be in another
+    let bases: Vec<PathBuf> = args.output.as_deref().and_then(layout_meant).into_iter().collect();
+    let bases = bases.into_iter().chain(parts.words.iter().filter_map(|word| path_meant(word))).collect::<Vec<_>>();
+    let context = Context { part_dirs: &parts.directories, bases: &bases, ..session.context() };
     let options = args.carry.options()?;
     let opened = parts.words.iter().map(|word| open(word, &context)).collect::<Result<Vec<_>, _>>()?;
     trust.check(opened.iter().map(|opened| &opened.store), session)?;

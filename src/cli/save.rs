@@ -56,6 +56,9 @@ pub(crate) struct SaveArgs {
     /// Carry what is in the layers instead of the layers: each file once, and with --base against the older files; the same layers come out, and only barge reads it
     #[arg(long, conflicts_with_all = ["compress", "align"])]
     compact: bool,
+    /// Another place to read layers of the base from, when neither what is saved nor the base has them any more (can be repeated)
+    #[arg(long, value_name = "PLACE", requires_all = ["base", "compact"])]
+    base_from: Vec<String>,
     #[command(flatten)]
     lists: ListArgs,
     #[command(flatten)]
@@ -144,7 +147,7 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
         let stores: Vec<&Store> = opened.iter().map(|(store, ..)| store).chain(listed.stores()).collect();
         let spool = target.spool(session.global.dry_run, &context);
         let options = CompactOptions { spool: &spool, place: &location, jobs: write.jobs };
-        let bases = Bases { words: &args.base, bases: &bases, stores: &stores };
+        let bases = Bases { words: &args.base, from: &args.base_from, bases: &bases, stores: &stores };
         make_compact((&mut copying.plan, &staged), &mut packing, &bases, &options, session, &mut report)?;
     }
     let is_compact = packing.compact.is_some();

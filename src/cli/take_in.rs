@@ -110,8 +110,8 @@ pub(crate) fn run(
     session: &Session<'_>,
 ) -> Result<Report, Error> {
     let options = args.carry.options()?;
-    let bases = args.output.as_deref().and_then(layout_meant);
-    let context = Context { part_dirs: directories, bases: bases.as_deref(), ..session.context() };
+    let bases: Vec<PathBuf> = args.output.as_deref().and_then(layout_meant).into_iter().collect();
+    let context = Context { part_dirs: directories, bases: &bases, ..session.context() };
     let target = Target::open(args.output.as_deref(), &context, args.write.options(session))?;
     let location = target.location();
     let Location::Layout(layout) = &location else {
@@ -243,7 +243,7 @@ fn check(
     trust.check_fronts(all())?;
     // of a choice of platforms it shows at the end what is needed
     if args.carry.options()?.platforms.is_all() {
-        check_base(all(), found, layout)?;
+        check_base(all(), found, layout, &Context { bases: &[layout.to_owned()], ..session.context() })?;
     }
     if trust.is_asked_for() && fronts.is_empty() && !taking.is_some_and(TakeIn::has_front) {
         let archive = escaped(found.archive());
@@ -268,7 +268,8 @@ pub(crate) fn instead(
     let Some(only) = parts.only.as_ref().filter(|only| only.set.set().is_some() && !session.global.dry_run) else {
         return Err(error);
     };
-    let context = Context { part_dirs: &parts.directories, ..session.context() };
+    let bases: Vec<PathBuf> = args.output.as_deref().and_then(layout_meant).into_iter().collect();
+    let context = Context { part_dirs: &parts.directories, bases: &bases, ..session.context() };
     // also a set of which a part has the wrong length
     match Target::open(args.output.as_deref(), &context, args.write.options(session))?.location() {
         Location::Layout(layout) => {

@@ -68,6 +68,14 @@ pub trait Bases: Send + Sync {
     /// # Errors
     /// When it is there and cannot be used.
     fn find(&self, base: &BaseLayer) -> io::Result<Option<BaseBytes>>;
+
+    /// Returns whether it is somewhere, without reading it.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    fn has(&self, base: &BaseLayer) -> io::Result<bool> {
+        self.find(base).map(|found| found.is_some())
+    }
 }
 
 /// What a compact archive has in stock, and where it is found. It is shared by all that make layers of it.
@@ -148,6 +156,21 @@ impl Stock {
     #[must_use]
     pub fn has_base(&self, base: usize) -> bool {
         self.bases.get(base).is_some_and(|place| place.get().is_some())
+    }
+
+    /// Returns the bases that are nowhere, in the order of the index.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub fn missing_bases(&self) -> io::Result<Vec<BaseLayer>> {
+        let mut missing = Vec::new();
+        for (number, base) in self.index.bases.iter().enumerate() {
+            let found = self.finder.get().map_or(Ok(false), |finder| finder.has(base));
+            if !self.has_base(number) && !found? {
+                missing.push(base.clone());
+            }
+        }
+        Ok(missing)
     }
 
     /// Checks that some bytes are there, without reading them.

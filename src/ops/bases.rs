@@ -1,82 +1,117 @@
-//! The bases of compact archives: layers of which an archive takes bytes, and that are in the layout that is written, or the current
-//! one.
+//! The bases of compact archives: layers of which an archive takes bytes, and that are in the layout that is written, in the current
+//! one, or in an archive that is loaded with it.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::bundle::has;
 use super::layer::unpacked;
 use super::open::Context;
 use crate::blob::{CHUNK, Cancel};
 use crate::compact::{BaseBytes, BaseLayer, Bases, Cut, Cutter};
 use crate::content::{Content, Kind};
 use crate::digest::Digest;
-use crate::store::archive::Archive;
+use crate::store::archive::{Archive, ReadOptions};
 use crate::store::lacking::unnamed_file;
 use crate::store::layout::{KnownIndexes, Layout};
-use crate::store::{Source as _, StoreError, TEMPORARY, directory_of};
+use crate::store::{Source, StoreError, TEMPORARY, directory_of};
 
 /// Where temporary files go when nobody said where, and beside the archive nobody may write.
 const ELSEWHERE: &str = "/var/tmp";
 
-/// Finds bases in layouts.
-struct InLayouts {
-    layouts: Vec<PathBuf>,
+/// Finds bases in layouts and archives.
+#[derive(Clone)]
+struct InPlaces {
+    places: Vec<PathBuf>,
     indexes: KnownIndexes,
     /// Where they are unpacked to: the first of these in which a file can be made.
     directories: Vec<PathBuf>,
     cancel: Cancel,
 }
 
-/// Lets an archive find the bases that it needs. A layout is looked into when one is needed, and not before.
+/// Lets an archive find the bases that it needs. A place is looked into when one is needed, and not before.
 pub(super) fn find_bases(archive: &Archive, context: &Context<'_>) {
-    let needs_some = archive.compact().is_some_and(|index| !index.bases.is_empty());
-    let layouts: Vec<PathBuf> = context.bases.into_iter().chain(context.layout).map(Path::to_owned).collect();
-    if !needs_some || layouts.is_empty() {
+    let own = archive.location().path();
+    let places = context.bases.iter().map(PathBuf::as_path).chain(context.layout);
+    let places: Vec<PathBuf> = places.filter(|place| Some(*place) != own).map(Path::to_owned).collect();
+    if !needs_some(archive) || places.is_empty() {
         return;
     }
     let directories = match context.tmpdir {
         Some(directory) => vec![directory.to_owned()],
         None => {
-            let beside = archive.location().path().map(|path| directory_of(path).to_owned());
+            let beside = own.map(|path| directory_of(path).to_owned());
             beside.into_iter().chain([ELSEWHERE.into()]).collect()
         }
     };
     let (indexes, cancel) = (context.indexes.clone(), context.cancel.clone());
-    archive.find_bases_with(Box::new(InLayouts { layouts, indexes, directories, cancel }));
+    archive.find_bases_with(Box::new(InPlaces { places, indexes, directories, cancel }));
 }
 
-impl Bases for InLayouts {
+fn needs_some(archive: &Archive) -> bool {
+    archive.compact().is_some_and(|index| !index.bases.is_empty())
+}
+
+impl Bases for InPlaces {
     fn find(&self, base: &BaseLayer) -> io::Result<Option<BaseBytes>> {
-        for layout in &self.layouts {
-            if let Some(found) = self.found(layout, base).map_err(io::Error::other)? {
+        for place in &self.places {
+            let found = self.open(place).and_then(|source| source.map_or(Ok(None), |it| self.unpacked(&*it, base)));
+            if let Some(found) = found.map_err(io::Error::other)? {
                 return Ok(Some(found));
             }
         }
         Ok(None)
     }
+
+    fn has(&self, base: &BaseLayer) -> io::Result<bool> {
+        for place in &self.places {
+            let held = self.open(place).and_then(|source| source.map_or(Ok(false), |it| has(&*it, &content_of(base))));
+            if held.map_err(io::Error::other)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
-impl InLayouts {
-    fn found(&self, layout: &Path, base: &BaseLayer) -> Result<Option<BaseBytes>, StoreError> {
-        let layout = match Layout::open_knowing(layout, &self.indexes) {
-            Ok(layout) => layout,
-            Err(StoreError::Absent { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let content = Content { digest: base.digest, size: base.size, kind: Kind::Blob };
-        let reader = match layout.open(&content) {
+fn content_of(base: &BaseLayer) -> Content {
+    Content { digest: base.digest, size: base.size, kind: Kind::Blob }
+}
+
+impl InPlaces {
+    /// Opens a place; `None` when nothing is there yet.
+    fn open(&self, place: &Path) -> Result<Option<Box<dyn Source>>, StoreError> {
+        if place.is_file() {
+            let options = ReadOptions { tmpdir: self.directories.first().cloned(), format: None };
+            let archive = Archive::open(place, &options, &self.cancel)?;
+            if needs_some(&archive) {
+                // those that it needs are in the others: every time there is one place less to look into
+                let places = self.places.iter().filter(|other| *other != place).cloned().collect();
+                archive.find_bases_with(Box::new(Self { places, ..self.clone() }));
+            }
+            return Ok(Some(Box::new(archive)));
+        }
+        match Layout::open_knowing(place, &self.indexes) {
+            Ok(layout) => Ok(Some(Box::new(layout))),
+            Err(StoreError::Absent { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn unpacked(&self, source: &dyn Source, base: &BaseLayer) -> Result<Option<BaseBytes>, StoreError> {
+        let reader = match source.open(&content_of(base)) {
             Ok(reader) => reader.cancelled_by(&self.cancel),
             Err(StoreError::Missing { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
         let (plain, heads) = (self.temporary()?, self.temporary()?);
-        let read = unpacked(reader, layout.location(), |from| cut(from, &plain, &heads, base));
+        let read = unpacked(reader, source.location(), |from| cut(from, &plain, &heads, base));
         let known = read?.map_err(StoreError::io(TEMPORARY, self.directories.first().cloned().unwrap_or_default()))?;
         if known.length != base.plain || known.diff_id != base.diff_id {
             let (got, expected) = (known.diff_id, base.diff_id);
             let reason = format!("it unpacks to {got}, and the compact archive needs {expected}");
-            return Err(StoreError::malformed(base.digest.to_string(), layout.location(), reason));
+            return Err(StoreError::malformed(base.digest.to_string(), source.location(), reason));
         }
         let heads_length = known.heads;
         Ok(Some(BaseBytes { plain: Box::new(plain), heads: Box::new(heads), heads_length }))

@@ -28,8 +28,9 @@ use crate::transfer::{Event, Observer};
 pub struct Context<'a> {
     /// The current layout: what `-L`, the environment or the working directory give.
     pub layout: Option<&'a Path>,
-    /// A layout beside it in which the layers are found that compact archives take bytes of: the one that is written.
-    pub bases: Option<&'a Path>,
+    /// Places beside it in which the layers are found that compact archives take bytes of: the layout that is written, and archives
+    /// that come with them.
+    pub bases: &'a [PathBuf],
     /// Where compressed archives are unpacked to; beside the archive when it is not said.
     pub tmpdir: Option<&'a Path>,
     /// Where parts of split archives are looked for, besides the directory of the one that was named.
@@ -142,6 +143,22 @@ pub fn open(word: &str, context: &Context<'_>) -> Result<Opened, Error> {
         Word::Bare { name, splits, rejected } => open_bare(word, name, splits, rejected, context)?,
     };
     Ok(Opened { store, selector, label })
+}
+
+/// Returns the layout, or the archive in one file, that a word means, when it means one that is there: a place in which bases of compact
+/// archives may be.
+#[must_use]
+pub fn path_meant(word: &str) -> Option<PathBuf> {
+    let path = match parse_word(word).ok()? {
+        Word::Reference(Reference { place: Place::Archive(path) | Place::Layout(path), .. }) => path,
+        Word::Local { splits, .. } | Word::Bare { splits, .. } => {
+            splits.into_iter().map(|split| split.path).find(|path| path.exists())?
+        }
+        _ => return None,
+    };
+    // a part alone is of no use
+    let is_part = path.file_name().and_then(|name| name.to_str()).and_then(PartNames::recognised).is_some();
+    (path.is_dir() || path.is_file() && !is_part).then_some(path)
 }
 
 /// Opens a local path: a directory is a layout, a file is an archive or a part of one. Where nothing is, its parts may be.

@@ -83,7 +83,7 @@ impl Workspace {
     pub fn context(&self) -> Context<'_> {
         Context {
             layout: self.layout.as_deref(),
-            bases: None,
+            bases: &[],
             tmpdir: self.tmpdir.as_deref(),
             part_dirs: &self.part_dirs,
             split: &self.split,

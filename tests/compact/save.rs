@@ -8,7 +8,7 @@ use barge::compact::{BaseBytes, CompactIndex, Cut, Cutter, Pieces, Rebuild, Stoc
 use barge::content::{CONTAINERD_NAME, Content, Descriptor, Kind};
 use barge::digest::Digest;
 use barge::media::MediaType;
-use barge::ops::compact::{BaseLayers, CompactOptions, Goods, Report, Staged, Why, base_layers, compact};
+use barge::ops::compact::{BaseLayers, CompactOptions, Goods, Report, Staged, Why, compact};
 use barge::ops::workspace::Workspace;
 use barge::plan::Plan;
 use barge::store::memory::Memory;
@@ -187,7 +187,7 @@ fn an_update_is_made_against_the_layers_of_the_other_side() {
         .with_annotation(CONTAINERD_NAME, "example.com/app:v1");
     memory.add_root(root);
     let mut bases = BaseLayers::default();
-    base_layers(&mut bases, &memory, &memory.roots().unwrap(), |_| true).unwrap();
+    bases.add(&memory, &memory.roots().unwrap(), |_| true).unwrap();
     assert_eq!(bases.len(), 2);
     let layer = gzip(&new, 6);
     let made = make(&[&layer], &bases, 2);

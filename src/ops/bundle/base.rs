@@ -12,9 +12,10 @@ use super::super::open::{Context, open};
 use super::packed::{LARGEST_SIGNATURE, packed_in};
 use super::packing::Packing;
 use crate::bundle::{BUNDLE_SIGNATURE, Base, LARGEST_LIST, Receipt, SIGNATURE_SUFFIX};
-use crate::content::Kind;
+use crate::content::{CONTAINERD_NAME, Descriptor, Kind};
 use crate::digest::Digest;
 use crate::graph;
+use crate::media::MediaType;
 use crate::store::{Location, Reason, Source as _, StoreError, directory_of};
 use crate::text::escaped;
 
@@ -27,6 +28,8 @@ pub struct BaseContents {
     pub path: Option<PathBuf>,
     /// Its content: sizes in bytes, and the repositories (`HOST/PATH`) that have it, where it is a registry.
     pub contents: HashMap<Digest, (u64, Vec<String>)>,
+    /// Its images, as far as it is known what their documents are: descriptors with their names.
+    pub images: Vec<Descriptor>,
     /// The bytes and the name of the receipt or packing list that says so, for whoever checks its signature.
     pub list: Option<Vec<u8>>,
     /// The signature that came with it: in the archive, or in the file beside a receipt.
@@ -49,6 +52,11 @@ pub fn read_base(word: &str, context: &Context<'_>) -> Result<BaseContents, Erro
             reason: Reason::from(error),
             hint: Some("make it again over there: `barge receipt -L DIR > FILE`".to_owned()),
         })?;
+        let images = receipt.images.into_iter().filter_map(|image| {
+            let (media_type, size) = image.document?;
+            Some(described(image.name.as_deref(), &media_type, image.digest, size))
+        });
+        let images = images.collect();
         let contents = receipt.contents.into_iter();
         let contents = contents.map(|content| (content.digest, (content.size, content.repositories))).collect();
         let place = receipt.places.join(", ");
@@ -56,19 +64,20 @@ pub fn read_base(word: &str, context: &Context<'_>) -> Result<BaseContents, Erro
         let signature_file = format!("{word}{SIGNATURE_SUFFIX}");
         let signature = read_signature(Path::new(&signature_file))?;
         let path = Some(PathBuf::from(word));
-        return Ok(BaseContents { base, path, contents, list: Some(raw), signature, signature_file });
+        return Ok(BaseContents { base, path, contents, images, list: Some(raw), signature, signature_file });
     }
     let opened = open(word, context)?;
     let place = opened.store.location().to_string();
     let path = opened.store.location().path().map(Path::to_path_buf);
     // whoever takes a delta in has what that one builds on as well
     if let Some(packed) = packed_in(&opened.store)?.filter(|packed| packed.is_current && opened.selector.is_none()) {
+        let images = opened.store.roots()?;
         let contents = packed.list.contents.into_iter();
         let contents = contents.map(|content| (content.digest, (content.size, content.repositories))).collect();
         let base = Base { place, list: Some(Digest::of(&packed.raw)) };
         let signature_file = BUNDLE_SIGNATURE.to_owned();
         let (list, signature) = (Some(packed.raw), packed.signature);
-        return Ok(BaseContents { base, path, contents, list, signature, signature_file });
+        return Ok(BaseContents { base, path, contents, images, list, signature, signature_file });
     }
     let roots = match &opened.selector {
         None => opened.store.roots()?,
@@ -78,7 +87,16 @@ pub fn read_base(word: &str, context: &Context<'_>) -> Result<BaseContents, Erro
     let reach = graph::without_foreign(&opened.store, reach).0.whole()?.all_there(&opened.store)?;
     let contents = reach.nodes.iter().map(|node| (node.content.digest, (node.content.size, Vec::new()))).collect();
     let base = Base { place, list: None };
-    Ok(BaseContents { base, path, contents, list: None, signature: None, signature_file: String::new() })
+    let (list, signature, signature_file) = (None, None, String::new());
+    Ok(BaseContents { base, path, contents, images: roots, list, signature, signature_file })
+}
+
+fn described(name: Option<&str>, media_type: &str, digest: Digest, size: u64) -> Descriptor {
+    let descriptor = Descriptor::new(&MediaType::new(media_type), digest, size);
+    match name {
+        Some(name) => descriptor.with_annotation(CONTAINERD_NAME, name),
+        None => descriptor,
+    }
 }
 
 /// Refuses to write an archive in the place of what it builds on: whoever has not taken that in yet never could.

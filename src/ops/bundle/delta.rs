@@ -9,11 +9,13 @@ use super::super::open::{Context, Store, open_path};
 use super::packed::packed_in;
 use crate::blob::{BlobError, BlobReader};
 use crate::bundle::PackingList;
+use crate::compact::BaseLayer;
 use crate::content::{Content, Descriptor, total};
 use crate::digest::Digest;
 use crate::error::Class;
 use crate::plan::Plan;
 use crate::reference::ImageName;
+use crate::store::archive::Archive;
 use crate::store::{Location, Source, StoreError, Wanted};
 use crate::text::{escaped, human_size, shell_word};
 use crate::transfer::Deaf;
@@ -29,6 +31,10 @@ pub struct Delta<'a> {
     /// Paths of the repositories that are said to have it.
     repositories: HashMap<Digest, Vec<String>>,
     bases: Vec<&'a dyn Source>,
+    /// The target, as far as there is one.
+    held: Option<&'a dyn Source>,
+    /// The archive, when it makes layers of bytes of others.
+    compact: Option<&'a Archive>,
 }
 
 /// Puts before each of some places what it may have left out: in what is at the target, or in another of them. `None` for a
@@ -38,24 +44,31 @@ pub struct Delta<'a> {
 /// When a packing list cannot be read.
 pub fn deltas<'a>(stores: &[&'a Store], held: Option<&'a Store>) -> Result<Vec<Option<Delta<'a>>>, Error> {
     let bases = || held.into_iter().chain(stores.iter().copied()).map(|store| store as &dyn Source).collect();
-    let packed =
-        |store: &&'a Store| Ok(Delta::new(*store, packed_in(store)?.map(|packed| packed.list).as_ref(), bases()));
-    stores.iter().map(packed).collect()
+    let delta = |store: &&'a Store| {
+        let list = packed_in(store)?.map(|packed| packed.list);
+        let mut delta = Delta::of(*store, list.as_ref(), bases());
+        delta.held = held.map(|store| store as &dyn Source);
+        if let Store::Archive(archive) = store
+            && archive.compact().is_some_and(|index| !index.bases.is_empty())
+        {
+            delta.compact = Some(archive);
+        }
+        Ok((delta.compact.is_some() || !delta.left_out.is_empty()).then_some(delta))
+    };
+    stores.iter().map(delta).collect()
 }
 
 impl<'a> Delta<'a> {
     /// Puts an archive before the places that may have what it left out; without one, whoever takes the content has it.
-    /// `None` when the archive is whole.
-    #[must_use]
-    pub fn new(own: &'a dyn Source, list: Option<&PackingList>, bases: Vec<&'a dyn Source>) -> Option<Self> {
-        let left_out = list?.left_out_sizes();
+    fn of(own: &'a dyn Source, list: Option<&PackingList>, bases: Vec<&'a dyn Source>) -> Self {
         // the same registry may be called otherwise here
         let path =
             |name: &String| name.split_once('/').map(|(_, path)| path.to_owned()).filter(|path| is_repository(path));
-        let repositories = list?.left_out();
+        let repositories = list.into_iter().flat_map(PackingList::left_out);
         let repositories =
             repositories.map(|it| (it.digest, it.repositories.iter().filter_map(path).collect())).collect();
-        (!left_out.is_empty()).then_some(Self { own, left_out, repositories, bases })
+        let left_out = list.map(PackingList::left_out_sizes).unwrap_or_default();
+        Self { own, left_out, repositories, bases, held: None, compact: None }
     }
 
     /// Returns where it is.
@@ -97,7 +110,27 @@ impl<'a> Delta<'a> {
                 missing.push(content);
             }
         }
-        refuse_incomplete(self.own.location(), place, &missing, &plan.inventory().about)
+        let mut lacks_a_layer = false;
+        for content in self.made(plan) {
+            lacks_a_layer |= self.held.map_or(Ok(false), |held| has(held, &content)).map(|is_held| !is_held)?;
+        }
+        let bases = if lacks_a_layer { self.missing_bases()? } else { Vec::new() };
+        refuse_incomplete(self.own.location(), place, &missing, &bases, &plan.inventory().about)
+    }
+
+    /// Returns which layers of a plan are made of bytes of others.
+    #[must_use]
+    pub fn made(&self, plan: &Plan<'_>) -> Vec<Content> {
+        let Some(archive) = self.compact else { return Vec::new() };
+        plan.inventory().contents.iter().filter(|content| archive.makes(&content.digest)).cloned().collect()
+    }
+
+    /// Returns the layers of whose bytes others are made, and that are not to be found.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub fn missing_bases(&self) -> Result<Vec<BaseLayer>, StoreError> {
+        self.compact.map_or_else(|| Ok(Vec::new()), Archive::missing_bases)
     }
 }
 
@@ -112,7 +145,8 @@ pub(in crate::ops) fn has(base: &dyn Source, content: &Content) -> Result<bool, 
     }
 }
 
-/// Refuses a delta when something that it builds on is not there; `about` says what content is, as far as that is known.
+/// Refuses a delta when something that it builds on is not there: content that it leaves out, or layers of whose bytes it makes others;
+/// `about` says what content is, as far as that is known.
 ///
 /// # Errors
 /// Unless nothing is missing: what is.
@@ -120,26 +154,43 @@ pub fn refuse_incomplete(
     delta: &Location,
     place: &Location,
     missing: &[Content],
+    bases: &[BaseLayer],
     about: &HashMap<Digest, String>,
 ) -> Result<(), Error> {
-    if missing.is_empty() {
+    // what is left out may be what others are made of too
+    let bases: Vec<&BaseLayer> =
+        bases.iter().filter(|base| missing.iter().all(|content| content.digest != base.digest)).collect();
+    let number = missing.len() + bases.len();
+    if number == 0 {
         return Ok(());
     }
     let called = |content: &Content| match about.get(&content.digest) {
         Some(about) => format!("{} ({about})", content.digest),
         None => content.digest.to_string(),
     };
-    let mut named: Vec<String> = missing.iter().take(NAMED).map(called).collect();
-    if missing.len() > NAMED {
-        named.push(format!("and {} more", missing.len() - NAMED));
+    let of_base = |base: &&BaseLayer| match &base.image {
+        Some(image) => format!("{} (a layer of {}, of whose bytes others are made)", base.digest, escaped(image)),
+        None => format!("{} (a layer of whose bytes others are made)", base.digest),
+    };
+    let named = missing.iter().map(called).chain(bases.iter().map(of_base));
+    let mut named: Vec<String> = named.take(NAMED).collect();
+    if number > NAMED {
+        named.push(format!("and {} more", number - NAMED));
     }
-    let bytes = human_size(total(missing.iter().map(|content| content.size)));
-    let pieces = if missing.len() == 1 { "1 blob".to_owned() } else { format!("{} blobs", missing.len()) };
+    let sizes = missing.iter().map(|content| content.size).chain(bases.iter().map(|base| base.size));
+    let bytes = human_size(total(sizes));
+    let pieces = if number == 1 { "1 blob".to_owned() } else { format!("{number} blobs") };
     let look = match place {
         Location::Registry(name) => Some(format!("barge receipt docker://{}", escaped(name))),
         place => place.path().filter(|path| path.exists()).map(|_| format!("barge receipt {place}")),
     };
     let hint = match look {
+        // nobody can ask a registry for bytes of what it has and not be sent all of it
+        Some(_) if missing.is_empty() && matches!(place, Location::Registry(_)) => {
+            "name a layout that has these layers with -L DIR: what is sent is made of them here; or save again over there without \
+             --compact"
+                .to_owned()
+        }
         Some(look) => format!(
             "load what it builds on first; or make a receipt here with `{look} > FILE`, and save again over there with --base FILE"
         ),

@@ -10,7 +10,7 @@ use super::super::open::Store;
 use super::packing::VERSION;
 use crate::blob::Cancel;
 use crate::bundle::{Receipt, Received, ReceivedImage};
-use crate::content::{Content, Kind, total};
+use crate::content::{Content, Descriptor, Kind, total};
 use crate::digest::Digest;
 use crate::graph;
 use crate::reference::ImageName;
@@ -97,7 +97,7 @@ impl Receipted {
         }
         self.wrong.extend(wrong.into_values());
         for root in store.roots()?.iter().filter(|root| !is_attached(root)) {
-            self.add_image(name_of(root), root.digest());
+            self.add_image(name_of(root), root);
         }
         Ok(())
     }
@@ -123,7 +123,7 @@ impl Receipted {
             return Err(StoreError::Cancelled.into());
         }
         for (name, found) in found.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            self.add_image(Some(&name), &found.digest);
+            self.add_image(Some(&name), &found.root);
             for (digest, size) in found.contents {
                 let entry = self.contents.entry(digest).or_insert_with(|| (size, BTreeSet::new()));
                 entry.1.insert(found.repository.clone());
@@ -138,8 +138,9 @@ impl Receipted {
         self.places.push(place.to_owned());
     }
 
-    fn add_image(&mut self, name: Option<&str>, digest: &Digest) {
-        let image = ReceivedImage { name: name.map(str::to_owned), digest: *digest };
+    fn add_image(&mut self, name: Option<&str>, root: &Descriptor) {
+        let document = Some((root.media_type().as_str().to_owned(), root.size()));
+        let image = ReceivedImage { name: name.map(str::to_owned), digest: *root.digest(), document };
         if !self.images.contains(&image) {
             self.images.push(image);
         }
@@ -165,7 +166,7 @@ impl Receipted {
 
 /// What a registry has of one image.
 struct Found {
-    digest: Digest,
+    root: Descriptor,
     repository: String,
     contents: HashMap<Digest, u64>,
     wrong: Vec<String>,
@@ -176,7 +177,11 @@ fn look(name: &ImageName, registries: &Registries) -> Result<Found, StoreError> 
     let roots = repository.roots()?;
     let reach = graph::reach(&repository, &roots, &mut |_, _| ());
     let mut found = Found {
-        digest: roots.first().map_or_else(|| Digest::of(b""), |root| *root.digest()),
+        root: roots.first().cloned().ok_or_else(|| StoreError::Absent {
+            what: name.to_string(),
+            place: repository.location().clone(),
+            hint: None,
+        })?,
         repository: name.full_repository(),
         contents: HashMap::new(),
         wrong: Vec::new(),

@@ -171,6 +171,7 @@ fn what_was_said_of_a_base_is_signed_in_its_own_way() {
         path: None,
         base: Base { place: "site".to_owned(), list: None },
         contents: std::collections::HashMap::new(),
+        images: Vec::new(),
         list: list.map(<[u8]>::to_vec),
         signature: signature.map(<[u8]>::to_vec),
         signature_file: "site.json.sig".to_owned(),

@@ -1,6 +1,5 @@
 //! Layers of the other side: what of them can be taken.
 
-use std::collections::{BTreeSet, HashSet};
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,78 +7,15 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use super::survey::PlainFile;
-use super::{CompactOptions, MOST_THREADS, press};
+use super::{BaseLayers, CompactOptions, MOST_THREADS, press};
 use crate::blob::CHUNK;
 use crate::compact::{BaseLayer, Cut, Cutter};
-use crate::content::{Content, Descriptor};
-use crate::digest::Digest;
-use crate::graph;
-use crate::media::Role;
 use crate::ops::Error;
 use crate::ops::layer::unpacked;
-use crate::ops::lookup::name_of;
 use crate::ops::open::Context;
-use crate::store::{Source, StoreError};
+use crate::store::StoreError;
 use crate::text::human_size;
 use crate::transfer::Making;
-
-/// Layers that the other side has, and where they are found here.
-#[derive(Clone, Default)]
-pub struct BaseLayers<'a> {
-    layers: Vec<(&'a dyn Source, Content, Option<String>)>,
-    /// Those that the other side has, and that are not found here.
-    pub absent: BTreeSet<Digest>,
-}
-
-impl std::fmt::Debug for BaseLayers<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BaseLayers").field("layers", &self.layers.len()).finish_non_exhaustive()
-    }
-}
-
-impl BaseLayers<'_> {
-    /// Returns how many are found here.
-    #[must_use]
-    pub const fn len(&self) -> usize {
-        self.layers.len()
-    }
-
-    /// Returns whether none is.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.layers.is_empty()
-    }
-}
-
-/// Adds the layers of some images that are wanted and there.
-///
-/// # Errors
-/// When it cannot be told whether a layer is there.
-pub fn base_layers<'a>(
-    into: &mut BaseLayers<'a>,
-    source: &'a dyn Source,
-    roots: &[Descriptor],
-    is_wanted: impl Fn(&Digest) -> bool,
-) -> Result<(), Error> {
-    let mut known: HashSet<Digest> = into.layers.iter().map(|(_, content, _)| content.digest).collect();
-    for root in roots {
-        let reach = graph::reach(source, std::slice::from_ref(root), &mut |_, _| ());
-        for node in reach.nodes.iter().filter(|node| matches!(node.media_type.role(), Role::Layer(_))) {
-            let content = &node.content;
-            if !is_wanted(&content.digest) || known.contains(&content.digest) {
-                continue;
-            }
-            if source.holds(content)? {
-                known.insert(content.digest);
-                into.absent.remove(&content.digest);
-                into.layers.push((source, content.clone(), name_of(root).map(str::to_owned)));
-            } else {
-                into.absent.insert(content.digest);
-            }
-        }
-    }
-    Ok(())
-}
 
 /// What a layer consists of, in order.
 #[derive(Debug)]

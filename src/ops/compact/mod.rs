@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! survey    a layer unpacked into a file, and what packs it again
-//! bases     layers of the other side, unpacked, by what is in them
+//! sought    layers of the other side, where they are found here
+//! bases     the same unpacked, by what is in them
 //! assemble  a layer cut up: which of its bytes are where, or go into the stock
 //! shelf     the stock: pools of new content, packs of frames
 //! press     frames, made on all cores
@@ -17,6 +18,7 @@ mod bases;
 mod press;
 mod proof;
 mod shelf;
+mod sought;
 mod staged;
 mod survey;
 
@@ -25,7 +27,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-pub use self::bases::{BaseLayers, base_layers};
+pub use self::sought::{AbsentImage, BaseLayers};
 pub use self::staged::Staged;
 
 use self::assemble::{Assembler, Work, renumber};

@@ -346,12 +346,16 @@ pub fn check_base<'f>(
     fronts: impl IntoIterator<Item = &'f Archive>,
     found: &PartSet,
     layout: &Path,
+    context: &Context<'_>,
 ) -> Result<(), Error> {
     for front in fronts {
+        find_bases(front, context);
         // a list that cannot be read is in a part that is damaged, which is found when that is taken in
         let Ok(Some(Packed { list, .. })) = Packed::of(front) else { continue };
         let mut left_out: Vec<Content> = list.left_out().map(content_of).collect();
-        if left_out.is_empty() {
+        let made = front.compact().filter(|index| !index.bases.is_empty()).map(|index| index.layers.as_slice());
+        let made = made.unwrap_or_default();
+        if left_out.is_empty() && made.is_empty() {
             continue;
         }
         if list.part().is_some() {
@@ -380,8 +384,14 @@ pub fn check_base<'f>(
                 missing.push(content);
             }
         }
+        let mut lacks_a_layer = false;
+        for layer in made {
+            let content = Content { digest: layer.digest, size: layer.size, kind: Kind::Blob };
+            lacks_a_layer |= held.as_ref().map(|layout| has(layout, &content)).transpose()? != Some(true);
+        }
+        let bases = if lacks_a_layer { front.missing_bases()? } else { Vec::new() };
         let place = Location::Layout(layout.to_owned());
-        refuse_incomplete(&found.location(), &place, &missing, &HashMap::new())?;
+        refuse_incomplete(&found.location(), &place, &missing, &bases, &HashMap::new())?;
     }
     Ok(())
 }

@@ -244,14 +244,19 @@ impl Pushing<'_> {
     /// When one does not, with all that is missing there; or when it cannot be reached.
     pub fn check_base(&self, delta: &Delta<'_>, registries: &Registries, taken: Taken) -> Result<(), Error> {
         let needed = delta.needed(&self.plan);
-        if needed.is_empty() {
+        let bases = delta.missing_bases()?;
+        let made = if bases.is_empty() { Vec::new() } else { delta.made(&self.plan) };
+        if needed.is_empty() && made.is_empty() {
             return Ok(());
         }
         let all: Vec<&Routed> = self.routed.iter().collect();
         for (host, mut sink) in self.sinks(&all, registries, taken)? {
             sink.survey()?;
             let missing = sink.without_origin(&needed, delta.repositories())?;
-            refuse_incomplete(&delta.place(), &Location::Registry(host), &missing, &self.plan.inventory().about)?;
+            let lacks_a_layer = !made.is_empty() && !sink.without_origin(&made, delta.repositories())?.is_empty();
+            let bases = if lacks_a_layer { bases.as_slice() } else { &[] };
+            let about = &self.plan.inventory().about;
+            refuse_incomplete(&delta.place(), &Location::Registry(host), &missing, bases, about)?;
         }
         Ok(())
     }

@@ -43,7 +43,7 @@ use self::api::Api;
 pub use self::event::{Access, Event, Listening, Observer, Offered, OfferedRepository};
 use self::place::{Opening, Place};
 use super::Error;
-use super::open::Context;
+use super::open::{Context, path_meant};
 
 /// What is wanted of a registry.
 #[derive(Clone, Debug)]
@@ -101,11 +101,13 @@ fn open(
 ) -> Result<Api, Error> {
     let opening = Opening {
         layout: context.layout.map(Path::to_path_buf),
+        bases: words.iter().filter_map(|word| path_meant(word)).collect(),
         tmpdir: context.tmpdir.map(Path::to_path_buf),
         part_dirs: context.part_dirs.to_vec(),
         read_verify: options.read_verify,
         cancel: context.cancel.clone(),
     };
+    let context = &Context { bases: &opening.bases, ..*context };
     let places = words.iter().map(|word| Place::open(word, &opening, context)).collect::<Result<_, _>>()?;
     Ok(Api::new(places, options.join, Arc::clone(observer)))
 }

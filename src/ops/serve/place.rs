@@ -37,6 +37,8 @@ const FEW: usize = 16;
 pub(super) struct Opening {
     /// The current layout: where compact archives find what they take bytes of.
     pub(super) layout: Option<PathBuf>,
+    /// All places that are served together: one may be made of layers of another.
+    pub(super) bases: Vec<PathBuf>,
     /// Where compressed archives are unpacked to.
     pub(super) tmpdir: Option<PathBuf>,
     /// Where parts of split archives are looked for.
@@ -220,12 +222,12 @@ impl Place {
     }
 
     fn open_again(&self) -> Result<(Arc<Snapshot>, State), Error> {
-        let Opening { layout, tmpdir, part_dirs, cancel, .. } = &self.opening;
+        let Opening { layout, bases, tmpdir, part_dirs, cancel, .. } = &self.opening;
         let registries = Registries::forbidden("a place is served from the disk", None, cancel);
         let split = SplitArchives::default();
         let context = Context {
             layout: layout.as_deref(),
-            bases: None,
+            bases,
             tmpdir: tmpdir.as_deref(),
             part_dirs,
             split: &split,

@@ -94,6 +94,15 @@ impl Compact {
         self.stock.find_bases_with(finder);
     }
 
+    /// Returns the bases that are nowhere.
+    pub(super) fn missing_bases(&self) -> Result<Vec<BaseLayer>, StoreError> {
+        let told = |error: io::Error| match error.downcast() {
+            Ok(known) => known,
+            Err(error) => super::cannot_read(&self.place)(error),
+        };
+        self.stock.missing_bases().map_err(told)
+    }
+
     /// Finds a layer.
     pub(super) fn layer(&self, digest: &Digest) -> Option<&CompactLayer> {
         self.layers.get(digest).map(|number| &self.index().layers[*number])
@@ -201,9 +210,11 @@ fn fault(error: RebuildError, layer: Digest, place: &Location) -> StoreError {
         RebuildError::Base(base) => {
             let image = base.image.as_deref().map(|image| format!(" of {}", crate::text::escaped(image)));
             let image = image.unwrap_or_default();
-            StoreError::Absent {
-                what: format!("the base layer {}{image}, needed for {layer}", base.digest),
+            StoreError::Malformed {
+                what: layer.to_string(),
                 place: place.clone(),
+                reason: format!("it is made of bytes of the base layer {}{image}, which is not here", base.digest)
+                    .into(),
                 hint: Some(format!("name a layout that has the base layer{image} with -L DIR, or load into one")),
             }
         }

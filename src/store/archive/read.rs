@@ -245,6 +245,14 @@ impl Archive {
         }
     }
 
+    /// Returns the [bases](CompactIndex::bases) that are not to be found; none when it needs none.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    pub fn missing_bases(&self) -> Result<Vec<BaseLayer>, StoreError> {
+        self.compact.as_ref().map_or_else(|| Ok(Vec::new()), |compact| compact.missing_bases())
+    }
+
     /// Returns the base without which some content cannot be made, if there is one that is not to be found.
     ///
     /// # Errors

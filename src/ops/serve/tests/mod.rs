@@ -151,7 +151,7 @@ fn try_serve(places: &[&Path], options: &ServeOptions) -> Result<Served, Error> 
     let registries = Registries::forbidden("this is a test", None, &cancel);
     let context = Context {
         layout: None,
-        bases: None,
+        bases: &[],
         tmpdir: None,
         part_dirs: &[],
         split: &split,

@@ -270,7 +270,7 @@ fn snapshot(path: &Path, read_verify: bool) -> Arc<Snapshot> {
     let split = SplitArchives::default();
     let context = Context {
         layout: None,
-        bases: None,
+        bases: &[],
         tmpdir: None,
         part_dirs: &[],
         split: &split,
@@ -280,7 +280,7 @@ fn snapshot(path: &Path, read_verify: bool) -> Arc<Snapshot> {
         registries: &registries,
     };
     let (tmpdir, part_dirs, read_verify) = (None, Vec::new(), Some(read_verify));
-    let opening = Opening { layout: None, tmpdir, part_dirs, read_verify, cancel: cancel.clone() };
+    let opening = Opening { layout: None, bases: Vec::new(), tmpdir, part_dirs, read_verify, cancel: cancel.clone() };
     let place = Place::open(path.to_str().unwrap(), &opening, &context).unwrap();
     let (sender, _receiver) = channel();
     let nobody = Heard { address: Mutex::new(sender), answered: Mutex::default(), warnings: Mutex::default() };
