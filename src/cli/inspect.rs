@@ -2,7 +2,7 @@
 
 use barge::ops::Error;
 use barge::ops::bundle::packed_in;
-use barge::ops::look::{Inspected, Part, inspect};
+use barge::ops::look::{CompactFacts, Inspected, Part, inspect};
 use barge::store::Source as _;
 use clap::Args;
 use serde_json::{Value, json};
@@ -56,9 +56,12 @@ pub(crate) fn run(args: &InspectArgs, session: &Session<'_>) -> Result<Report, E
         let place = store.location().to_string();
         let mut report = Report::default();
         // a list may be large: it is parsed once more only for those who ask for that
+        let facts = CompactFacts::of(&store)?;
         match session.global.json {
-            true => report.results.push(packing_list::as_json(&place, &packed)?),
-            false => report.text = packing_list::as_text(Surface::out(), &place, &packed).into_bytes(),
+            true => report.results.push(packing_list::as_json(&place, &packed, facts.as_ref())?),
+            false => {
+                report.text = packing_list::as_text(Surface::out(), &place, &packed, facts.as_ref()).into_bytes();
+            }
         }
         return Ok(report);
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use barge::ops::Error;
 use barge::ops::bundle::packed_in;
-use barge::ops::look::{Entry, Listed, list};
+use barge::ops::look::{CompactFacts, Entry, Listed, list};
 use barge::ops::lookup::select;
 use barge::ops::open::{Store, open, open_path};
 use barge::reference::{ImageName, Selector, parse_host};
@@ -13,10 +13,10 @@ use barge::text::{escaped, human_size};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Session;
 use super::network::NetworkArgs;
 use super::report::Report;
 use super::terminal::{Column, Ink, Surface, table};
+use super::{Session, packed};
 
 /// List the images of a place: names, digests, platforms, sizes, attestations, and whether they are whole.
 ///
@@ -56,7 +56,8 @@ const COLUMNS: [Column; 7] = [
 
 /// What is missing or broken is bad; what is said to be elsewhere is not.
 fn state_ink(state: &str) -> Option<Ink> {
-    let is_whole = state == "whole" || state.starts_with("delta,") || state.starts_with("sparse,");
+    let is_whole =
+        state == "whole" || state.starts_with("whole,") || state.starts_with("delta,") || state.starts_with("sparse,");
     (!is_whole).then_some(Ink::Bad)
 }
 
@@ -135,6 +136,7 @@ pub(crate) fn run(args: &LsArgs, session: &Session<'_>) -> Result<Report, Error>
     let places = places(&local, session)?;
     for (store, selector, label) in &places {
         let packed = packed_in(store)?.map(|packed| packed.list);
+        let facts = CompactFacts::of(store)?;
         let mut images = list(store, packed.as_ref(), session.global.jobs(), &session.cancel)?;
         if selector.is_some() {
             let wanted = select(store, selector.as_ref())?;
@@ -146,10 +148,10 @@ pub(crate) fn run(args: &LsArgs, session: &Session<'_>) -> Result<Report, Error>
         }
         for image in &images {
             if session.global.json {
-                report.results.push(as_json(&store.location().to_string(), image));
+                report.results.push(as_json(&store.location().to_string(), image, facts.as_ref()));
                 continue;
             }
-            let mut row = as_row(image, args.no_trunc);
+            let mut row = as_row(image, args.no_trunc, facts.as_ref());
             if places.len() > 1 {
                 row.insert(0, label.clone());
             }
@@ -171,7 +173,7 @@ pub(crate) fn run(args: &LsArgs, session: &Session<'_>) -> Result<Report, Error>
     Ok(report)
 }
 
-fn as_row(image: &Listed, whole: bool) -> Vec<String> {
+fn as_row(image: &Listed, whole: bool, compact: Option<&CompactFacts>) -> Vec<String> {
     let names = match image.names.as_slice() {
         [] => "<none>".to_owned(),
         names => names.iter().map(|name| escaped(name)).collect::<Vec<_>>().join("\n"),
@@ -190,16 +192,23 @@ fn as_row(image: &Listed, whole: bool) -> Vec<String> {
         (0, broken) => format!("{broken} broken"),
         (missing, broken) => format!("{missing} missing, {broken} broken"),
     };
+    let state = match (compact, compact.and_then(packed::needed)) {
+        (Some(_), Some(names)) => format!("{state}, compact: needs layers of {names}"),
+        (Some(_), None) => format!("{state}, compact"),
+        (None, _) => state,
+    };
     let digest = if whole { image.digest.to_string() } else { image.digest.short() };
     vec![names, digest, platforms, human_size(image.size), human_size(image.unique), state]
 }
 
-fn as_json(place: &str, image: &Listed) -> Value {
+fn as_json(place: &str, image: &Listed, compact: Option<&CompactFacts>) -> Value {
+    let is_whole =
+        image.missing + image.broken + image.left_out == 0 && compact.is_none_or(|facts| facts.missing.is_empty());
     json!({"place": place, "names": image.names, "digest": image.digest.to_string(), "kind": image.kind.name(),
         "mediaType": image.media_type.as_str(), "attached": image.attached,
         "platforms": image.platforms.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "attestations": image.attestations, "size": image.size, "uniqueSize": image.unique,
-        "missing": image.missing, "broken": image.broken, "complete": image.missing + image.broken + image.left_out == 0, "inBase": image.left_out,
+        "missing": image.missing, "broken": image.broken, "complete": is_whole, "inBase": image.left_out, "compact": packed::as_json(compact),
         "sparse": image.missing > 0 && image.elsewhere,
         "created": image.created, "entries": entries(image)})
 }

@@ -32,6 +32,7 @@ mod ls;
 mod manifest;
 mod merge;
 mod network;
+mod packed;
 mod packing_list;
 mod page;
 mod pull;

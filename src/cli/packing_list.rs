@@ -6,9 +6,11 @@ use barge::digest::Digest;
 use barge::json;
 use barge::ops::Error;
 use barge::ops::bundle::Packed;
+use barge::ops::look::CompactFacts;
 use barge::text::{escaped, human_size};
 use serde_json::{Value, json};
 
+use super::packed::{made_again, needed};
 use super::terminal::Surface;
 use super::write::count;
 
@@ -16,7 +18,7 @@ use super::write::count;
 const RULE: usize = 78;
 
 /// Returns the packing list as text: lines of a fixed form, no colours, no control characters.
-pub(super) fn as_text(surface: Surface, place: &str, packed: &Packed) -> String {
+pub(super) fn as_text(surface: Surface, place: &str, packed: &Packed, facts: Option<&CompactFacts>) -> String {
     let list = &packed.list;
     let mut text = format!("PACKING LIST of {place}\n{}\n", "=".repeat(RULE));
     let mut say = |line: &str| {
@@ -35,6 +37,12 @@ pub(super) fn as_text(surface: Surface, place: &str, packed: &Packed) -> String 
     if let Some(split) = &list.split {
         let which = split.part.map(|part| format!(", this is part {part}")).unwrap_or_default();
         say(&format!("parts      {} of at most {}{which}", split.parts, human_size(split.size)));
+    }
+    if let Some(facts) = facts {
+        say(&format!("compact    {}; only barge reads it", made_again(facts)));
+        if let Some(names) = needed(facts) {
+            say(&surface.wrap(&format!("needs      layers of {names}, where it is taken to"), 9));
+        }
     }
     for (at, image) in list.images.iter().enumerate() {
         say("");
@@ -87,12 +95,13 @@ fn totals(list: &PackingList) -> Vec<String> {
 ///
 /// # Errors
 /// When it is longer than a document may be that is shown as a whole: it is read entry by entry for everything else.
-pub(super) fn as_json(place: &str, packed: &Packed) -> Result<Value, Error> {
+pub(super) fn as_json(place: &str, packed: &Packed, facts: Option<&CompactFacts>) -> Result<Value, Error> {
     let document = json::parse(&packed.raw).map_err(|error| Error::Unsupported {
         message: format!("cannot show the packing list of {place} as JSON"),
         cause: Some(error.to_string()),
         hint: Some("read `bundle.json` as it stands in the archive: `tar -xOf FILE bundle.json`".to_owned()),
     })?;
     Ok(json!({"place": place, "bundle": document, "digest": Digest::of(&packed.raw).to_string(),
-        "current": packed.is_current, "signed": packed.signature.is_some(), "delta": packed.list.is_delta()}))
+        "current": packed.is_current, "signed": packed.signature.is_some(), "delta": packed.list.is_delta(),
+        "compact": super::packed::as_json(facts)}))
 }

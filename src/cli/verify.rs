@@ -14,12 +14,12 @@ use barge::text::{escaped, human_size};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Session;
 use super::network::NetworkArgs;
 use super::report::{Failure, Report};
 use super::signed::{Required, VerifyKeyArgs};
 use super::terminal::{Ink, Surface};
 use super::write::count;
+use super::{Session, packed};
 
 /// Check every reachable byte of a place or an image, and list everything wrong.
 ///
@@ -143,8 +143,10 @@ fn as_text(surface: Surface, label: &str, verified: &Verified) -> String {
     }
     if verified.lacking_base.0 > 0 {
         let (layers, size) = (count(verified.lacking_base.0, "layer"), human_size(verified.lacking_base.1));
+        let of =
+            verified.made.as_ref().and_then(packed::needed).map(|names| format!(" of {names}")).unwrap_or_default();
         text.push_str(&say(&format!(
-            "note: {layers}, {size}, not checked: a base layer is needed to make them; give a layout that has it with -L DIR"
+            "note: {layers}, {size}, not checked: layers{of} are needed to make them; give a layout that has those with -L DIR"
         )));
     }
     if !verified.unreferenced.is_empty() {
@@ -170,6 +172,7 @@ fn as_json(place: &str, verified: &Verified, (signer, signatures): (Option<&Stri
         "signatures": signatures,
         "inBase": verified.left_out.0, "inBaseBytes": verified.left_out.1,
         "compact": verified.compact, "lackingBase": verified.lacking_base.0, "lackingBaseBytes": verified.lacking_base.1,
+        "compactArchive": packed::as_json(verified.made.as_ref()),
         "problems": verified.problems.iter().map(problem).collect::<Vec<_>>(), "moreProblems": verified.more_problems,
         "unreferenced": verified.unreferenced.iter().map(|(digest, _)| digest.to_string()).collect::<Vec<_>>()})
 }

@@ -16,6 +16,7 @@ mod made;
 mod support;
 
 mod archive;
+mod bases;
 mod example;
 mod hostile;
 mod packer;

@@ -95,6 +95,8 @@ pub enum Needs {
     Parts,
     /// It is compact, and its layers have to be made again.
     Compact,
+    /// It is compact, and its layers have to be made again of bytes of layers that are not in it.
+    CompactAndBase,
 }
 
 impl Facts {
@@ -109,7 +111,10 @@ impl Facts {
         // links in a docker-archive are followed when it is opened, so there nothing can be missing
         let is_there = |name: &str| !layout || archive.read_entry_unverified(name).is_some();
         let elements = manifest_json(archive)?.map(|value| elements(&value, is_there, &zstd));
-        let compact = archive.compact().map(|_| Needs::Compact);
+        let compact = archive.compact().map(|index| match index.bases.is_empty() {
+            true => Needs::Compact,
+            false => Needs::CompactAndBase,
+        });
         let needs = Packed::of(archive)?.and_then(|packed| needs(&packed.list)).or(compact);
         Ok(Self { compression: archive.compression(), layout, images, elements, needs, host: host.clone() })
     }

@@ -14,6 +14,7 @@ pub use self::problem::{Problem, Status};
 use super::Error;
 use super::bundle::packed_in;
 use super::gather::disagree;
+use super::look::CompactFacts;
 use super::lookup::{is_attached, name_of, select};
 use super::open::Store;
 use super::parts::damaged;
@@ -65,6 +66,8 @@ pub struct Verified {
     pub lacking_base: (u64, u64),
     /// How many layers of a compact archive are made again when they are read.
     pub compact: u64,
+    /// What a compact archive is as a whole, and what it needs; none for anything else.
+    pub made: Option<CompactFacts>,
     /// Pieces of blobs of which the rest is in other parts: they can be checked only together.
     pub cut: u64,
     /// Blobs that nothing refers to: no harm, and not read.
@@ -97,6 +100,8 @@ pub fn verify(
         reached: Vec::new(),
         left_out: HashMap::new(),
     };
+    // what cannot be looked at for it is found when its layers are read
+    task.verified.made = CompactFacts::of(store).ok().flatten();
     // a part that is an archive by itself may have content of an image that another part names
     let mut is_part = false;
     match packed_in(store) {

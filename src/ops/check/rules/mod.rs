@@ -83,13 +83,27 @@ impl Case {
 pub(super) fn predict(loader: Loader, facts: &Facts, file: &str) -> Prediction {
     let mut case = Case::new();
     if let Some(needs) = facts.needs {
-        let (reason, what) = match needs {
-            Needs::Base => ("it is a delta: it leaves out what its base has, and only barge takes it", "its base is"),
-            Needs::Parts => ("it needs what is in the other parts, and only barge takes them", "the other parts go"),
-            Needs::Compact => ("it is compact: only barge makes its layers again", "there is room"),
+        let file = shell_word(file);
+        let load = format!("barge load -i {file} -o DIR");
+        let there = |what: &str| format!("`{load}` where {what}, and `barge save` from there");
+        let (reason, fix) = match needs {
+            Needs::Base => {
+                ("it is a delta: it leaves out what its base has, and only barge takes it", there("its base is"))
+            }
+            Needs::Parts => {
+                ("it needs what is in the other parts, and only barge takes them", there("the other parts go"))
+            }
+            Needs::Compact => (
+                "it is compact: only barge makes its layers again",
+                format!(
+                    "`barge save -o plain.tar {file}` writes one for others; `{load}` and `barge push` take this one"
+                ),
+            ),
+            Needs::CompactAndBase => {
+                ("it is compact: only barge makes its layers again, of layers that are not in it", there("these are"))
+            }
         };
-        let load = format!("barge load -i {} -o DIR", shell_word(file));
-        case.refuses(reason, &format!("`{load}` where {what}, and `barge save` from there"));
+        case.refuses(reason, &fix);
     } else if facts.layout && facts.images.is_empty() {
         case.refuses("its index.json lists nothing", SAVE_AGAIN);
     } else {

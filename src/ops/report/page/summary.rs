@@ -62,6 +62,22 @@ fn verdict(html: &mut Html, survey: &Survey) {
         let said = format!("It is a delta: {blobs}, {size}, are not in it and have to be where it is taken to.");
         html.leaf("p", &[], &said);
     }
+    if let Some(facts) = &verified.made {
+        let (layers, size) = (count(facts.layers, "layer"), human_size(facts.layer_bytes));
+        let mut said = format!(
+            "It is compact: {layers}, {size}, are made again from {}, to the byte, by barge and no other program.",
+            human_size(facts.bytes)
+        );
+        let needed: Vec<String> = facts.needed().iter().take(PLATFORMS).map(|name| short(name)).collect();
+        if !needed.is_empty() {
+            said.push_str(&format!(" That takes layers of {}, where it is taken to.", needed.join(", ")));
+        }
+        if verified.lacking_base.0 > 0 {
+            let (layers, size) = (count(verified.lacking_base.0, "layer"), human_size(verified.lacking_base.1));
+            said.push_str(&format!(" These are not here, so {layers}, {size}, were not checked."));
+        }
+        html.leaf("p", &[], &said);
+    }
     if verified.cut > 0 {
         let said = format!(
             "{} of larger blobs were not checked: only all parts together show whether they are right.",
