@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime};
 use rustix::process::Signal;
 
 use super::distribution::{Distribution, Mode};
-use super::prepared::noise;
+use super::prepared::{Form, noise, twice};
 use super::support::image::{Images, Layer, named, sparse};
+use super::support::tar::Tar;
 use super::*;
 
 const MIB: u64 = 1 << 20;
@@ -43,8 +44,28 @@ fn kill_until_it_ends(barge: &Barge, words: &str, code: i32, holds: &dyn Fn()) -
     }
 }
 
-fn large(barge: &Barge) {
-    sparse(&barge.path("source"), "linux/amd64", &[24 * MIB, 23 * MIB, 22 * MIB]);
+/// Writes a layout `source` of which all that can be interrupted takes a while.
+fn source(barge: &Barge, form: Form) {
+    if form == Form::Plain {
+        return sparse(&barge.path("source"), "linux/amd64", &[24 * MIB, 23 * MIB, 22 * MIB]);
+    }
+    let mut images = Images::new();
+    let layers = [1, 2, 3].map(|seed| Layer::plain(&twice(seed, 2_000_000)));
+    let image = images.image("linux/amd64", &layers);
+    images.root(named(image, "app:v1")).layout(&barge.path("source"));
+}
+
+/// How bundles are split here: the form, the mode, the first part.
+const SPLIT: [(Form, &str, &str); 3] = [
+    (Form::Plain, "stream", "x.tar.001"),
+    (Form::Plain, "archive", "x.001.tar"),
+    (Form::Compact, "stream", "x.tar.001"),
+];
+
+/// Returns how such a bundle is saved.
+fn save(form: Form, mode: &str) -> String {
+    let size = if form == Form::Plain { "8M" } else { "1M" };
+    format!("{} --no-sync --split {size} --split-mode {mode} -o x.tar source", form.save())
 }
 
 /// Checks that what has its name is whole.
@@ -56,10 +77,10 @@ fn verified(barge: &Barge, layout: &str) {
 
 #[test]
 fn saving_parts() {
-    for (mode, first) in [("stream", "x.tar.001"), ("archive", "x.001.tar")] {
+    for (form, mode, first) in SPLIT {
         let barge = Barge::new();
-        large(&barge);
-        let words = format!("save --no-sync --split 8M --split-mode {mode} -o x.tar source");
+        source(&barge, form);
+        let words = save(form, mode);
         let holds = || {
             // what has its name is what its note says
             for entry in fs::read_dir(barge.path("")).unwrap().flatten() {
@@ -76,6 +97,10 @@ fn saving_parts() {
         assert!(kill_until_it_ends(&barge, &words, 0, &holds) > 3);
         barge.line(&words).exits(0).says(&["nothing to do"]);
         assert_clean(&barge, mode);
+        let sums = fs::read(barge.path("x.tar.sha256")).unwrap();
+        fs::create_dir(barge.path("y")).unwrap();
+        barge.line(&words.replace("x.tar", "y/x.tar")).exits(0);
+        assert_eq!(sums, fs::read(barge.path("y/x.tar.sha256")).unwrap(), "the same bytes as in one go");
         let check = std::process::Command::new("sha256sum")
             .args(["-c", "--quiet", "x.tar.sha256"])
             .current_dir(barge.path(""))
@@ -88,10 +113,10 @@ fn saving_parts() {
 
 #[test]
 fn loading_all_parts() {
-    for (mode, first) in [("stream", "x.tar.001"), ("archive", "x.001.tar")] {
+    for (form, mode, first) in SPLIT {
         let barge = Barge::new();
-        large(&barge);
-        barge.line(&format!("save -q --no-sync --split 8M --split-mode {mode} -o x.tar source")).exits(0);
+        source(&barge, form);
+        barge.line(&save(form, mode)).exits(0);
         let words = format!("load --no-sync -i {first} -o out");
         assert!(kill_until_it_ends(&barge, &words, 0, &|| verified(&barge, "out")) > 3);
         barge.line(&words).exits(0);
@@ -102,10 +127,10 @@ fn loading_all_parts() {
 
 #[test]
 fn taking_parts_in_one_by_one() {
-    for mode in ["stream", "archive"] {
+    for (form, mode, _) in SPLIT {
         let barge = Barge::new();
-        large(&barge);
-        barge.line(&format!("save -q --no-sync --split 25M --split-mode {mode} -o x.tar source")).exits(0);
+        source(&barge, form);
+        barge.line(&save(form, mode).replace("8M", "25M")).exits(0);
         let part =
             |number: u32| if mode == "stream" { format!("x.tar.{number:03}") } else { format!("x.{number:03}.tar") };
         let count = (1..).take_while(|number| barge.path(part(*number)).exists()).count() as u32;
@@ -134,31 +159,43 @@ fn taking_parts_in_one_by_one() {
 }
 
 /// Writes a layout `base` and a delta `update.tar` to it, in parts.
-fn delta(barge: &Barge) {
-    let layers =
-        [Layer::plain(&noise(1, 500_000)), Layer::plain(&noise(2, 30_000_000)), Layer::plain(&noise(3, 20_000_000))];
-    for (place, layers) in [("base", &layers[..1]), ("new", &layers[..])] {
+fn delta(barge: &Barge, form: Form) {
+    let tar = |files: &[(u32, usize)]| {
+        let add = |tar: Tar, (seed, length): &(u32, usize)| tar.file(&seed.to_string(), &noise(*seed, *length));
+        Layer::plain(&files.iter().fold(Tar::new(), add).finished())
+    };
+    // what one form brings as new layers is new in a layer in the other
+    let (base, new) = match form {
+        Form::Plain => {
+            (vec![tar(&[(1, 500_000)])], vec![tar(&[(1, 500_000)]), tar(&[(2, 30_000_000), (3, 20_000_000)])])
+        }
+        Form::Compact => (vec![tar(&[(1, 3_000_000)])], vec![tar(&[(1, 3_000_000), (2, 2_500_000)])]),
+    };
+    for (place, layers) in [("base", base), ("new", new)] {
         let mut images = Images::new();
-        let image = images.image("linux/amd64", layers);
+        let image = images.image("linux/amd64", &layers);
         images.root(named(image, &format!("org/app:{place}"))).layout(&barge.path(place));
     }
-    barge.line("save -q --no-sync --split 20M --base base -o update.tar new").exits(0);
+    let size = if form == Form::Plain { "20M" } else { "1M" };
+    barge.line(&format!("{} --no-sync --split {size} --base base -o update.tar new", form.save())).exits(0);
 }
 
 #[test]
 fn loading_a_delta() {
-    let barge = Barge::new();
-    delta(&barge);
-    let words = "load --no-sync -i update.tar.002 -o base";
-    let holds = || {
-        barge.line("verify base").exits(0);
-        barge.line("ls base").exits(0).prints(&["app:base"]);
-    };
-    assert!(kill_until_it_ends(&barge, words, 0, &holds) > 3);
-    barge.line(words).exits(0);
-    barge.line("verify base").exits(0).prints(&["ok: 2 images"]);
-    barge.line("diff base:org/app:new new:org/app:new").exits(0);
-    assert_clean(&barge, "after a delta");
+    for form in Form::ALL {
+        let barge = Barge::new();
+        delta(&barge, form);
+        let words = "load --no-sync -i update.tar.002 -o base";
+        let holds = || {
+            barge.line("verify base").exits(0);
+            barge.line("ls base").exits(0).prints(&["app:base"]);
+        };
+        assert!(kill_until_it_ends(&barge, words, 0, &holds) > 3);
+        barge.line(words).exits(0);
+        barge.line("verify base").exits(0).prints(&["ok: 2 images"]).never(&["unreferenced"]);
+        barge.line("diff base:org/app:new new:org/app:new").exits(0);
+        assert_clean(&barge, "after a delta");
+    }
 }
 
 #[test]
@@ -167,7 +204,7 @@ fn pushing_parts() {
         return;
     }
     let barge = Barge::new();
-    large(&barge);
+    source(&barge, Form::Plain);
     barge.line("save -q --no-sync --split 25M -o x.tar source").exits(0);
     let registry = Distribution::start(Mode::Plain);
     let words = format!("push --plain-http x.tar.002 {}/org/app:v1", registry.host());

@@ -1,5 +1,5 @@
 //! The whole road over the air gap, twice: a first delivery in parts on two media, of which one part is lost and one damaged;
-//! then an update that carries one layer. At its end is a registry.
+//! then an update that carries one layer, or what is new in it. At its end is a registry.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,25 +9,35 @@ use barge::digest::Digest;
 
 use super::distribution::{Distribution, Mode};
 use super::environment::listing;
-use super::prepared::noise;
+use super::prepared::{Form, by_go, noise};
 use super::support::image::{FULL_NAME, Images, Layer, annotated, digest, named, on};
+use super::support::tar::Tar;
 use super::*;
 
 const PLATFORMS: [&str; 2] = ["linux/amd64", "linux/arm64"];
 
 /// Writes a layout with two images for two platforms each, and returns what they are called and their digests. Between two
-/// versions one layer of one image is another.
+/// versions one file in one layer of one image is another.
 fn build_side(barge: &Barge, version: u32) -> BTreeMap<String, String> {
     let mut images = Images::new();
     let mut tops = BTreeMap::new();
+    let file = |tar: Tar, name: &str, seed, length| tar.file(name, &noise(seed, length));
     for (image, name) in ["app", "db"].into_iter().enumerate() {
         let mut entries = Vec::new();
         for (at, platform) in (0..).zip(PLATFORMS) {
-            let (own, length) = if name == "app" && at == 0 { (1000 * version, 1_100_000) } else { (100, 20_000) };
+            let own = at + 10 * image as u32;
+            let top = match (name, at) {
+                ("app", 0) => {
+                    file(file(Tar::new(), "srv/data", 500, 1_500_000), "srv/program", 1000 * version, 1_100_000)
+                }
+                _ => file(Tar::new(), "srv/program", 100 + own, 20_000),
+            };
+            // the base of both images, in which most is the same for both platforms
+            let base = file(file(Tar::new(), "usr/share/all", 9, 1_800_000), "usr/bin/own", 10 + at, 1_200_000);
             let layers = [
-                Layer::plain(&noise(10 + at, 8_000_000)), // the base of both images
-                Layer::gzip(&noise(20 + at + 10 * image as u32, 700_000)),
-                Layer::plain(&noise(own + at + 10 * image as u32, length)),
+                Layer::plain(&base.finished()),
+                by_go(&file(Tar::new(), "usr/lib/some", 20 + own, 300_000).finished()),
+                Layer::plain(&top.finished()),
             ];
             entries.push(on(images.image(platform, &layers), platform));
         }
@@ -89,6 +99,15 @@ fn writes(registry: &Distribution) -> usize {
 
 #[test]
 fn a_first_delivery_and_an_update_go_the_whole_road() {
+    whole_road(Form::Plain);
+}
+
+#[test]
+fn what_layers_are_made_of_goes_the_whole_road() {
+    whole_road(Form::Compact);
+}
+
+fn whole_road(form: Form) {
     if !available("docker-registry", Path::new("/usr/bin/docker-registry").exists()) {
         return;
     }
@@ -99,14 +118,16 @@ fn a_first_delivery_and_an_update_go_the_whole_road() {
     barge.line("key generate -q -o stranger --no-password").exits(0);
 
     // the first delivery: parts for two media
-    let save = "save --split 3M --sign-key release.key -o out/first.tar build-v1";
-    barge.line(save).exits(0).says(&["in 7 parts", "signed with key"]);
+    let save = format!("{} --split 1M --sign-key release.key -o out/first.tar build-v1", form.save());
+    barge.line(&save).exits(0).says(&["signed with key"]);
+    let count = (1..).take_while(|part| barge.path(format!("out/first.tar.{part:03}")).exists()).count() as u64;
+    assert_eq!(count, if form == Form::Plain { 10 } else { 8 });
     let original = listing(&barge.path("out"));
     // part 4 gets lost on the way, and part 5 damaged
     for number in [2, 5, 6] {
         carry(&barge, "first.tar", number, "medium-b");
     }
-    for number in [1, 3, 7] {
+    for number in [1, 3].into_iter().chain(7..=count) {
         carry(&barge, "first.tar", number, "medium-a");
     }
     let damaged = barge.path("medium-b/first.tar.005");
@@ -123,11 +144,11 @@ fn a_first_delivery_and_an_update_go_the_whole_road() {
     assert!(!barge.path("site").exists(), "something was taken that nobody answers for");
     barge.line("load --verify-key stranger.pub -i medium-a/first.tar.001 -o site").exits(4).says(&["did not sign"]);
     assert!(!barge.path("site").exists(), "something was taken that another one signed");
-    barge.line(&from("medium-a", 7)).exits(3).says(&["parts 2, 4, 5 and 6 of 7", "first.tar.002"]);
+    barge.line(&from("medium-a", 7)).exits(3).says(&[&format!("parts 2, 4, 5 and 6 of {count}"), "first.tar.002"]);
     let told = barge.line(&from("medium-b", 6)).exits(4);
     told.says(&[
         "part 5 (medium-b/first.tar.005) is damaged: its SHA-256 is ",
-        "parts 4 and 5 of 7",
+        &format!("parts 4 and 5 of {count}"),
         "load --verify-key release.pub -i first.tar.004",
     ]);
     assert_eq!(images_of(&barge, "site"), BTreeMap::new());
@@ -139,9 +160,9 @@ fn a_first_delivery_and_an_update_go_the_whole_road() {
         fs::remove_file(barge.path("out").join(lost)).unwrap();
     }
     barge
-        .line(save)
+        .line(&save)
         .exits(0)
-        .says(&["first.tar.001 to first.tar.003, first.tar.006 to first.tar.007 are there already"]);
+        .says(&[&format!("first.tar.001 to first.tar.003, first.tar.006 to first.tar.{count:03} are there already")]);
     for (name, line) in listing(&barge.path("out")) {
         let again = ["004", "005", "sha256"].iter().any(|written| name.contains(written));
         // inode and time apart, all is as it was
@@ -158,7 +179,7 @@ fn a_first_delivery_and_an_update_go_the_whole_road() {
 
     // the complete parts go straight to the registry of the site
     let (registry, empty) = (Distribution::start(Mode::Plain), Distribution::start(Mode::Plain));
-    for number in 1..=7 {
+    for number in 1..=count {
         carry(&barge, "first.tar", number, if number % 2 == 1 { "odd" } else { "even" });
     }
     barge
@@ -172,14 +193,28 @@ fn a_first_delivery_and_an_update_go_the_whole_road() {
     // the update: what is there goes back as a receipt
     let second = build_side(&barge, 2);
     barge.line("receipt -L site -o site.json").exits(0);
-    barge.line("save --base site.json --split 1M --sign-key release.key -o out/update.tar build-v2").exits(0);
-    let (whole, update) = (size_of(&barge, "first.tar", 7), size_of(&barge, "update.tar", 2));
-    println!("first delivery: {whole} bytes in 7 parts; update with one layer changed: {update} bytes in 2 parts");
-    assert!(!barge.path("out/update.tar.003").exists());
-    // the layer itself has 1.1 MB
-    assert!(update < 1_150_000 && update * 15 < whole, "{update} of {whole}");
-    carry(&barge, "update.tar", 1, "stick");
-    carry(&barge, "update.tar", 2, "stick");
+    let save = format!("{} --base site.json --split 1M --sign-key release.key -o out/update.tar build-v2", form.save());
+    if form == Form::Compact {
+        // a receipt has no layers, and the place that is saved from not those of the older version
+        barge
+            .line(&format!("{save} --dry-run"))
+            .exits(0)
+            .says(&["not found here, of the base: example.com/org/app:v1 (sha256:"]);
+        barge
+            .line(&format!("{save} --base-from build-v1"))
+            .exits(0)
+            .says(&["made against layers of example.com/org/app:v1"])
+            .never(&["not found here"]);
+    } else {
+        barge.line(&save).exits(0);
+    }
+    // the layer has 2.6 MB, what is new in it 1.1
+    let (parts, most) = if form == Form::Plain { (3, 2_650_000) } else { (2, 1_150_000) };
+    let (whole, update) = (size_of(&barge, "first.tar", count), size_of(&barge, "update.tar", parts));
+    println!("first delivery: {whole} bytes in {count} parts; update: {update} bytes in {parts} parts");
+    assert!(!barge.path(format!("out/update.tar.{:03}", parts + 1)).exists());
+    assert!(update < most, "{update} of {whole}");
+    (1..=parts).for_each(|number| carry(&barge, "update.tar", number, "stick"));
     let load = "load --verify-key release.pub -i stick/update.tar.001";
 
     // another site has another base
@@ -192,6 +227,11 @@ fn a_first_delivery_and_an_update_go_the_whole_road() {
     barge.line(&format!("{load} -o nowhere")).exits(4);
     assert!(!barge.path("nowhere").exists());
 
+    if form == Form::Compact {
+        let lacking = ["not checked: layers of example.com/org/app:v1"];
+        barge.line("verify stick/update.tar.001").exits(0).prints(&lacking);
+        barge.line("verify -L site stick/update.tar.001").exits(0).prints(&["1 layer made again"]).never(&lacking);
+    }
     barge.line(&format!("{load} -o site")).exits(0).prints(&["example.com/org/app:v2"]);
     barge.line("verify --deep site").exits(0);
     let both: BTreeMap<String, String> =
@@ -204,9 +244,13 @@ fn a_first_delivery_and_an_update_go_the_whole_road() {
         .exits(4)
         .says(&["that it builds on"]);
     assert_eq!((writes(&empty), empty.catalog()), (0, Vec::new()), "something was written");
-    barge
-        .line(&format!("push --plain-http --verify-key release.pub stick/update.tar.001 {}", registry.host()))
-        .exits(0);
+    let push = format!("push --plain-http --verify-key release.pub stick/update.tar.001 {}", registry.host());
+    if form == Form::Compact {
+        barge.line(&push).exits(4).says(&["a layer of example.com/org/app:v1, of whose bytes", "with -L DIR"]);
+        barge.line(&format!("-L site {push}")).exits(0);
+    } else {
+        barge.line(&push).exits(0);
+    }
     assert_in_registry(&registry, &both);
     barge.line(&format!("pull --plain-http -o back docker://{}/org/app:v2", registry.host())).exits(0);
     barge.line("verify --deep back").exits(0);

@@ -3,14 +3,18 @@
 use std::fs;
 
 use super::environment::Barge;
-use super::prepared::noise;
+use super::prepared::{Form, noise, twice};
 use super::support::image::{Images, Layer, named};
 
 /// Writes a layout `source` with a small and a large image, and keys.
-fn source(barge: &Barge) {
+fn source(barge: &Barge, form: Form) {
     let mut made = Images::new();
     for (at, (name, length)) in [("a:v1", 100_000), ("b:v1", 2_300_000)].into_iter().enumerate() {
-        let image = made.image("linux/amd64", &[Layer::plain(&noise(at as u32, length))]);
+        let content = match form {
+            Form::Plain => noise(at as u32, length),
+            Form::Compact => twice(at as u32, 2 * length),
+        };
+        let image = made.image("linux/amd64", &[Layer::plain(&content)]);
         made.root(named(image, name));
     }
     made.layout(&barge.path("source"));
@@ -24,11 +28,11 @@ fn sign(barge: &Barge, key: &str, form: &str, image: &str) {
 }
 
 /// Splits the layout, each part with its note on a medium of its own, and returns what is to be loaded, in order.
-fn split(barge: &Barge, mode: &str) -> Vec<String> {
+fn split(barge: &Barge, form: Form, mode: &str) -> Vec<String> {
     for number in 1..10 {
         let _ = fs::remove_dir_all(barge.path(format!("m{number}")));
     }
-    barge.line(&format!("save -q --force --split 1M --split-mode {mode} -o x.tar source")).exits(0);
+    barge.line(&format!("{} -q --force --split 1M --split-mode {mode} -o x.tar source", form.save())).exits(0);
     let mut media = Vec::new();
     for number in 1.. {
         let name = if mode == "archive" { format!("x.{number:03}.tar") } else { format!("x.tar.{number:03}") };
@@ -57,12 +61,12 @@ fn names(barge: &Barge, layout: &str) -> String {
 
 #[test]
 fn parts_of_a_signed_archive_come_in_any_order() {
-    let barge = Barge::new();
-    source(&barge);
-    sign(&barge, "release", "bundle", "a:v1");
-    sign(&barge, "release", "tag", "b:v1");
-    for mode in ["stream", "archive"] {
-        let media = split(&barge, mode);
+    for (form, mode) in [(Form::Plain, "stream"), (Form::Plain, "archive"), (Form::Compact, "stream")] {
+        let barge = Barge::new();
+        source(&barge, form);
+        sign(&barge, "release", "bundle", "a:v1");
+        sign(&barge, "release", "tag", "b:v1");
+        let media = split(&barge, form, mode);
         assert!(media.len() > 2, "{mode}: {media:?}");
         for (at, reversed) in [false, true].into_iter().enumerate() {
             let site = format!("{mode}{at}");
@@ -87,21 +91,22 @@ fn parts_of_a_signed_archive_come_in_any_order() {
 
 #[test]
 fn what_nobody_has_signed_gets_no_name_when_the_last_part_has_come() {
-    for (mode, form, signed_by) in [
-        ("stream", "tag", [Some("release"), None]),
-        ("stream", "bundle", [Some("release"), Some("other")]),
-        ("archive", "tag", [Some("release"), Some("other")]),
-        ("archive", "bundle", [Some("release"), None]),
-        ("archive", "tag", [None, Some("release")]),
+    for (bundle, mode, form, signed_by) in [
+        (Form::Plain, "stream", "tag", [Some("release"), None]),
+        (Form::Plain, "stream", "bundle", [Some("release"), Some("other")]),
+        (Form::Compact, "stream", "bundle", [Some("release"), Some("other")]),
+        (Form::Plain, "archive", "tag", [Some("release"), Some("other")]),
+        (Form::Plain, "archive", "bundle", [Some("release"), None]),
+        (Form::Plain, "archive", "tag", [None, Some("release")]),
     ] {
         let barge = Barge::new();
-        source(&barge);
+        source(&barge, bundle);
         for (key, image) in signed_by.into_iter().zip(["a:v1", "b:v1"]) {
             if let Some(key) = key {
                 sign(&barge, key, form, image);
             }
         }
-        let media = split(&barge, mode);
+        let media = split(&barge, bundle, mode);
         let (last, before) = media.split_last().unwrap();
         let load = |part: &str| barge.line(&format!("load -i {part} -o site --require-signature release.pub"));
         for part in before {

@@ -1,18 +1,19 @@
 //! Parts that somebody has to have signed.
 
-use super::prepared::noise;
+use super::prepared::{Form, noise, twice};
 use super::support::image::{Images, Layer, named};
 use super::*;
 
 /// Writes a signed set of three parts, and a key of somebody else.
-fn signed(barge: &Barge) {
+fn signed(barge: &Barge, form: Form) {
     let mut images = Images::new();
-    let image = images.image("linux/amd64", &[Layer::plain(&noise(1, 2_500_000))]);
+    let content = if form == Form::Plain { noise(1, 2_500_000) } else { twice(1, 5_000_000) };
+    let image = images.image("linux/amd64", &[Layer::plain(&content)]);
     images.root(named(image, "app:v1")).layout(&barge.path("source"));
     for key in ["release", "stranger"] {
         barge.line(&format!("key generate -q --no-password -o {key}")).exits(0);
     }
-    barge.line("save -q --split 1M --sign-key release.key -o x.tar source").exits(0);
+    barge.line(&format!("{} -q --split 1M --sign-key release.key -o x.tar source", form.save())).exits(0);
 }
 
 /// Writes a part with one byte changed.
@@ -25,9 +26,10 @@ fn damage(barge: &Barge, part: &str, at: usize) {
 #[test]
 fn of_damaged_parts_nothing_is_kept_that_another_one_signed() {
     // in the layer; in the header of an entry, so that the archive cannot even be opened
-    for (part, at) in [("x.tar.003", ""), ("x.tar.001", "blobs/sha256/")] {
+    let cases = [("x.tar.003", ""), ("x.tar.001", "blobs/sha256/")];
+    for (form, (part, at)) in Form::ALL.into_iter().flat_map(|form| cases.map(|case| (form, case))) {
         let barge = Barge::new();
-        signed(&barge);
+        signed(&barge, form);
         let bytes = fs::read(barge.path(part)).unwrap();
         // `manifest.json` has such names too, and stands before
         let at = match at {
@@ -44,7 +46,7 @@ fn of_damaged_parts_nothing_is_kept_that_another_one_signed() {
             assert_eq!(barge.path("out").exists(), key == "release", "{part}: {}", refused.stderr());
         }
         fs::remove_file(barge.path(part)).unwrap();
-        barge.line("save -q --split 1M --sign-key release.key -o x.tar source").exits(0);
+        barge.line(&format!("{} -q --split 1M --sign-key release.key -o x.tar source", form.save())).exits(0);
         barge.line(&format!("load --verify-key release.pub -i {part} -o out")).exits(0);
         barge.line("verify out").exits(0).prints(&["ok: 1 image"]);
     }
@@ -53,7 +55,7 @@ fn of_damaged_parts_nothing_is_kept_that_another_one_signed() {
 #[test]
 fn what_was_begun_without_a_key_does_not_go_on_with_one_that_did_not_sign() {
     let barge = Barge::new();
-    signed(&barge);
+    signed(&barge, Form::Compact);
     for number in 1..=3 {
         let medium = barge.path(format!("m{number}"));
         fs::create_dir(&medium).unwrap();
