@@ -3,21 +3,21 @@
 
 use std::io::Read as _;
 
-use barge::regzip::{Checkpoint, Encoder, Follower, Header, LOOKAHEAD, Level};
+use barge::regzip::{Checkpoint, Encoder, Follower, Header, LOOKAHEAD, Way};
 
 use crate::shown;
 
-/// A level, how often the content is repeated, what is done to a checkpoint, and the content.
+/// A way, how often the content is repeated, what is done to a checkpoint, and the content.
 pub fn regzip(input: &[u8]) {
     match Header::parse(input) {
         Ok((header, length)) => assert_eq!(header.to_bytes(), input[..length]),
         Err(error) => shown(&error),
     }
     let Some((&[number, times, field, value], rest)) = input.split_first_chunk() else { return };
-    let level = Level::new((number % 12) as i8 - 2).expect("-2 to 9");
+    let way = way(number % 40);
     let data = rest.repeat(usize::from(times % 16));
 
-    let mut encoder = Encoder::new(level).checkpoints_every(1);
+    let mut encoder = Encoder::new(way).checkpoints_every(1);
     let mut whole = Vec::new();
     encoder.write(&data, &mut whole).expect("a vector takes everything");
     let mut all = encoder.take_checkpoints();
@@ -27,7 +27,7 @@ pub fn regzip(input: &[u8]) {
     flate2::bufread::DeflateDecoder::new(&whole[..]).read_to_end(&mut unpacked).expect("deflate");
     assert_eq!(unpacked, data);
 
-    let mut follower = Follower::new(level);
+    let mut follower = Follower::new(way);
     follower.expect(&whole).expect("the same");
     for piece in data.chunks(1 + usize::from(value) * 100) {
         follower.write(piece).expect("the same");
@@ -37,21 +37,36 @@ pub fn regzip(input: &[u8]) {
     all.insert(0, Checkpoint::start());
     let mut joined = Vec::new();
     for (at, from) in all.iter().enumerate() {
-        joined.extend(piece(level, &data, from, all.get(at + 1)).expect("a checkpoint as it was made"));
+        joined.extend(piece(way, &data, from, all.get(at + 1)).expect("a checkpoint as it was made"));
     }
     assert_eq!(joined, whole);
 
     let last = all.pop().expect("one at the start");
     if let Some(bad) = tampered(last, field, value) {
         // wrong bytes are what it deserves
-        let _ = piece(level, &data, &bad, None);
+        let _ = piece(way, &data, &bad, None);
     }
 }
 
-fn piece(level: Level, data: &[u8], from: &Checkpoint, to: Option<&Checkpoint>) -> Option<Vec<u8>> {
+/// All levels of Go, zlib and gzip, and some of pigz with small blocks.
+fn way(number: u8) -> Way {
+    let number = i8::try_from(number).expect("a small number");
+    let block = Some(32 << 10);
+    let way = match number {
+        0..=11 => Way::of("go1.19", number - 2, None),
+        12..=20 => Way::of("zlib", number - 11, None),
+        21..=29 => Way::of("gzip", number - 20, None),
+        30..=33 => Way::of("pigz-single", 1 + 2 * (number - 30), block),
+        34..=37 => Way::of("pigz", 1 + 2 * (number - 34), block),
+        _ => Way::of("pigz-independent", number - 35, block),
+    };
+    way.unwrap_or_else(|| panic!("{number} is none"))
+}
+
+fn piece(way: Way, data: &[u8], from: &Checkpoint, to: Option<&Checkpoint>) -> Option<Vec<u8>> {
     let at = usize::try_from(from.position).ok()?;
-    let history = data.get(at.checked_sub(from.history(level))?..at)?;
-    let mut encoder = Encoder::resume(level, from, history).map_err(|error| shown(&error)).ok()?;
+    let history = data.get(at.checked_sub(from.history(way))?..at)?;
+    let mut encoder = Encoder::resume(way, from, history).map_err(|error| shown(&error)).ok()?;
     let mut end = data.len();
     if let Some(to) = to {
         encoder = encoder.until(to.position);

@@ -36,11 +36,7 @@ impl Blocks {
     pub(super) fn advance(&mut self, data: &[u8], bits: &mut BitWriter, watch: &mut Watch) -> usize {
         if self.bytes.len() - self.begin == self.block {
             self.write(bits, false);
-            watch.block_ended(self.position, || Checkpoint {
-                position: self.position,
-                bits: bits.position(),
-                ..Checkpoint::start()
-            });
+            watch.begins_anew(self.position, bits);
             if watch.stopped {
                 return 0;
             }

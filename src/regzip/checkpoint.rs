@@ -1,15 +1,16 @@
 //! Where an encoder can go on without what came before, and what it needs for that.
 
-use super::level::Level;
-use super::token::{FARTHEST, LONGEST, SHORTEST};
-use super::way::Way;
+use super::bits::BitWriter;
+use super::token::{FARTHEST, LONGEST};
+use super::way::{Memory, Way};
 
 /// How many bytes of input before a checkpoint an encoder needs at most to go on there.
 pub const HISTORY: usize = FARTHEST;
 
 /// The state of an encoder at the end of a block, beside the [`HISTORY`] bytes of input before it.
 ///
-/// Of those that pack block by block it holds both positions and nothing else. Of Go's:
+/// Of those that begin anew with every block it holds both positions and nothing else. Of Go's, zlib's, GNU gzip's and pigz's
+/// with one thread:
 ///
 /// | levels | what it holds | size |
 /// |---|---|---|
@@ -24,7 +25,7 @@ pub struct Checkpoint {
     pub bits: u64,
     /// Those of the bits that fill no byte, the first in the lowest place.
     pub partial: u8,
-    /// Levels 2 to 9: the position in the input at which the window begins: a multiple of 32 KiB.
+    /// Go's levels 2 to 9, and all of zlib: the position in the input at which the window begins: a multiple of 32 KiB.
     pub window: u64,
     /// Levels 4 to 9: whether the byte before `position` is not written yet.
     pub waiting: bool,
@@ -61,12 +62,13 @@ impl Checkpoint {
     /// Returns how many bytes of input before the checkpoint an encoder needs to go on there.
     #[must_use]
     pub fn history(&self, way: impl Into<Way>) -> usize {
-        let behind = match way.into() {
-            Way::Go(Level::STORE | Level::HUFFMAN) => 0,
-            Way::Go(Level::FASTEST) => self.position,
+        let way = way.into();
+        let behind = match way.memory() {
+            Some(Memory::Nothing) => 0,
+            Some(Memory::Last { .. }) => self.position,
             // what is before the window is not looked at
-            Way::Go(_) => self.position.saturating_sub(self.window),
-            way => self.position.min(way.known_before() as u64),
+            Some(Memory::Window { .. }) => self.position.saturating_sub(self.window),
+            None => self.position.min(way.known_before() as u64),
         };
         behind.min(HISTORY as u64) as usize
     }
@@ -77,10 +79,10 @@ impl Checkpoint {
         if history.len() != expected {
             return Err(ResumeError::History { got: history.len(), expected });
         }
-        let holds = match way {
-            Way::Go(level) => self.is_of(level, expected),
+        let holds = match way.memory() {
+            Some(memory) => self.is_of(memory, expected),
             // one stream has none but the first
-            _ => {
+            None => {
                 let plain = Self { position: self.position, bits: self.bits, ..Self::start() };
                 let at_block = way.block().is_some_and(|block| self.position.is_multiple_of(u64::from(block)));
                 *self == plain && self.bits.is_multiple_of(8) && (at_block || self.position == 0)
@@ -89,21 +91,25 @@ impl Checkpoint {
         if holds && self.position < u64::MAX / 16 { Ok(()) } else { Err(ResumeError::State) }
     }
 
-    /// Checks that Go's encoder can be in this state.
-    fn is_of(&self, level: Level, history: usize) -> bool {
-        let chained = !matches!(level, Level::STORE | Level::HUFFMAN | Level::FASTEST);
+    /// Checks that an encoder that remembers so much can be in this state.
+    fn is_of(&self, memory: Memory, history: usize) -> bool {
+        let (chained, lazy, skips, shortest) = match memory {
+            Memory::Nothing => (false, false, false, LONGEST),
+            Memory::Last { skips } => (false, false, skips, LONGEST),
+            Memory::Window { lazy, skips, shortest } => (true, lazy, skips, shortest),
+        };
         let found_holds = self.found.is_none_or(|(length, distance)| {
             let (length, distance) = (usize::from(length), usize::from(distance));
             self.waiting
-                && (SHORTEST..=LONGEST).contains(&length)
+                && (shortest..=LONGEST).contains(&length)
                 && (1..=FARTHEST).contains(&distance)
                 && (distance as u64) < self.position.saturating_sub(self.window)
         });
         u32::from(self.partial) >> (self.bits % 8) == 0
-            && self.waiting <= level.is_lazy()
+            && self.waiting <= lazy
             && (!self.waiting || history > 0)
             && found_holds
-            && (self.position == 0 || self.findable.is_some() == level.skips())
+            && (self.position == 0 || self.findable.is_some() == skips)
             && if chained { self.window.is_multiple_of(FARTHEST as u64) } else { self.window == 0 }
             && self.position.checked_sub(self.window).is_some_and(|at| !chained || at <= 2 * FARTHEST as u64)
     }
@@ -157,5 +163,10 @@ impl Watch {
             self.last = position;
             self.taken.push(checkpoint());
         }
+    }
+
+    /// Hears that a block ended here with a whole byte, and that the encoder begins anew.
+    pub(super) fn begins_anew(&mut self, position: u64, bits: &BitWriter) {
+        self.block_ended(position, || Checkpoint { position, bits: bits.position(), ..Checkpoint::start() });
     }
 }

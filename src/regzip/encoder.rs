@@ -12,7 +12,7 @@ use super::level::Level;
 use super::plain::Plain;
 use super::search::{AHEAD, Doubt, Search};
 use super::way::Way;
-use super::zlib::Zlib;
+use super::zlib::{Pigz, Program, Stream};
 
 /// How many bytes of input beyond [`Encoder::until`] an encoder wants to see, if there are as many.
 pub const LOOKAHEAD: usize = AHEAD;
@@ -38,7 +38,8 @@ enum Method {
     Search(Box<Search>),
     Blocks(Blocks),
     Klauspost(Box<Klauspost>),
-    Zlib(Box<Zlib>),
+    Zlib(Box<Stream>),
+    Pigz(Box<Pigz>),
 }
 
 impl Method {
@@ -48,7 +49,9 @@ impl Method {
             Way::Go(Level::FASTEST) => Self::Fast(Box::new(Fast::new())),
             Way::Go(level) => Self::Search(Box::new(Search::new(level))),
             Way::Barge { level, block } => Self::Blocks(Blocks::new(level, block)),
-            Way::Zlib { level } => Self::Zlib(Box::new(Zlib::new(level))),
+            Way::Zlib { level } => Self::Zlib(Box::new(Stream::new(Program::Zlib, level))),
+            Way::Gzip { level } => Self::Zlib(Box::new(Stream::new(Program::Gzip, level))),
+            Way::Pigz { level, block, blocks } => Self::Pigz(Box::new(Pigz::new(level, block, blocks))),
             Way::Klauspost { level, headers, block } => {
                 Self::Klauspost(Box::new(Klauspost::new(level, headers, block)))
             }
@@ -63,6 +66,8 @@ impl Method {
             (Way::Go(level), _) => Self::Search(Box::new(Search::resume(level, from, history))),
             (_, Self::Blocks(blocks)) => Self::Blocks(blocks.resume(from, history)),
             (_, Self::Klauspost(it)) => Self::Klauspost(Box::new(it.resume(from, history))),
+            (_, Self::Zlib(it)) => Self::Zlib(Box::new(it.resume(from, history))),
+            (_, Self::Pigz(it)) => Self::Pigz(Box::new(it.resume(from, history))),
             (_, method) => method,
         }
     }
@@ -176,7 +181,8 @@ impl Encoder {
             Method::Fast(fast) => return fast.advance(data, blocks, watch),
             Method::Blocks(it) => return it.advance(data, &mut blocks.bits, watch),
             Method::Klauspost(it) => return it.advance(data, &mut blocks.bits, watch),
-            Method::Zlib(it) => return it.advance(data, &mut blocks.bits),
+            Method::Zlib(it) => return it.advance(data, &mut blocks.bits, watch),
+            Method::Pigz(it) => return it.advance(data, &mut blocks.bits, watch),
             Method::Search(search) => search,
         };
         let count = search.advance(data, blocks, watch);
@@ -247,7 +253,8 @@ impl Encoder {
             // these end a stream by themselves
             Method::Blocks(it) => return it.finish(&mut self.blocks.bits),
             Method::Klauspost(it) => return it.finish(&mut self.blocks.bits),
-            Method::Zlib(it) => return it.finish(&mut self.blocks.bits),
+            Method::Zlib(it) => return it.finish(&mut self.blocks.bits, &mut self.watch),
+            Method::Pigz(it) => return it.finish(&mut self.blocks.bits, &mut self.watch),
         }
         if self.watch.until.is_none() {
             self.blocks.stored(&[], true);

@@ -6,6 +6,7 @@ use super::gzip::Header;
 use super::klauspost::Headers;
 use super::level::Level;
 use super::way::Way;
+use super::zlib::PigzBlocks;
 
 /// How many choices are followed side by side at most.
 const MOST_BRANCHES: usize = 8;
@@ -50,17 +51,46 @@ pub fn likely_ways(header: &Header) -> Vec<Way> {
     });
     let others = [6, 9, 1, 7, 8, 4, 3, 2, 0].map(|level| Way::Barge { level, block: 512 << 10 });
     let barge = BARGE.into_iter().chain(others);
-    let zlib = [6, 9, 1, 8, 7, 5, 4, 3, 2].map(|level| Way::Zlib { level });
+    let zlib = zlib_levels(header).map(|level| Way::Zlib { level });
     let go = likely(header).into_iter().map(Way::Go);
     if header.modified == PGZIP_TIME {
-        klauspost.chain(go).chain(barge).chain(zlib).collect()
+        klauspost.chain(go).chain(barge).chain(of_zlib(header)).collect()
     } else if header.system != NO_SYSTEM {
-        zlib.into_iter().chain(go).chain(klauspost).chain(barge).collect()
+        of_zlib(header).chain(go).chain(klauspost).chain(barge).collect()
     } else {
         // what is usual stands first: one of Go's, then the others'
         let usual = go.clone().take(1).chain(BARGE).chain(zlib.into_iter().take(2)).chain(klauspost);
-        usual.chain(go.skip(1)).chain(zlib.into_iter().skip(2)).chain(others).collect()
+        usual.chain(go.skip(1)).chain(zlib.into_iter().skip(2)).chain(others).chain(of_zlib(header)).collect()
     }
+}
+
+/// Returns the levels of zlib, that first which the header speaks for.
+fn zlib_levels(header: &Header) -> [u8; 9] {
+    match header.hint {
+        2 => [9, 6, 8, 7, 5, 4, 3, 2, 1],
+        4 => [1, 6, 2, 3, 4, 5, 7, 8, 9],
+        _ => [6, 9, 1, 8, 7, 5, 4, 3, 2],
+    }
+}
+
+/// Returns zlib and those who came before it or use it, level by level.
+fn of_zlib(header: &Header) -> impl Iterator<Item = Way> {
+    /// What pigz's blocks have when nothing was said.
+    const USUAL: u32 = 128 << 10;
+    const OTHERS: [u32; 6] = [64 << 10, 256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20];
+    let levels = zlib_levels(header);
+    let all = levels.into_iter().flat_map(|level| {
+        let pigz = |blocks| Way::Pigz { level, block: USUAL, blocks };
+        let [chained, single] = [PigzBlocks::Chained, PigzBlocks::Single].map(pigz);
+        [Way::Zlib { level }, Way::Gzip { level }, chained, pigz(PigzBlocks::Independent), single]
+    });
+    let kinds = [PigzBlocks::Chained, PigzBlocks::Independent];
+    let others = OTHERS.into_iter().flat_map(move |block| kinds.map(move |blocks| (block, blocks)));
+    all.chain(
+        levels
+            .into_iter()
+            .flat_map(move |level| others.clone().map(move |(block, blocks)| Way::Pigz { level, block, blocks })),
+    )
 }
 
 /// Returns all levels of Go, those first that the header of a gzip stream and common use speak for.

@@ -13,6 +13,8 @@
 //! | [`Way::Go`] | Go's `compress/gzip`, 1.19 to 1.26 | docker, BuildKit, containerd, ko, crane | all |
 //! | [`Way::Klauspost`] | klauspost/compress from 1.15.10 (September 2022) on, with or without pgzip; Go from 1.27 on | podman, buildah, skopeo, umoci, apko | 5, which is the usual one, and 6 |
 //! | [`Way::Zlib`] | zlib, from 1.2.5 (2010) on at least | python, Java with jib, libarchive | 1 to 9 |
+//! | [`Way::Gzip`] | GNU gzip, 1.12 at least, but for `--rsyncable` | those who pack by hand, `tar -z` | 1 to 9 |
+//! | [`Way::Pigz`] | pigz, from 2.2.4 (2012) on, over zlib, but for `--rsyncable` | the same on many cores | 1 to 9 |
 //! | [`Way::Barge`] | [`pack`](mod@crate::pack), over zlib-rs | barge | all |
 //!
 //! Those that pack block by block can go on at every block. How precise the guess of klauspost's encoder is depends on the
@@ -29,8 +31,9 @@
 //! | `search`, `chain` | Go's levels 2 to 9, and the window with its chains |
 //! | `blocks` | barge's |
 //! | `klauspost` | klauspost's |
-//! | `zlib` | zlib's |
+//! | `zlib` | zlib's, GNU gzip's and pigz's |
 //! | `block`, `code`, `token`, `bits` | blocks, Huffman codes, symbols, bits |
+//! | `tail` | what a block knows of the one before |
 //! | `checkpoint` | where an encoder can go on, so that several work on one stream |
 //! | `gzip` | [`Header`] and [`Trailer`] |
 //! | `find` | which way it was, by trying: [`find`](find::find), [`Follower`] |
@@ -42,7 +45,9 @@
 //! klauspost/compress, copyright 2012 The Go Authors and 2019 Klaus Post and under a BSD licence,
 //! `LICENSES/BSD-3-Clause-klauspost.txt`; how its blocks follow each other is pgzip's way, copyright 2014 Klaus Post and under the MIT
 //! licence, `LICENSES/MIT-pgzip.txt`. Those of `zlib` are those of zlib, copyright 1995 to 2022 Jean-loup Gailly and Mark Adler and under its licence,
-//! `LICENSES/Zlib.txt`.
+//! `LICENSES/Zlib.txt`, and how pigz's blocks follow each other is that of pigz, copyright 2007 to 2023 Mark Adler and under the same
+//! licence, `LICENSES/Zlib-pigz.txt`. GNU gzip has an encoder of which zlib's came to be: its decisions are told by those of zlib and what is
+//! known of the differences, and nothing of it is in here.
 
 mod bits;
 mod block;
@@ -58,6 +63,7 @@ mod klauspost;
 mod level;
 mod plain;
 mod search;
+mod tail;
 mod token;
 mod way;
 mod zlib;
@@ -69,5 +75,6 @@ pub use gzip::{Header, HeaderError, Trailer};
 pub use klauspost::Headers;
 pub use level::Level;
 pub use way::Way;
+pub use zlib::PigzBlocks;
 
 pub(crate) use blocks::deflate_block;

@@ -3,6 +3,8 @@
 use super::checkpoint::HISTORY;
 use super::klauspost::{Headers, TAIL};
 use super::level::Level;
+use super::token::SHORTEST;
+use super::zlib::{PigzBlocks, SHORTEST as SHORTEST_OF_ZLIB, is_lazy};
 
 /// What makes a stream of its content: everything that an [`Encoder`](super::Encoder) has to know before it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,11 +32,47 @@ pub enum Way {
         /// 1 to 9, where 6 is what it does when nothing was said.
         level: u8,
     },
+    /// GNU gzip.
+    Gzip {
+        /// 1 to 9, where 6 is what it does when nothing was said.
+        level: u8,
+    },
+    /// pigz, with zlib.
+    Pigz {
+        /// 1 to 9, where 6 is what it does when nothing was said.
+        level: u8,
+        /// The size of the blocks in bytes: 32 KiB to 64 MiB, where 128 KiB is what it does when nothing was said.
+        block: u32,
+        /// What blocks know of those before them.
+        blocks: PigzBlocks,
+    },
+}
+
+/// What an encoder remembers of the input before, beside the bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Memory {
+    Nothing,
+    /// Places among the last 32 KiB.
+    Last {
+        /// Whether not all of them can be found.
+        skips: bool,
+    },
+    /// Places in a window that slides.
+    Window {
+        /// Whether a repetition waits for the next byte.
+        lazy: bool,
+        skips: bool,
+        shortest: usize,
+    },
 }
 
 const GO: &str = "go1.19";
 const BARGE: &str = "barge";
 const ZLIB: &str = "zlib";
+const GZIP: &str = "gzip";
+const PIGZ: &str = "pigz";
+const PIGZ_SINGLE: &str = "pigz-single";
+const PIGZ_INDEPENDENT: &str = "pigz-independent";
 const KLAUSPOST_FULL: &str = "klauspost1.15";
 const KLAUSPOST_EXACT: &str = "klauspost1.18.1";
 /// The sizes that blocks may have.
@@ -48,7 +86,8 @@ impl From<Level> for Way {
 
 impl Way {
     /// All names.
-    pub const NAMES: [&'static str; 5] = [GO, BARGE, ZLIB, KLAUSPOST_FULL, KLAUSPOST_EXACT];
+    pub const NAMES: [&'static str; 9] =
+        [GO, BARGE, ZLIB, GZIP, PIGZ, PIGZ_SINGLE, PIGZ_INDEPENDENT, KLAUSPOST_FULL, KLAUSPOST_EXACT];
 
     /// Returns the way of a name, a level and a size of blocks, if it has any. None if there is no such way.
     #[must_use]
@@ -59,6 +98,15 @@ impl Way {
             (GO, None) if level != -1 => Level::new(level).map(Self::Go),
             (BARGE, Some(block)) => Some(Self::Barge { level: number?, block }),
             (ZLIB, None) => number.filter(|level| *level > 0).map(|level| Self::Zlib { level }),
+            (GZIP, None) => number.filter(|level| *level > 0).map(|level| Self::Gzip { level }),
+            (PIGZ | PIGZ_SINGLE | PIGZ_INDEPENDENT, Some(block)) => {
+                let blocks = match name {
+                    PIGZ => PigzBlocks::Chained,
+                    PIGZ_SINGLE => PigzBlocks::Single,
+                    _ => PigzBlocks::Independent,
+                };
+                number.filter(|level| *level > 0).map(|level| Self::Pigz { level, block, blocks })
+            }
             (KLAUSPOST_FULL | KLAUSPOST_EXACT, _) => {
                 let headers = if name == KLAUSPOST_FULL { Headers::Full } else { Headers::Exact };
                 let level = number.filter(|level| (5..=6).contains(level))?;
@@ -75,6 +123,10 @@ impl Way {
             Self::Go(_) => GO,
             Self::Barge { .. } => BARGE,
             Self::Zlib { .. } => ZLIB,
+            Self::Gzip { .. } => GZIP,
+            Self::Pigz { blocks: PigzBlocks::Chained, .. } => PIGZ,
+            Self::Pigz { blocks: PigzBlocks::Single, .. } => PIGZ_SINGLE,
+            Self::Pigz { blocks: PigzBlocks::Independent, .. } => PIGZ_INDEPENDENT,
             Self::Klauspost { headers: Headers::Full, .. } => KLAUSPOST_FULL,
             Self::Klauspost { headers: Headers::Exact, .. } => KLAUSPOST_EXACT,
         }
@@ -85,16 +137,20 @@ impl Way {
     pub const fn level(self) -> i8 {
         match self {
             Self::Go(level) => level.number(),
-            Self::Barge { level, .. } | Self::Klauspost { level, .. } | Self::Zlib { level } => level as i8,
+            Self::Barge { level, .. }
+            | Self::Klauspost { level, .. }
+            | Self::Zlib { level }
+            | Self::Gzip { level }
+            | Self::Pigz { level, .. } => level as i8,
         }
     }
 
-    /// Returns the size of the blocks, in bytes, that are packed each by itself. None: it is one stream.
+    /// Returns the size of the blocks, in bytes, that each end with a whole byte. None: it is one stream.
     #[must_use]
     pub const fn block(self) -> Option<u32> {
         match self {
-            Self::Go(_) | Self::Zlib { .. } => None,
-            Self::Barge { block, .. } => Some(block),
+            Self::Go(_) | Self::Zlib { .. } | Self::Gzip { .. } => None,
+            Self::Barge { block, .. } | Self::Pigz { block, .. } => Some(block),
             Self::Klauspost { block, .. } => block,
         }
     }
@@ -103,7 +159,23 @@ impl Way {
     pub(super) const fn known_before(self) -> usize {
         match self {
             Self::Klauspost { .. } => TAIL,
+            Self::Pigz { blocks: PigzBlocks::Independent, .. } => 0,
             _ => HISTORY,
+        }
+    }
+
+    /// Returns what an encoder remembers at the end of a block, if it can go on there at all and is not one that begins anew with every
+    /// block.
+    pub(super) const fn memory(self) -> Option<Memory> {
+        match self {
+            Self::Go(Level::STORE | Level::HUFFMAN) => Some(Memory::Nothing),
+            Self::Go(Level::FASTEST) => Some(Memory::Last { skips: true }),
+            Self::Go(level) => Some(Memory::Window { lazy: level.is_lazy(), skips: level.skips(), shortest: SHORTEST }),
+            Self::Zlib { level } | Self::Gzip { level } | Self::Pigz { level, blocks: PigzBlocks::Single, .. } => {
+                let lazy = is_lazy(level);
+                Some(Memory::Window { lazy, skips: !lazy, shortest: SHORTEST_OF_ZLIB })
+            }
+            _ => None,
         }
     }
 }
@@ -119,6 +191,10 @@ mod tests {
             ("go1.19", -2, None),
             ("barge", 5, Some(512 << 10)),
             ("zlib", 9, None),
+            ("gzip", 6, None),
+            ("pigz", 6, Some(128 << 10)),
+            ("pigz-single", 1, Some(32 << 10)),
+            ("pigz-independent", 9, Some(1 << 20)),
             ("klauspost1.15", 5, Some(1 << 20)),
             ("klauspost1.15", 6, None),
             ("klauspost1.18.1", 5, Some(256 << 10)),
@@ -141,6 +217,11 @@ mod tests {
             ("klauspost1.15", 5, Some(u32::MAX)),
             ("klauspost1.15", -1, None),
             ("zlib", 0, None),
+            ("gzip", 0, None),
+            ("gzip", 6, Some(128 << 10)),
+            ("pigz", 6, None),
+            ("pigz", 11, Some(128 << 10)),
+            ("pigz-single", 0, Some(128 << 10)),
             ("zip", 6, None),
         ] {
             assert_eq!(Way::of(name, level, block), None, "{name} {level} {block:?}");

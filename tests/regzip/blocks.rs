@@ -5,11 +5,11 @@ use std::num::NonZeroUsize;
 use barge::media::Compression;
 use barge::pack::{PackOptions, pack};
 use barge::regzip::find::{Sample, find, likely_ways};
-use barge::regzip::{Checkpoint, Encoder, Follower, Header, Headers, LOOKAHEAD, ResumeError, Way};
+use barge::regzip::{Checkpoint, Encoder, Follower, Header, Headers, ResumeError, Way};
 
 use super::inputs::Random;
 use super::peer::Peer;
-use super::{assert_same, deflate_by};
+use super::{assert_same, deflate_by, joined};
 
 const OWN: Way = Way::Barge { level: 5, block: 512 << 10 };
 const PGZIP: Way = Way::Klauspost { level: 5, headers: Headers::Full, block: Some(1 << 20) };
@@ -56,30 +56,10 @@ fn the_way_is_found_from_the_beginning_of_a_stream() {
         }
         let followed = follower.finish().unwrap();
         assert_eq!((followed.length, followed.rest.len()), (deflate.len() as u64 - 8, 8));
-        let mut joined = Vec::new();
-        let starts = std::iter::once(Checkpoint::start()).chain(followed.checkpoints.clone());
-        let ends = followed.checkpoints.iter().map(Some).chain([None]);
-        for (from, to) in starts.zip(ends) {
-            assert_eq!(from.bits, joined.len() as u64 * 8);
-            joined.extend(piece(way, &data, &from, to));
-        }
-        assert_same(&joined, &deflate[..deflate.len() - 8], way.name());
+        assert!(followed.checkpoints.iter().all(|it| it.bits % 8 == 0 && it.partial == 0));
+        assert_same(&joined(way, &data, &followed.checkpoints), &deflate[..deflate.len() - 8], way.name());
         assert_eq!(followed.checkpoints.len(), (data.len() - 1) / way.block().unwrap() as usize);
     }
-}
-
-fn piece(way: Way, data: &[u8], from: &Checkpoint, to: Option<&Checkpoint>) -> Vec<u8> {
-    let at = usize::try_from(from.position).unwrap();
-    let mut encoder = Encoder::resume(way, from, &data[at - from.history(way)..at]).unwrap();
-    let mut end = data.len();
-    if let Some(to) = to {
-        encoder = encoder.until(to.position);
-        end = end.min(usize::try_from(to.position).unwrap() + LOOKAHEAD);
-    }
-    let mut out = Vec::new();
-    encoder.write(&data[at..end], &mut out).unwrap();
-    encoder.finish(&mut out).unwrap();
-    out
 }
 
 #[test]

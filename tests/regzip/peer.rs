@@ -26,13 +26,14 @@ static GO: LazyLock<PathBuf> = LazyLock::new(|| build("peer"));
 static KLAUSPOST: LazyLock<PathBuf> = LazyLock::new(|| build("klauspost"));
 
 fn build(name: &str) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/regzip/{name}.go"));
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/regzip");
+    let sources = ["requests", name].map(|name| sources.join(format!("{name}.go")));
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("regzip");
     std::fs::create_dir_all(&directory).unwrap();
     // a name of its own: tests may run in several processes
     let program = directory.join(format!("{name}-{}", std::process::id()));
     let mut go = Command::new("go");
-    go.args(["build", "-o"]).arg(&program).arg(&source);
+    go.args(["build", "-o"]).arg(&program).args(&sources);
     go.env("GOCACHE", directory.join("cache")).env("GOTOOLCHAIN", "local");
     // where Debian's packages of Go's libraries are
     go.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("GOFLAGS", "");

@@ -1,32 +1,14 @@
 //! Several encoders make one stream: each begins at a checkpoint, and ends at the next.
 
-use barge::regzip::{Checkpoint, Encoder, HISTORY, LOOKAHEAD, ResumeError};
+use barge::regzip::{Checkpoint, Encoder, HISTORY, ResumeError};
 
 use super::inputs::Random;
-use super::{LEVELS, assert_same, deflate, level};
+use super::{LEVELS, assert_same, deflate, joined, level};
 
 fn checkpoints(number: i8, data: &[u8], every: u64) -> Vec<Checkpoint> {
     let mut encoder = Encoder::new(level(number)).checkpoints_every(every);
     encoder.write(data, &mut std::io::sink()).unwrap();
     encoder.take_checkpoints()
-}
-
-/// Makes the piece between two checkpoints: the rest, if there is no second one.
-fn piece(number: i8, data: &[u8], from: &Checkpoint, to: Option<&Checkpoint>) -> Vec<u8> {
-    let at = usize::try_from(from.position).unwrap();
-    let history = from.history(level(number));
-    assert!(history <= HISTORY);
-    let mut encoder = Encoder::resume(level(number), from, &data[at - history..at]).unwrap();
-    let mut end = data.len();
-    if let Some(to) = to {
-        encoder = encoder.until(to.position);
-        end = end.min(usize::try_from(to.position).unwrap() + LOOKAHEAD);
-    }
-    let mut out = Vec::new();
-    encoder.write(&data[at..end], &mut out).unwrap();
-    encoder.finish(&mut out).unwrap();
-    assert_eq!(encoder.is_stopped(), to.is_some());
-    out
 }
 
 /// Content with blocks of all kinds, some of which begin in one window and end in another.
@@ -45,17 +27,11 @@ fn pieces_between_checkpoints_are_the_whole() {
     let data = content();
     for number in LEVELS {
         let whole = deflate(number, &data);
-        let mut all = checkpoints(number, &data, 1);
+        let all = checkpoints(number, &data, 1);
         assert!(all.len() > 12, "level {number} has {} blocks", all.len());
-        all.insert(0, Checkpoint::start());
         // whether a piece has one block or several is the same to all levels of a method
         for nth in if [0, 1, 3, 6].contains(&number) { vec![1, 5] } else { vec![1] } {
-            let some: Vec<&Checkpoint> = all.iter().step_by(nth).collect();
-            let mut joined = Vec::new();
-            for (at, from) in some.iter().enumerate() {
-                assert_eq!(joined.len() as u64, from.bits / 8, "level {number}");
-                joined.extend(piece(number, &data, from, some.get(at + 1).copied()));
-            }
+            let joined = joined(level(number).into(), &data, all.iter().step_by(nth));
             assert_same(&joined, &whole, &format!("level {number}, every {nth}th block"));
         }
     }

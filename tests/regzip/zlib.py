@@ -1,4 +1,4 @@
-"""Packs what it is given with zlib, for the tests beside. It speaks as peer.go does; all it makes is bare deflate."""
+"""Packs what it is given with zlib, for the tests beside. It speaks as requests.go does; all it makes is bare deflate."""
 
 import struct
 import sys

@@ -6,7 +6,7 @@ use barge::regzip::{Follower, Header};
 
 use super::inputs::{Random, edges};
 use super::peer::{Kind, Peer};
-use super::{assert_same, deflate_by, inflate};
+use super::{assert_same, deflate_by, inflate, joined};
 
 #[test]
 fn edges_are_as_zlib_makes_them() {
@@ -56,6 +56,7 @@ fn zlib_is_found_and_followed() {
         }
         let followed = follower.finish().unwrap();
         assert_eq!((followed.length, &followed.rest[..]), (length, &b"trailer!"[..]));
-        assert!(followed.checkpoints.is_empty(), "nobody can go on in its middle");
+        assert!(followed.checkpoints.len() > 1, "others can go on at every block");
+        assert_same(&joined(way, &data, &followed.checkpoints), &stream[..stream.len() - 8], "in pieces");
     }
 }

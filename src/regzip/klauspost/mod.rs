@@ -20,6 +20,7 @@ use self::writer::Writer;
 use super::bits::BitWriter;
 use super::block::MOST_STORED;
 use super::checkpoint::{Checkpoint, Watch};
+use super::tail::Tail;
 use super::token::Token;
 
 /// The size of the pieces that are searched, in bytes.
@@ -121,15 +122,15 @@ pub(super) struct Klauspost {
     block: Option<usize>,
     /// How much of the block was taken.
     taken: usize,
-    /// What was taken last, [`TAIL`] bytes at least if there are as many.
-    tail: Vec<u8>,
+    /// What was taken last.
+    tail: Tail,
     position: u64,
 }
 
 impl Klauspost {
     pub(super) fn new(level: u8, headers: Headers, block: Option<u32>) -> Self {
         let block = block.map(|block| block as usize);
-        Self { stream: Stream::new(level, headers), block, taken: 0, tail: Vec::new(), position: 0 }
+        Self { stream: Stream::new(level, headers), block, taken: 0, tail: Tail::new(TAIL), position: 0 }
     }
 
     /// Goes on at a checkpoint that was checked.
@@ -145,20 +146,13 @@ impl Klauspost {
         if let Some(block) = self.block {
             if self.taken == block {
                 self.next_block(bits);
-                watch.block_ended(self.position, || Checkpoint {
-                    position: self.position,
-                    bits: bits.position(),
-                    ..Checkpoint::start()
-                });
+                watch.begins_anew(self.position, bits);
                 if watch.stopped {
                     return 0;
                 }
             }
             count = count.min(block - self.taken);
-            self.tail.extend_from_slice(&data[..count]);
-            if self.tail.len() > 8 * TAIL {
-                self.tail.drain(..self.tail.len() - TAIL);
-            }
+            self.tail.push(&data[..count]);
         }
         self.stream.write(bits, &data[..count]);
         self.taken += count;
@@ -168,8 +162,7 @@ impl Klauspost {
 
     fn next_block(&mut self, bits: &mut BitWriter) {
         self.stream.flush(bits);
-        self.stream.restart(&self.tail[self.tail.len().saturating_sub(TAIL)..]);
-        self.tail.clear();
+        self.stream.restart(self.tail.last());
         self.taken = 0;
     }
 

@@ -1,11 +1,24 @@
-//! The encoder of zlib, at its levels 1 to 9, in one stream: python, Java and libarchive pack with it.
+//! The encoder of zlib, at its levels 1 to 9: in one stream, as python, Java and libarchive pack with it, and as pigz uses it. And that of
+//! GNU gzip, from which zlib descends.
 //!
-//! It has been the same since 1.2.5 at least, whatever the sizes of writes.
+//! zlib has been the same since 1.2.5 at least, whatever the sizes of writes; pigz since 2.2.4 (2012), with independent blocks since 2.3.4.
+//!
+//! | file | what |
+//! |---|---|
+//! | `window` | 64 KiB of input, and the search for repetitions |
+//! | `stream` | which repetition is taken, and where a block ends |
+//! | `pigz` | blocks that end with a whole byte |
+//! | `tree` | Huffman codes |
 
-mod search;
+mod pigz;
+mod stream;
 mod tree;
+mod window;
 
-pub(super) use search::Zlib;
+pub(super) use pigz::Pigz;
+pub use pigz::PigzBlocks;
+pub(super) use stream::{Program, Stream, is_lazy};
+pub(super) use window::SHORTEST;
 
 use self::tree::Tree;
 use super::bits::BitWriter;
