@@ -68,6 +68,7 @@ fn way(number: i8) -> Option<Way> {
         41..=43 => Way::of("pigz-single", 2 * (number - 41) + 1, block),
         47 => Way::of("pigz-independent", 6, block),
         35 | 36 => Way::of("klauspost1.15", number - 30, None),
+        51..=54 => Way::of("klauspost1.18.1", number - 50, block),
         45 | 46 => Way::of("klauspost1.15", number - 40, block),
         55 | 56 => Way::of("klauspost1.18.1", number - 50, block),
         _ => None,

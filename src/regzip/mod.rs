@@ -11,7 +11,7 @@
 //! | way | program | who uses it | levels |
 //! |---|---|---|---|
 //! | [`Way::Go`] | Go's `compress/gzip`, 1.19 to 1.26 | docker, BuildKit, containerd, ko, crane | all |
-//! | [`Way::Klauspost`] | klauspost/compress from 1.15.10 (September 2022) on, with or without pgzip; Go from 1.27 on | podman, buildah, skopeo, umoci, apko | 5, which is the usual one, and 6 |
+//! | [`Way::Klauspost`] | klauspost/compress from 1.15.11 (September 2022) on, with or without pgzip; Go from 1.27 on | podman, buildah, skopeo, umoci, apko | 1 to 6, of which 5 is the usual one |
 //! | [`Way::Zlib`] | zlib, from 1.2.5 (2010) on at least | python, Java with jib, libarchive | 1 to 9 |
 //! | [`Way::Gzip`] | GNU gzip, 1.12 at least, but for `--rsyncable` | those who pack by hand, `tar -z` | 1 to 9 |
 //! | [`Way::Pigz`] | pigz, from 2.2.4 (2012) on, over zlib, but for `--rsyncable` | the same on many cores | 1 to 9 |

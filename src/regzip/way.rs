@@ -20,7 +20,7 @@ pub enum Way {
     },
     /// klauspost/compress, also as pgzip uses it.
     Klauspost {
-        /// 5 or 6, where 5 is what it does when nothing was said.
+        /// 1 to 6, where 5 is what it does when nothing was said.
         level: u8,
         /// Which of its versions.
         headers: Headers,
@@ -109,7 +109,7 @@ impl Way {
             }
             (KLAUSPOST_FULL | KLAUSPOST_EXACT, _) => {
                 let headers = if name == KLAUSPOST_FULL { Headers::Full } else { Headers::Exact };
-                let level = number.filter(|level| (5..=6).contains(level))?;
+                let level = number.filter(|level| (1..=6).contains(level))?;
                 Some(Self::Klauspost { level, headers, block })
             }
             _ => None,
@@ -197,6 +197,7 @@ mod tests {
             ("pigz-independent", 9, Some(1 << 20)),
             ("klauspost1.15", 5, Some(1 << 20)),
             ("klauspost1.15", 6, None),
+            ("klauspost1.15", 1, Some(1 << 20)),
             ("klauspost1.18.1", 5, Some(256 << 10)),
         ] {
             let way = Way::of(name, level, block).unwrap();
@@ -216,6 +217,8 @@ mod tests {
             ("barge", 5, Some(1)),
             ("klauspost1.15", 5, Some(u32::MAX)),
             ("klauspost1.15", -1, None),
+            ("klauspost1.15", 0, None),
+            ("klauspost1.18.1", 7, None),
             ("zlib", 0, None),
             ("gzip", 0, None),
             ("gzip", 6, Some(128 << 10)),

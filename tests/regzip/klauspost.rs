@@ -11,11 +11,12 @@ const fn way(level: u8, block: Option<u32>) -> Way {
     Way::Klauspost { level, headers: Headers::Full, block }
 }
 
-const LEVELS: [u8; 2] = [5, 6];
+const LEVELS: [u8; 6] = [1, 2, 3, 4, 5, 6];
 
 fn gzip(way: Way, data: &[u8]) -> Vec<u8> {
     // the year 1, as far as 32 bits hold it
-    let mut packed = Header { modified: 0x886e_0900, system: 255, ..Header::default() }.to_bytes();
+    let hint = if way.level() == 1 { 4 } else { 0 };
+    let mut packed = Header { modified: 0x886e_0900, system: 255, hint, ..Header::default() }.to_bytes();
     packed.extend(deflate_by(way, data));
     packed.extend(Trailer { crc32: crc32fast::hash(data), size: data.len() as u32 }.to_bytes());
     packed
@@ -24,8 +25,10 @@ fn gzip(way: Way, data: &[u8]) -> Vec<u8> {
 #[test]
 fn edges_are_as_klauspost_makes_them() {
     let mut peer = Peer::klauspost();
-    for (name, data) in edges() {
-        for level in LEVELS {
+    for (round, (name, data)) in edges().into_iter().enumerate() {
+        // small ones at all levels, large ones at one
+        let levels = if data.len() < 20_000 { &LEVELS[..] } else { &LEVELS[round % 6..=round % 6] };
+        for &level in levels {
             let packed = deflate_by(way(level, None), &data);
             let expected = peer.pack(Kind::Deflate, level as i8, &data, &[data.len()]);
             assert_same(&packed, &expected, &format!("level {level}, {name}"));

@@ -134,6 +134,11 @@ pub(super) const fn hash4(eight: u64, bits: u32) -> usize {
 }
 
 #[inline]
+pub(super) const fn hash5(eight: u64, bits: u32) -> usize {
+    (shifted(eight, 5).wrapping_mul(889_523_592_379) >> (64 - bits)) as usize
+}
+
+#[inline]
 pub(super) const fn hash7(eight: u64, bits: u32) -> usize {
     (shifted(eight, 7).wrapping_mul(58_295_818_150_454_627) >> (64 - bits)) as usize
 }

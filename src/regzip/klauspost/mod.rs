@@ -7,11 +7,13 @@
 //! |---|---|
 //! | `search` | the tables, and which search uses them |
 //! | `fast` | what the searches share |
+//! | `light` | levels 1 to 4 |
 //! | `deep` | levels 5 and 6 |
 //! | `writer` | blocks |
 
 mod deep;
 mod fast;
+mod light;
 mod search;
 mod writer;
 
@@ -35,7 +37,8 @@ const WORTH_A_CODE: usize = 32;
 /// How long the lists of lengths in the headers of blocks are: this tells versions apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Headers {
-    /// Of all symbols there are, but for a last block: 1.15.10 (September 2022) to 1.18.0.
+    /// Of all symbols there are, but for a last block: 1.15.11 (September 2022) to 1.18.0, of whose level 4 all but the last; levels 5 and 6
+    /// from 1.15.10 on.
     Full,
     /// Up to the last symbol that occurs: from 1.18.1 (October 2025) on, and in Go 1.27.
     Exact,
@@ -53,7 +56,7 @@ struct Stream {
 impl Stream {
     fn new(level: u8, headers: Headers) -> Self {
         Self {
-            search: Search::new(level),
+            search: Search::new(level, headers),
             writer: Writer::new(headers, 7),
             window: Vec::with_capacity(WINDOW),
             tokens: Vec::with_capacity(WINDOW),

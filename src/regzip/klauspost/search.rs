@@ -1,5 +1,6 @@
-//! Levels 5 and 6: which table knows what, and the choice between the searches.
+//! Which table knows what, and the choice between the searches.
 
+use super::Headers;
 use super::fast::{FAR, Kept};
 use crate::regzip::token::Token;
 
@@ -14,6 +15,7 @@ pub(super) struct Pair {
 #[derive(Clone, Debug)]
 pub(super) struct Search {
     level: u8,
+    headers: Headers,
     pub(super) kept: Kept,
     /// One place for each hash.
     pub(super) short: Box<[i32]>,
@@ -22,12 +24,14 @@ pub(super) struct Search {
 }
 
 impl Search {
-    pub(super) fn new(level: u8) -> Self {
+    pub(super) fn new(level: u8, headers: Headers) -> Self {
+        let (short, long) = Self::table_sizes(level);
         Self {
             level,
+            headers,
             kept: Kept::new(),
-            short: vec![0; 1 << 15].into_boxed_slice(),
-            long: vec![Pair::default(); 1 << 15].into_boxed_slice(),
+            short: vec![0; short].into_boxed_slice(),
+            long: vec![Pair::default(); long].into_boxed_slice(),
         }
     }
 
@@ -48,6 +52,10 @@ impl Search {
         }
         let Some(run) = self.kept.add(piece) else { return };
         match self.level {
+            ..=1 => self.level1(run, tokens),
+            2 => self.level2(run, tokens),
+            3 => self.level3(run, tokens),
+            4 => self.level4(run, self.headers, tokens),
             5 => self.level5(run, tokens),
             _ => self.level6(run, tokens),
         }
