@@ -9,9 +9,10 @@ use barge::ops::compact::{AbsentImage, BaseLayers, CompactOptions, Report as Bec
 use barge::ops::lookup::select;
 use barge::ops::open::{Context, Store, open, open_path, path_meant};
 use barge::plan::Plan;
+use barge::regzip::Way;
 use barge::store::Source as _;
 use barge::text::{escaped, human_size};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Session;
 use super::report::Report;
@@ -98,12 +99,21 @@ pub(crate) fn make_compact<'a>(
     report.stats.insert(
         "compact".to_owned(),
         json!({"layers": number, "layerBytes": before, "bytes": became.compact, "isLarger": became.is_larger,
+            "packers": became.packers.iter().map(|(way, layers)| packer_value(*way, *layers)).collect::<Vec<_>>(),
             "bases": became.bases, "absentBases": layers.absent_images().iter().map(absent).collect::<Vec<_>>(),
             "stored": became.stored.iter().map(|(why, layers, bytes)| {
                 json!({"why": why.to_string(), "layers": layers, "bytes": bytes})
             }).collect::<Vec<_>>()}),
     );
     Ok(())
+}
+
+/// Returns what packed some of the layers, for programs.
+fn packer_value(way: Option<Way>, layers: u64) -> Value {
+    match way {
+        Some(way) => json!({"name": way.name(), "level": way.level(), "block": way.block(), "layers": layers}),
+        None => json!({"name": null, "layers": layers}),
+    }
 }
 
 /// Says which layers went which way.
@@ -123,6 +133,11 @@ fn say(session: &Session<'_>, became: &Became, layers: &BaseLayers<'_>, has_base
             "compact: {} made again from {now} instead of {before}, {ratio:.1} %; each was tried",
             count(number, "layer")
         ));
+        let packers = became.packers.iter().map(|(way, layers)| match way {
+            Some(way) => format!("{} at level {} ({layers})", way.name(), way.level()),
+            None => format!("none ({layers})"),
+        });
+        session.ui.say(&format!("packers: {}", packers.collect::<Vec<_>>().join(", ")));
     }
     for (why, number, bytes) in &became.stored {
         let go = if *number == 1 { "goes" } else { "go" };

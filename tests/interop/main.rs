@@ -10,10 +10,15 @@ mod archives;
 mod built;
 mod check;
 mod commands;
+mod compacted;
 mod copied;
 mod daemons;
 mod foreign;
 mod images;
+#[path = "../regzip/inputs.rs"]
+#[allow(dead_code)] // the tests of packers use more of it
+mod inputs;
+mod made_again;
 mod packed;
 mod parts;
 mod podman;

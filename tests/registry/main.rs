@@ -22,8 +22,13 @@ mod harness;
 #[allow(dead_code)] // the other programs' tests use more of it
 #[path = "../interop/images.rs"]
 mod images;
+#[allow(dead_code)] // the tests of packers use more of it
+#[path = "../regzip/inputs.rs"]
+mod inputs;
 mod keep;
 mod lists;
+#[path = "../interop/made_again.rs"]
+mod made_again;
 mod pulls;
 mod pushes;
 mod reach;

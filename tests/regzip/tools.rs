@@ -112,7 +112,6 @@ fn they_are_found_and_followed_and_made_in_pieces() {
     let [chained, single, independent] = KINDS.map(|blocks| pigz(1, BLOCK, blocks));
     let streams = [
         (Way::Gzip { level: 6 }, "gzip -6".to_owned()),
-        (Way::Gzip { level: 1 }, "gzip -1".to_owned()),
         chained,
         single,
         independent,

@@ -36,10 +36,11 @@ use self::shelf::Shelf;
 use self::survey::{Again, Survey};
 use super::Error;
 use super::open::Context;
-use crate::compact::{BadRecipe, CompactIndex, CompactLayer, Frame, Recipe};
+use crate::compact::{BadRecipe, CompactIndex, CompactLayer, Frame, Packer, Recipe};
 use crate::content::{Content, Kind, total};
 use crate::digest::Digest;
 use crate::plan::Plan;
+use crate::regzip::Way;
 use crate::store::{Location, Source as _, StoreError};
 use crate::text::human_size;
 use crate::transfer::Making;
@@ -85,6 +86,8 @@ pub struct Goods {
 pub struct Report {
     /// How many are made again, and how large they are together.
     pub again: (u64, u64),
+    /// What packed those, in the order of the layers, and how many of them. None: they are not packed.
+    pub packers: Vec<(Option<Way>, u64)>,
     /// Those that go along as they are, by the reason: how many, how large together.
     pub stored: Vec<(Why, u64, u64)>,
     /// How large all is that stands in the place of layers, with the index.
@@ -195,6 +198,9 @@ fn weigh<'a>(
     // each piece stands behind a header of 512 bytes, and is padded
     let pieces = index.pieces.iter().map(|piece| piece.size.next_multiple_of(512) + 512);
     report.compact = total(pieces) + text.len() as u64;
+    for layer in &index.layers {
+        report.made_by(&layer.packer);
+    }
     report.is_larger = report.compact >= report.again.1;
     if index.layers.is_empty() || report.is_larger {
         return (None, report);
@@ -229,6 +235,17 @@ fn survey_one(
 }
 
 impl Report {
+    fn made_by(&mut self, packer: &Packer) {
+        let way = match packer {
+            Packer::None => None,
+            Packer::Gzip { way, .. } => Some(*way),
+        };
+        match self.packers.iter_mut().find(|(known, _)| *known == way) {
+            Some((_, number)) => *number += 1,
+            None => self.packers.push((way, 1)),
+        }
+    }
+
     fn store(&mut self, why: Why, size: u64) {
         match self.stored.iter_mut().find(|(known, ..)| *known == why) {
             Some((_, number, sum)) => (*number, *sum) = (*number + 1, *sum + size),

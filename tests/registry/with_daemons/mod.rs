@@ -6,6 +6,7 @@ use crate::bench::Bench;
 use crate::daemons;
 use crate::distribution::{Distribution, Mode};
 use crate::images::{config_of, host, seen};
+use crate::made_again::{comes_back, make};
 
 const APP: &str = "example.com/team/app:v1";
 
@@ -44,6 +45,19 @@ fn docker_pulls_runs_and_pushes() {
     let list: Value = serde_json::from_slice(&registry.manifest("made", "all").unwrap().bytes).unwrap();
     assert_eq!(list["manifests"].as_array().unwrap().len(), 2);
     assert_eq!(seen(&bench.work, "back").len(), 2);
+}
+
+#[test]
+fn what_docker_packs_is_made_again_from_a_compact_archive() {
+    let Some(bench) = Bench::new(&["docker", "dockerd", "containerd", "ctr", "root", "tar"]) else { return };
+    let _daemons = daemons::docker(&bench.work);
+    let registry = Distribution::start(Mode::Plain);
+    make(&bench.work);
+    let name = format!("{}/made:v1", registry.host());
+    bench.work.run(&format!("docker import root.tar {name}"));
+    bench.work.run(&format!("docker push -q {name}"));
+    bench.ok(&format!("pull -o made {name}"));
+    comes_back(&bench.work, "made", "go1.19 at level 6 (1)");
 }
 
 #[test]
