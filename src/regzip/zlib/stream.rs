@@ -351,7 +351,7 @@ impl Stream {
     }
 
     /// Adds a token, and returns whether the block is to end behind it. `at` is where the search stands.
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, token: Token, at: usize) -> bool {
         self.tokens.push(token);
         let count = self.tokens.len();
@@ -365,6 +365,7 @@ impl Stream {
 
     /// Whether it seems to pay to end the block: repetitions are few, and yet it becomes half as long. As TRUNCATE_BLOCK has it
     /// in zlib's trees.c, which looks half as often.
+    #[inline(never)] // once for thousands of tokens
     fn pays(&mut self, at: usize) -> bool {
         let (from, mut repetitions, mut bits) = self.looked_at;
         for token in &self.tokens[from..] {
