@@ -37,6 +37,30 @@ impl BitWriter {
         }
     }
 
+    /// Writes values one after the other, each with its count of bits, at most 56. All above them are zero.
+    #[inline]
+    pub(super) fn put_each(&mut self, values: impl Iterator<Item = (u64, u32)>) {
+        const ROOM: usize = 1 << 10;
+        self.settle();
+        let (mut held, mut count) = (self.held, self.count);
+        let (mut room, mut filled) = ([0; ROOM], 0);
+        for (value, bits) in values {
+            held |= value << count;
+            count += bits;
+            if filled > ROOM - 8 {
+                self.bytes.extend_from_slice(&room[..filled]);
+                filled = 0;
+            }
+            room[filled..filled + 8].copy_from_slice(&held.to_le_bytes());
+            // of the eight those are written that are whole
+            filled += (count / 8) as usize;
+            held >>= count & !7;
+            count %= 8;
+        }
+        self.bytes.extend_from_slice(&room[..filled]);
+        (self.held, self.count) = (held, count);
+    }
+
     /// Fills the byte that is begun with zeros.
     pub(super) fn align(&mut self) {
         self.settle();
@@ -101,6 +125,26 @@ mod tests {
         bits.clear_first(3);
         bits.put_bytes(b"raw");
         assert_eq!((bits.ready(), bits.position()), (&b"raw"[..], 48));
+    }
+
+    #[test]
+    fn many_at_once_are_the_same_as_one_after_the_other() {
+        let values = (0..5000_u64).map(|at| (at.wrapping_mul(0x9e37_79b9_7f4a_7c15), 1 + (at % 56) as u32));
+        let values: Vec<_> = values.map(|(value, bits)| (value & (u64::MAX >> (64 - bits)), bits)).collect();
+        let (mut whole, mut single) = (BitWriter::new(), BitWriter::new());
+        for bits in [&mut whole, &mut single] {
+            bits.put(0x7ff_ffff, 27);
+        }
+        whole.put_each(values.iter().copied());
+        for &(value, bits) in &values {
+            single.put(value as u32, bits.min(32));
+            single.put((value >> 32) as u32, bits.saturating_sub(32));
+        }
+        for bits in [&mut whole, &mut single] {
+            bits.put(1, 1);
+            bits.align();
+        }
+        assert_eq!((whole.ready(), whole.position()), (single.ready(), single.position()));
     }
 
     #[test]

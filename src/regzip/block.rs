@@ -2,7 +2,7 @@
 
 use super::bits::BitWriter;
 use super::code::{Code, LONGEST, Word};
-use super::token::{DISTANCES, END, LITERALS, Token, extra_bits_of_distance, extra_bits_of_length};
+use super::token::{DISTANCES, END, LITERALS, Symbol, Token, extra_bits_of_distance, extra_bits_of_length};
 
 /// The most bytes that a stored block holds.
 pub(super) const MOST_STORED: usize = 65535;
@@ -299,18 +299,20 @@ pub(super) fn write_open_tokens(
     literals: &Code<LITERALS>,
     distances: &Code<DISTANCES>,
 ) {
-    let with = |word: Word, extra: u16| (u32::from(word.bits) | u32::from(extra) << word.length, word.length);
-    for token in tokens {
-        match token.parts() {
-            Ok(byte) => put(bits, literals.words[usize::from(byte)]),
-            Err((length, distance)) => {
-                let (value, count) = with(literals.words[usize::from(length.symbol)], length.extra);
-                bits.put(value, u32::from(count + length.extra_bits));
-                let (value, count) = with(distances.words[usize::from(distance.symbol)], distance.extra);
-                bits.put(value, u32::from(count + distance.extra_bits));
-            }
+    let with = |word: Word, symbol: Symbol| {
+        (u64::from(word.bits) | u64::from(symbol.extra) << word.length, u32::from(word.length + symbol.extra_bits))
+    };
+    bits.put_each(tokens.iter().map(|token| match token.parts() {
+        Ok(byte) => {
+            let word = literals.words[usize::from(byte)];
+            (u64::from(word.bits), u32::from(word.length))
         }
-    }
+        Err((length, distance)) => {
+            let (value, count) = with(literals.words[usize::from(length.symbol)], length);
+            let (farther, more) = with(distances.words[usize::from(distance.symbol)], distance);
+            (value | farther << count, count + more)
+        }
+    }));
 }
 
 #[inline]

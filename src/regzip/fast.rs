@@ -29,7 +29,7 @@ struct Entry {
 
 #[derive(Clone, Debug)]
 pub(super) struct Fast {
-    table: Box<[Entry]>,
+    table: Box<[Entry; 1 << HASH_BITS]>,
     /// The block before, and the one that is filled.
     bytes: Vec<u8>,
     /// Where the latter begins.
@@ -44,7 +44,7 @@ pub(super) struct Fast {
 impl Fast {
     pub(super) fn new() -> Self {
         Self {
-            table: vec![Entry::default(); 1 << HASH_BITS].into_boxed_slice(),
+            table: Box::new([Entry::default(); 1 << HASH_BITS]),
             bytes: Vec::with_capacity(2 * MOST_STORED),
             begin: 0,
             now: FIRST,
@@ -116,7 +116,7 @@ impl Fast {
         self.begin = count;
         if self.now > RENEW {
             let less = self.now - FIRST;
-            for entry in &mut self.table {
+            for entry in self.table.iter_mut() {
                 // what is farther away than a distance may be stays so
                 entry.position = entry.position.saturating_sub(less);
             }
@@ -205,7 +205,7 @@ impl Fast {
 
     fn checkpoint(&self, blocks: &BlockWriter) -> Checkpoint {
         let mut findable = Findable::none();
-        for entry in &self.table {
+        for entry in self.table.iter() {
             let distance = (self.now - entry.position) as usize;
             if (1..=HISTORY).contains(&distance) {
                 findable.mark(distance);

@@ -54,7 +54,8 @@ impl Level {
             8 => (128, 258, 1024, usize::MAX),
             9.. => (258, 258, 4096, usize::MAX),
         };
-        Effort { enough, nice, tries, insert }
+        let filter = if tries < 128 { 8 } else { tries as u32 / 16 };
+        Effort { enough, nice, tries, insert, is_lazy: self.is_lazy(), filter }
     }
 }
 
@@ -69,4 +70,8 @@ pub(super) struct Effort {
     pub(super) tries: usize,
     /// The longest repetition of which every position is remembered, and not the first alone.
     pub(super) insert: usize,
+    /// Whether a repetition is only written when the next byte begins no longer one; then every position is remembered.
+    pub(super) is_lazy: bool,
+    /// How many places are looked at to find out whether it is worth while to try at all.
+    pub(super) filter: u32,
 }

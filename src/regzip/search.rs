@@ -1,7 +1,7 @@
 //! Levels 2 to 9: repetitions are looked for in a window of 64 KiB, and a block has so many tokens.
 
 use super::block::BlockWriter;
-use super::chain::{Chains, WINDOW};
+use super::chain::{Chains, WINDOW, Wanted};
 use super::checkpoint::{Checkpoint, Findable, HISTORY, Watch};
 use super::level::{Effort, Level};
 use super::token::{FARTHEST, LONGEST, SHORTEST, Token};
@@ -132,6 +132,9 @@ impl Search {
 
     fn run(&mut self, blocks: &mut BlockWriter, watch: &mut Watch, last: bool) {
         self.catch_up();
+        if self.level.is_lazy() {
+            self.chains.insert_all();
+        }
         let end = if last {
             self.chains.end
         } else if self.early.binary_search(&self.edge()).is_ok() {
@@ -161,8 +164,8 @@ impl Search {
     /// Writes a repetition as soon as there is one.
     #[inline]
     fn greedy(&mut self) {
-        let before = self.chains.insert(self.index);
-        let Some((length, distance)) = self.longest(before, 0) else {
+        self.chains.insert(self.index);
+        let Some((length, distance)) = self.longest(0, SHORTEST - 1) else {
             self.tokens.push(Token::literal(self.chains.byte(self.index)));
             self.index += 1;
             return;
@@ -179,19 +182,12 @@ impl Search {
     /// Writes a repetition when the one that begins a byte later is no longer.
     #[inline]
     fn lazy(&mut self) {
-        let before = self.chains.insert(self.index);
         let waiting = self.waiting;
-        // read early what the next byte needs: it comes from far away, while the chain is followed
-        std::hint::black_box(self.chains.latest(self.index + 1));
-        let found = if waiting.length < self.effort.enough { self.longest(before, 0) } else { None };
+        let found = if waiting.length < self.effort.enough { self.longest(0, waiting.length) } else { None };
         let (length, distance) = found.unwrap_or((SHORTEST - 1, 0));
         if waiting.length >= SHORTEST && length <= waiting.length {
             self.tokens.push(Token::repetition(waiting.length, waiting.distance));
-            let next = self.index + waiting.length - 1;
-            for at in self.index + 1..next {
-                self.chains.insert(at);
-            }
-            self.index = next;
+            self.index += waiting.length - 1;
             self.waiting = Waiting::NOTHING;
         } else {
             if waiting.byte {
@@ -202,25 +198,27 @@ impl Search {
         }
     }
 
-    /// Looks for a repetition of the next bytes at `before` and farther back, down to `lowest`.
+    /// Looks for a repetition of the next bytes, down to `lowest`, that is longer than `least`.
     #[inline]
-    fn longest(&self, before: Option<usize>, lowest: usize) -> Option<(usize, usize)> {
-        let before = before.filter(|before| before + FARTHEST >= self.index && *before >= lowest)?;
+    fn longest(&self, lowest: usize, least: usize) -> Option<(usize, usize)> {
         let ahead = self.chains.end - self.index;
         // near the end of all input: nothing that can be found is longer than what is waiting
         if ahead <= self.waiting.length {
             return None;
         }
-        self.chains.longest(self.index, before, lowest, ahead, &self.effort)
+        let wanted = Wanted { at: self.index, lowest, ahead, least };
+        self.chains.longest(&wanted, &self.effort)
     }
 
     /// Whether it matters at [`EDGE`] that the window slides before: then a little less of it can be looked at, and a block
     /// that began in what slides away cannot be stored any more.
-    fn is_doubtful(&self) -> bool {
+    fn is_doubtful(&mut self) -> bool {
         let lost = self.tokens.len() + 1 == MOST_TOKENS && self.block.is_some_and(|block| block < FARTHEST);
         let searched = !self.level.is_lazy() || self.waiting.length < self.effort.enough;
-        let before = self.chains.latest(self.index);
-        lost || searched && self.longest(before, 0) != self.longest(before, FARTHEST)
+        if !self.level.is_lazy() {
+            self.chains.insert(self.index);
+        }
+        lost || searched && self.longest(0, SHORTEST - 1) != self.longest(FARTHEST, SHORTEST - 1)
     }
 
     fn write_block(&mut self, blocks: &mut BlockWriter) {
@@ -256,10 +254,6 @@ impl Search {
         if let Some(marks) = &missing.findable {
             for distance in Findable::distances(marks).filter(|distance| *distance <= self.index - missing.from) {
                 self.chains.insert(self.index - distance);
-            }
-        } else if self.level.is_lazy() {
-            for at in missing.from..self.index {
-                self.chains.insert(at);
             }
         }
         // a checkpoint that was tampered with may promise more bytes than there are: what it yields is wrong in any case
