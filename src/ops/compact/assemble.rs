@@ -255,6 +255,11 @@ impl<'a> Assembler<'a> {
         Ok(frames)
     }
 
+    /// Returns how large all is that layers have become so far, or a little less: not all of it is compressed yet.
+    pub(super) fn length(&self) -> u64 {
+        self.shelf.length()
+    }
+
     /// Returns the numbers of the bases that something is taken from.
     pub(super) const fn used(&self) -> &BTreeSet<usize> {
         &self.used

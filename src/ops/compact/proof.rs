@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use super::CompactOptions;
 use super::bases::Base;
-use super::{CompactOptions, Staged};
+use super::staged::{Spool, StagedPieces};
 use crate::blob::{BlobError, BlobReader};
 use crate::compact::{BaseBytes, CompactIndex, Rebuild, Stock};
 use crate::content::{Content, Kind};
@@ -22,14 +23,13 @@ use crate::transfer::Making;
 /// When somebody asked to stop.
 pub(super) fn unproven(
     index: &CompactIndex,
-    staged: &Staged,
+    spool: &Arc<Spool>,
     bases: Vec<Base>,
     options: &CompactOptions<'_>,
     context: &Context<'_>,
 ) -> Result<HashSet<Digest>, Error> {
-    let all = || index.layers.iter().map(|layer| layer.digest).collect();
     let digests = index.pieces.iter().map(|piece| piece.digest).collect();
-    let Some(pieces) = staged.pieces(digests).filter(|_| !index.pieces.is_empty()) else { return Ok(all()) };
+    let pieces = StagedPieces { spool: Arc::clone(spool), digests };
     let threads = NonZeroUsize::new(options.jobs.get()).unwrap_or(NonZeroUsize::MIN);
     let stock = Arc::new(Stock::new(index.clone(), Box::new(pieces), threads));
     for (number, base) in bases.into_iter().enumerate() {

@@ -61,6 +61,12 @@ impl Shelf {
         Ok(span)
     }
 
+    /// Returns how large the pieces are that are made, with those that are being filled as they are.
+    pub(super) fn length(&self) -> u64 {
+        let filled = self.full.iter().map(|(_, pool)| pool.len()).sum::<usize>() + self.pool.len() + self.pack.len();
+        self.spool.length() + filled as u64
+    }
+
     fn close_pool(&mut self) {
         let pool = std::mem::take(&mut self.pool);
         self.full.push((self.pieces.len(), pool));

@@ -30,6 +30,11 @@ impl Spool {
         Ok(Self { file, path: directory.to_owned(), length: 0, extents: HashMap::new() })
     }
 
+    /// Returns how many bytes the pieces have together.
+    pub(super) const fn length(&self) -> u64 {
+        self.length
+    }
+
     /// Writes a piece, unless there is one like it, and returns its digest.
     pub(super) fn add(&mut self, bytes: &[u8]) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
@@ -57,14 +62,9 @@ impl Default for Staged {
 }
 
 impl Staged {
-    pub(super) fn fill(&self, spool: Spool) {
+    pub(super) fn fill(&self, spool: Arc<Spool>) {
         // it is filled once
-        drop(self.spool.set(Arc::new(spool)));
-    }
-
-    /// Returns the pieces, in the order of these digests.
-    pub(super) fn pieces(&self, digests: Vec<Digest>) -> Option<StagedPieces> {
-        Some(StagedPieces { spool: Arc::clone(self.spool.get()?), digests })
+        drop(self.spool.set(spool));
     }
 }
 
@@ -104,8 +104,8 @@ impl Read for Extent<'_> {
 
 /// The pieces by their numbers.
 pub(super) struct StagedPieces {
-    spool: Arc<Spool>,
-    digests: Vec<Digest>,
+    pub(super) spool: Arc<Spool>,
+    pub(super) digests: Vec<Digest>,
 }
 
 impl Pieces for StagedPieces {

@@ -7,20 +7,19 @@ use std::path::Path;
 use flate2::{Decompress, FlushDecompress, Status};
 
 use super::Why;
+use super::trial::{Take, beside};
 use crate::blob::{BlobError, BlobReader, CHUNK};
 use crate::compact::{Guide, Packer};
 use crate::content::Content;
 use crate::digest::{Algorithm, Digest, Hasher};
 use crate::media::Compression;
-use crate::regzip::find::{Sample, find, likely_ways};
-use crate::regzip::{Follower, Header, HeaderError, Way};
+use crate::regzip::find::likely_ways;
+use crate::regzip::{Header, HeaderError};
 use crate::store::lacking::unnamed_file;
 use crate::store::{Location, StoreError, TEMPORARY};
 
 /// How many plain bytes there are between the places at which packing can go on.
-const CHECKPOINTS: u64 = 2 << 20;
-/// How much is looked at to find the packer: plain bytes, and packed ones; and how many plain bytes at most.
-const SAMPLE: (usize, usize, usize) = (2 << 20, 128 << 10, 16 << 20);
+pub(super) const CHECKPOINTS: u64 = 2 << 20;
 /// The longest header that is kept, in bytes.
 const LONGEST_HEADER: usize = 64 << 10;
 /// What may follow deflate: a check sum, a size, and perhaps padding.
@@ -43,14 +42,19 @@ pub(super) struct Again {
     pub(super) guide: Option<Guide>,
 }
 
-/// Looks at a layer. Of one that goes along as it is not all is read.
+/// Looks at a layer, with more than one thread on two of them. Of one that goes along as it is not all is read.
 ///
 /// # Errors
 /// When it cannot be read or is not what its digest says, or there is no room for what it unpacks to.
-pub(super) fn survey(reader: BlobReader<'_>, place: &Location, spool: &Path) -> Result<Survey, StoreError> {
+pub(super) fn survey(
+    reader: BlobReader<'_>,
+    place: &Location,
+    spool: &Path,
+    threads: usize,
+) -> Result<Survey, StoreError> {
     let content = reader.content().clone();
     let mut survey = Surveyor { from: reader, bytes: Vec::new(), plain: PlainFile::new(spool)? };
-    let outcome = survey.run();
+    let outcome = survey.run(threads);
     let Surveyor { from, plain, .. } = survey;
     match outcome {
         Ok(Outcome::AsItIs(why)) => Ok(Survey::AsItIs(why)),
@@ -89,11 +93,11 @@ struct Surveyor<'a> {
 }
 
 impl Surveyor<'_> {
-    fn run(&mut self) -> Result<Outcome, Failed> {
+    fn run(&mut self, threads: usize) -> Result<Outcome, Failed> {
         while self.bytes.len() < 512 && self.more()? {}
         match Compression::sniffed(&self.bytes) {
             Compression::Zstd => Ok(Outcome::AsItIs(Why::Zstd)),
-            Compression::Gzip => self.gzip(),
+            Compression::Gzip => self.gzip(threads),
             Compression::None => loop {
                 self.plain.write(&self.bytes)?;
                 self.bytes.clear();
@@ -120,16 +124,27 @@ impl Surveyor<'_> {
         }
     }
 
-    fn gzip(&mut self) -> Result<Outcome, Failed> {
-        let (header, length) = loop {
+    fn gzip(&mut self, threads: usize) -> Result<Outcome, Failed> {
+        let (parsed, length) = loop {
             match Header::parse(&self.bytes) {
                 Ok(parsed) => break parsed,
                 Err(HeaderError::Short) if self.bytes.len() < LONGEST_HEADER && self.more()? => {}
                 Err(_) => return Ok(Outcome::AsItIs(Why::Unknown)),
             }
         };
-        let bytes: Vec<u8> = self.bytes.drain(..length).collect();
-        let mut trial = Trial::Sample { deflate: Vec::new(), plain: Vec::new(), ways: likely_ways(&header) };
+        let header: Vec<u8> = self.bytes.drain(..length).collect();
+        let (unpacked, found) = beside(&likely_ways(&parsed), threads, |take| self.unpack(take));
+        let outcome = unpacked?;
+        let Some((way, guide)) = found else { return Ok(Outcome::AsItIs(Why::Unknown)) };
+        if let Some(why) = outcome {
+            return Ok(Outcome::AsItIs(why));
+        }
+        let trailer = std::mem::take(&mut self.bytes);
+        Ok(Outcome::Again(Packer::Gzip { way, header, trailer }, Some(guide)))
+    }
+
+    /// Unpacks a stream up to its end, and reads what follows it. Returns why it goes along as it is, if that is known by now.
+    fn unpack(&mut self, take: &mut Take<'_>) -> Result<Option<Why>, Failed> {
         let mut inflate = Decompress::new(false);
         let mut out = Vec::with_capacity(CHUNK);
         loop {
@@ -137,14 +152,14 @@ impl Surveyor<'_> {
                 out.clear();
                 let before = inflate.total_in();
                 let Ok(status) = inflate.decompress_vec(&self.bytes, &mut out, FlushDecompress::None) else {
-                    return Ok(Outcome::AsItIs(Why::Unknown));
+                    return Ok(Some(Why::Unknown));
                 };
                 let taken = usize::try_from(inflate.total_in() - before).unwrap_or_default();
-                self.plain.write(&out)?;
                 let ended = status == Status::StreamEnd;
-                if !trial.take(&self.bytes[..taken], &out, ended) {
-                    return Ok(Outcome::AsItIs(Why::Unknown));
+                if !take(&self.bytes[..taken], &out, ended) {
+                    return Ok(Some(Why::Unknown));
                 }
+                self.plain.write(&out)?;
                 self.bytes.drain(..taken);
                 if ended || (taken == 0 && out.is_empty()) {
                     break ended;
@@ -154,55 +169,15 @@ impl Surveyor<'_> {
                 break;
             }
             if !self.more()? {
-                return Ok(Outcome::AsItIs(Why::Unknown));
+                return Ok(Some(Why::Unknown));
             }
         }
         while self.bytes.len() <= LONGEST_TRAILER {
             if !self.more()? {
-                let Some((way, guide)) = trial.done() else { return Ok(Outcome::AsItIs(Why::Unknown)) };
-                let trailer = std::mem::take(&mut self.bytes);
-                return Ok(Outcome::Again(Packer::Gzip { way, header: bytes, trailer }, Some(guide)));
+                return Ok(None);
             }
         }
-        Ok(Outcome::AsItIs(Why::Members))
-    }
-}
-
-/// Looking for the packer, then following it.
-enum Trial {
-    Sample { deflate: Vec<u8>, plain: Vec<u8>, ways: Vec<Way> },
-    Following(Way, Box<Follower>),
-    Failed,
-}
-
-impl Trial {
-    /// Takes some of both sides; false when no packer makes it.
-    fn take(&mut self, packed: &[u8], unpacked: &[u8], ended: bool) -> bool {
-        if let Self::Sample { deflate, plain, ways } = self {
-            deflate.extend_from_slice(packed);
-            plain.extend_from_slice(unpacked);
-            let is_enough = plain.len() >= SAMPLE.2 || plain.len() >= SAMPLE.0 && deflate.len() >= SAMPLE.1;
-            if is_enough || ended {
-                let found = find(Sample { deflate, data: plain, whole: ended }, ways);
-                let next = found.map(|way| {
-                    let mut follower = Box::new(Follower::new(way).checkpoints_every(CHECKPOINTS));
-                    let same = follower.expect(deflate).and_then(|()| follower.write(plain));
-                    same.map_or(Self::Failed, |()| Self::Following(way, follower))
-                });
-                *self = next.unwrap_or(Self::Failed);
-            }
-        } else if let Self::Following(_, follower) = self
-            && follower.expect(packed).and_then(|()| follower.write(unpacked)).is_err()
-        {
-            *self = Self::Failed;
-        }
-        !matches!(self, Self::Failed)
-    }
-
-    fn done(self) -> Option<(Way, Guide)> {
-        let Self::Following(way, follower) = self else { return None };
-        let followed = follower.finish().ok().filter(|followed| followed.rest.is_empty())?;
-        Some((way, Guide { early: followed.early, checkpoints: followed.checkpoints }))
+        Ok(Some(Why::Members))
     }
 }
 
