@@ -6,6 +6,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
+/// More are of no use: what they pack comes from one thread for each layer, which makes and hashes the bytes for a dozen of them.
+const MOST: NonZeroUsize = NonZeroUsize::new(16).unwrap();
+
 /// Work for a thread.
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -29,7 +32,7 @@ impl Drop for Place {
 
 impl Crew {
     pub(super) fn new(threads: NonZeroUsize) -> Self {
-        Self { threads, jobs: OnceLock::new(), under_way: Arc::default() }
+        Self { threads: threads.min(MOST), jobs: OnceLock::new(), under_way: Arc::default() }
     }
 
     /// Returns how many there are.
