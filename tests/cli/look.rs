@@ -65,7 +65,7 @@ fn images_are_listed_for_scripts() {
             "mediaType": "application/vnd.oci.image.index.v1+json", "attached": false, "attestations": 0,
             "platforms": ["linux/amd64", "linux/arm/v7", "linux/arm64", "linux/ppc64le", "linux/riscv64", "linux/s390x"],
             "size": image["size"], "uniqueSize": image["uniqueSize"], "missing": 0, "broken": 0, "complete": true,
-            "inBase": 0, "sparse": false, "created": null, "entries": null})
+            "inBase": 0, "compact": null, "sparse": false, "created": null, "entries": null})
     );
     for place in SIX {
         let report = barge.line(&format!("ls --json {place}")).exits(0).json();

@@ -12,6 +12,12 @@ fn receipt(barge: &Barge, name: &str) -> Value {
     serde_json::from_slice(&fs::read(barge.path(name)).unwrap()).unwrap()
 }
 
+/// What a receipt says of the image of a version.
+fn image(name: &str, digest: &str, number: u32) -> Value {
+    let size = version(number).0.blobs[digest].len();
+    json!({"name": name, "digest": digest, "mediaType": barge::media::OCI_INDEX, "size": size})
+}
+
 #[test]
 fn a_receipt_lists_every_blob_that_is_right() {
     let barge = Barge::new();
@@ -27,7 +33,7 @@ fn a_receipt_lists_every_blob_that_is_right() {
     expected.sort_by_key(|content| content["digest"].as_str().unwrap().to_owned());
     let made: Value = serde_json::from_slice(printed.bytes()).unwrap();
     assert_eq!(made["contents"], json!(expected));
-    assert_eq!(made["images"], json!([{"name": "ghcr.io/org/app:v1", "digest": tops[0]}]));
+    assert_eq!(made["images"], json!([image("ghcr.io/org/app:v1", &tops[0], 1)]));
     assert_eq!(made["places"], json!(["oci:v1"]));
     // one line for each: for a person's diff
     assert_eq!(printed.stdout().lines().filter(|line| line.contains("sha256:")).count(), 13);
@@ -83,8 +89,7 @@ fn a_registry_says_what_it_has() {
     let all = receipt(&barge, "all.json");
     assert_eq!(
         all["images"],
-        json!([{"name": format!("{host}/org/app:v1"), "digest": tops[0]},
-            {"name": format!("{host}/other/app:v2"), "digest": tops[1]}])
+        json!([image(&format!("{host}/org/app:v1"), &tops[0], 1), image(&format!("{host}/other/app:v2"), &tops[1], 2)])
     );
     let both = [format!("{host}/org/app"), format!("{host}/other/app")];
     let shared = all["contents"].as_array().unwrap().iter().filter(|content| content["repositories"] == json!(both));

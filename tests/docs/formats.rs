@@ -26,6 +26,7 @@ tar -xOf update.tar bundle.json >update.json
 barge save -q -o set.tar --split 1M --split-mode archive dist
 tar -xOf set.001.tar bundle.json >set.json
 barge save -q -o parts.tar --split 1M dist
+barge save -q -o compact.tar --compact --split 1M dist
 printf 'sync:\\n- from: [{archive: bundle.tar}, {registry: \"registry.example/org/app:v1\"}]\\n  to: [{layout: x}]\\n' >barge.yaml
 barge lock -q
 ";
@@ -63,7 +64,11 @@ fn the_page_has_the_fields_that_are_written() {
     for (section, files, schema) in [
         ("Packing list", &["bundle.json", "update.json", "set.json"][..], "barge/bundle/v1"),
         ("Receipt", &["site.json", "registry.json"], "barge/receipt/v1"),
-        ("Note on a part", &["parts.tar.part-001.json", "parts.tar.part-002.json"], "barge/part/v1"),
+        (
+            "Note on a part",
+            &["parts.tar.part-001.json", "parts.tar.part-002.json", "compact.tar.part-001.json"],
+            "barge/part/v1",
+        ),
         ("Lock", &["barge.lock"], "barge/lock/v1"),
     ] {
         let mut written = BTreeSet::new();
