@@ -88,8 +88,9 @@ fn of_zlib(header: &Header) -> impl Iterator<Item = Way> {
     });
     let kinds = [PigzBlocks::Chained, PigzBlocks::Independent];
     let others = OTHERS.into_iter().flat_map(move |block| kinds.map(move |blocks| (block, blocks)));
+    // whoever says another size seldom says another level, too
     all.chain(
-        levels
+        [6, 9, 1]
             .into_iter()
             .flat_map(move |level| others.clone().map(move |(block, blocks)| Way::Pigz { level, block, blocks })),
     )
