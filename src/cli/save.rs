@@ -141,7 +141,7 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
     let staged = Staged::default();
     let mut copying = copy(&sources, &Naming::Spell, &carry)?;
     let mut packing = Packing { sign: signer.clone(), ..leave_out(&mut copying, &bases)? };
-    say_left_out(session, &packing, &args.base);
+    say_left_out(session, &packing, args);
     let mut report = Report::default();
     if args.compact {
         let stores: Vec<&Store> = opened.iter().map(|(store, ..)| store).chain(listed.stores()).collect();
@@ -198,8 +198,9 @@ fn say_signed(session: &Session<'_>, key: &str, report: &mut Report) {
 }
 
 /// Says what stays behind, and with whom.
-fn say_left_out(session: &Session<'_>, packing: &Packing, bases: &[String]) {
-    if bases.is_empty() {
+fn say_left_out(session: &Session<'_>, packing: &Packing, args: &SaveArgs) {
+    // what a compact one has of the base it says when that is known
+    if args.base.is_empty() || (args.compact && packing.left_out.is_empty()) {
         return;
     }
     if packing.left_out.is_empty() {

@@ -199,3 +199,15 @@ fn where_nothing_is_left_to_carry_nothing_is_made_and_nothing_asked_for() {
     barge.line("load -i none.tar -o site").exits(0);
     barge.line("verify --deep site").exits(0).prints(&["ok: 1 image"]);
 }
+
+#[test]
+fn sync_takes_an_update_into_the_layout_that_has_what_it_builds_on() {
+    let barge = Barge::new();
+    layouts(&barge, &[1, 2]);
+    barge.line("save --compact -o two.tar --base v1 v2").exits(0).says(&["against layers of"]);
+    fs::write(barge.path("barge.yaml"), "sync:\n- from: [{archive: two.tar}]\n  to: [{layout: site}]\n").unwrap();
+    barge.line("sync").exits(4).says(&[&format!("a layer of {NAME}:v1, of whose bytes others are made")]);
+    barge.line("copy v1 site").exits(0);
+    barge.line("sync").exits(0);
+    barge.line("verify --deep site").exits(0).prints(&["ok: 2 images"]);
+}

@@ -1,6 +1,7 @@
 //! The images of an entry.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use super::super::Error;
 use super::super::listed;
@@ -11,7 +12,7 @@ use super::{Found, Image, Known, SyncOptions, choose, local, warn, within};
 use crate::reference::{ImageName, parse_remote};
 use crate::store::Source as _;
 use crate::store::registry::Repository;
-use crate::sync_file::{Entry, Kind, Lock, LockedImage, LockedSource, Repositories, Source, Tags};
+use crate::sync_file::{Entry, Kind, Lock, LockedImage, LockedSource, Repositories, Source, Tags, TargetKind};
 use crate::text::{escaped, quoted};
 
 /// How many repositories a pattern may mean.
@@ -39,6 +40,13 @@ pub(super) struct Search<'a> {
 /// has not the signature that it must have.
 pub fn find(entry: &Entry, lock: Option<&Lock>, options: &SyncOptions, context: &Context<'_>) -> Result<Found, Error> {
     let mut found = Found::default();
+    // a compact update finds the layers that it takes bytes of where it goes
+    let layouts = entry.targets.iter().filter_map(|target| match &target.kind {
+        TargetKind::Layout(path) => Some(options.path(path)),
+        _ => None,
+    });
+    let bases: Vec<PathBuf> = context.bases.iter().cloned().chain(layouts).collect();
+    let context = &Context { bases: &bases, ..*context };
     for source in &entry.sources {
         let text = source.to_string();
         let locked = lock.and_then(|lock| lock.of(&text));
