@@ -6,13 +6,13 @@
 #   arm64.tar    old.tar for arm64
 # Nothing of them is run: packages are unpacked one over the other.
 set -euo pipefail
+. "$(dirname "$0")/debian.sh"
 mkdir -p "$1"
 cd "$1"
 suite=bookworm packages=git,perl,python3,openssl,curl,vim-nox,openssh-client most=30
 
-unpack() { dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --keep-directory-symlink; }
 get() { # ARCHITECTURE: the packages, in ARCHITECTURE/var/cache/apt/archives
-    debootstrap --foreign --variant=minbase --include="$packages" --arch="$1" "$suite" "$1" >"$1.log" 2>&1
+    fetch "$suite" "$packages" "$1" "$1"
     mkdir -p "debs-$1"
     mv "$1"/var/cache/apt/archives/*.deb "debs-$1"
     rm -rf "$1"

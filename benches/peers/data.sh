@@ -7,6 +7,7 @@
 # text and half of them noise, and the tables say so.
 set -euo pipefail
 . "$(dirname "$0")/../image.sh"
+. "$(dirname "$0")/../debian.sh"
 mkdir -p "$1"
 cd "$1"
 barge=$2
@@ -14,12 +15,12 @@ suite=bookworm
 packages=git,perl,python3,gcc,vim-nox
 architectures=(amd64 arm64 armhf i386 s390x)
 
-# A root file system of any architecture without running anything of it: the packages, unpacked one over the other.
+# A root file system: the packages, unpacked one over the other.
 debian() { # ARCHITECTURE DIRECTORY
-    debootstrap --foreign --variant=minbase --include="$packages" --arch="$1" "$suite" "$2" >"$1.log" 2>&1 || return 1
+    fetch "$suite" "$packages" "$1" "$2" || return 1
     local package
     for package in "$2"/var/cache/apt/archives/*.deb; do
-        dpkg-deb --fsys-tarfile "$package" | tar -x -C "$2" --keep-directory-symlink
+        unpack "$package" "$2"
     done
     rm -rf "$2/var/cache/apt/archives" "$2/debootstrap"
 }

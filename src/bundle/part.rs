@@ -139,6 +139,12 @@ impl Piece {
     pub const fn is_whole(&self) -> bool {
         self.from == 0 && self.section.length == self.size
     }
+
+    /// Returns whether it waits beside the layout that it is loaded into: for the rest of its content, or because it never gets a name.
+    #[must_use]
+    pub const fn waits(&self) -> bool {
+        self.is_stock || !self.is_whole()
+    }
 }
 
 impl PartNote {

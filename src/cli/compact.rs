@@ -14,10 +14,10 @@ use barge::store::Source as _;
 use barge::text::{escaped, human_size};
 use serde_json::{Value, json};
 
-use super::Session;
 use super::report::Report;
 use super::split::SplitArgs;
 use super::write::count;
+use super::{Session, packed};
 
 /// What the other side has, and where it may be found here.
 pub(crate) struct Bases<'a> {
@@ -68,8 +68,9 @@ pub(crate) fn make_compact<'a>(
     let paths = words.iter().filter_map(|word| path_meant(word)).collect::<Vec<_>>();
     let context = Context { bases: &paths, ..session.context() };
     let places = words.iter().map(|word| open(word, &context)).collect::<Result<Vec<_>, _>>()?;
-    // one that cannot be read is no concern of who did not ask for it
-    let current = context.layout.and_then(|path| open_path(path, &context).ok());
+    // one that cannot be read is no concern of who did not ask for it; mostly it is what is saved from
+    let is_looked_into = |store: &Store| bases.stores.iter().any(|known| known.location() == store.location());
+    let current = context.layout.and_then(|path| open_path(path, &context).ok()).filter(|it| !is_looked_into(it));
     let mut sources: Vec<(&Store, Vec<Descriptor>)> = Vec::new();
     if !bases.bases.is_empty() {
         for place in &places {
@@ -162,9 +163,6 @@ fn say(session: &Session<'_>, became: &Became, layers: &BaseLayers<'_>, has_base
     }
 }
 
-/// How many images are named that are not found.
-const NAMED: usize = 5;
-
 /// Says which images of the base are not here, and what would help.
 fn say_absent(session: &Session<'_>, layers: &BaseLayers<'_>) {
     let images = layers.absent_images();
@@ -177,12 +175,8 @@ fn say_absent(session: &Session<'_>, layers: &BaseLayers<'_>) {
     if images.is_empty() {
         return;
     }
-    let mut named: Vec<String> = images.iter().take(NAMED).map(called).collect();
-    if let Some(more @ 1..) = images.len().checked_sub(NAMED) {
-        named.push(format!("{more} more"));
-    }
     session.ui.say(&format!(
         "not found here, of the base: {}; with --base-from and a layout, a bundle or docker://NAME that has them it gets smaller",
-        named.join(", ")
+        packed::first(images.iter().map(called))
     ));
 }

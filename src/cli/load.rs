@@ -51,6 +51,13 @@ pub(crate) struct LoadArgs {
     pub(crate) write: WriteArgs,
 }
 
+impl LoadArgs {
+    /// Returns where the layers may be that compact archives take bytes of: the layout that is loaded into.
+    pub(super) fn bases(&self) -> Vec<PathBuf> {
+        self.output.as_deref().and_then(layout_meant).into_iter().collect()
+    }
+}
+
 pub(crate) fn run(args: &LoadArgs, session: &Session<'_>) -> Result<Report, Error> {
     let trust = args.signed.read()?;
     let required = args.required.read()?;
@@ -77,8 +84,8 @@ fn whole(
     session: &Session<'_>,
 ) -> Result<Report, Error> {
     // what one of them is made of may be in another
-    let bases: Vec<PathBuf> = args.output.as_deref().and_then(layout_meant).into_iter().collect();
-    let bases = bases.into_iter().chain(parts.words.iter().filter_map(|word| path_meant(word))).collect::<Vec<_>>();
+    let words = parts.words.iter().filter_map(|word| path_meant(word));
+    let bases: Vec<PathBuf> = args.bases().into_iter().chain(words).collect();
     let context = Context { part_dirs: &parts.directories, bases: &bases, ..session.context() };
     let options = args.carry.options()?;
     let opened = parts.words.iter().map(|word| open(word, &context)).collect::<Result<Vec<_>, _>>()?;

@@ -18,11 +18,16 @@ pub(super) fn made_again(facts: &CompactFacts) -> String {
 /// Returns the images whose layers it needs; `None` when it needs none.
 pub(super) fn needed(facts: &CompactFacts) -> Option<String> {
     let needed = facts.needed();
-    let mut named: Vec<String> = needed.iter().take(NAMED).map(|name| escaped(name)).collect();
-    if let Some(more @ 1..) = needed.len().checked_sub(NAMED) {
-        named.push(format!("{more} more"));
+    (!needed.is_empty()).then(|| first(needed.iter().map(|name| escaped(name))))
+}
+
+/// Joins what images are called; the first few of them, and how many more there are.
+pub(super) fn first(mut names: impl ExactSizeIterator<Item = String>) -> String {
+    let mut named: Vec<String> = names.by_ref().take(NAMED).collect();
+    if names.len() > 0 {
+        named.push(format!("{} more", names.len()));
     }
-    (!needed.is_empty()).then(|| named.join(", "))
+    named.join(", ")
 }
 
 /// Returns it for scripts; null for what is not compact.

@@ -10,7 +10,7 @@ use barge::ops::Error;
 use barge::ops::load::{Arrived, TakeIn, check_base};
 use barge::ops::open::Context;
 use barge::ops::parts::path_of_parts;
-use barge::ops::target::{Target, layout_meant};
+use barge::ops::target::Target;
 use barge::store::archive::PartSet;
 use barge::store::{Location, StoreError};
 use barge::text::{escaped, shell_word};
@@ -110,7 +110,7 @@ pub(crate) fn run(
     session: &Session<'_>,
 ) -> Result<Report, Error> {
     let options = args.carry.options()?;
-    let bases: Vec<PathBuf> = args.output.as_deref().and_then(layout_meant).into_iter().collect();
+    let bases = args.bases();
     let context = Context { part_dirs: directories, bases: &bases, ..session.context() };
     let target = Target::open(args.output.as_deref(), &context, args.write.options(session))?;
     let location = target.location();
@@ -268,7 +268,7 @@ pub(crate) fn instead(
     let Some(only) = parts.only.as_ref().filter(|only| only.set.set().is_some() && !session.global.dry_run) else {
         return Err(error);
     };
-    let bases: Vec<PathBuf> = args.output.as_deref().and_then(layout_meant).into_iter().collect();
+    let bases = args.bases();
     let context = Context { part_dirs: &parts.directories, bases: &bases, ..session.context() };
     // also a set of which a part has the wrong length
     match Target::open(args.output.as_deref(), &context, args.write.options(session))?.location() {

@@ -41,6 +41,14 @@ pub struct BaseLayer {
     pub image: Option<String>,
 }
 
+impl BaseLayer {
+    /// Returns what it is called for people: the image that has it, or its digest where nobody wrote that down.
+    #[must_use]
+    pub fn called(&self) -> String {
+        self.image.clone().unwrap_or_else(|| self.digest.to_string())
+    }
+}
+
 /// A blob of the archive that is not an image's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {

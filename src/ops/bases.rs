@@ -4,10 +4,11 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use super::bundle::has;
 use super::layer::unpacked;
-use super::open::Context;
+use super::open::{Context, Store};
 use crate::blob::{CHUNK, Cancel};
 use crate::compact::{BaseBytes, BaseLayer, Bases, Cut, Cutter};
 use crate::content::{Content, Kind};
@@ -21,20 +22,31 @@ use crate::store::{Source, StoreError, TEMPORARY, directory_of};
 const ELSEWHERE: &str = "/var/tmp";
 
 /// Finds bases in layouts and archives.
-#[derive(Clone)]
 struct InPlaces {
-    places: Vec<PathBuf>,
+    places: Vec<Place>,
     indexes: KnownIndexes,
     /// Where they are unpacked to: the first of these in which a file can be made.
     directories: Vec<PathBuf>,
     cancel: Cancel,
 }
 
+/// Where bases may be, and what that is, once it was opened: it is asked for one base after the other.
+struct Place {
+    path: PathBuf,
+    opened: OnceLock<Store>,
+}
+
+impl From<PathBuf> for Place {
+    fn from(path: PathBuf) -> Self {
+        Self { path, opened: OnceLock::new() }
+    }
+}
+
 /// Lets an archive find the bases that it needs. A place is looked into when one is needed, and not before.
 pub(super) fn find_bases(archive: &Archive, context: &Context<'_>) {
     let own = archive.location().path();
     let places = context.bases.iter().map(PathBuf::as_path).chain(context.layout);
-    let places: Vec<PathBuf> = places.filter(|place| Some(*place) != own).map(Path::to_owned).collect();
+    let places: Vec<Place> = places.filter(|it| Some(*it) != own).map(|it| it.to_owned().into()).collect();
     if !needs_some(archive) || places.is_empty() {
         return;
     }
@@ -56,7 +68,7 @@ fn needs_some(archive: &Archive) -> bool {
 impl Bases for InPlaces {
     fn find(&self, base: &BaseLayer) -> io::Result<Option<BaseBytes>> {
         for place in &self.places {
-            let found = self.open(place).and_then(|source| source.map_or(Ok(None), |it| self.unpacked(&*it, base)));
+            let found = self.open(place).and_then(|source| source.map_or(Ok(None), |it| self.unpacked(it, base)));
             if let Some(found) = found.map_err(io::Error::other)? {
                 return Ok(Some(found));
             }
@@ -66,7 +78,7 @@ impl Bases for InPlaces {
 
     fn has(&self, base: &BaseLayer) -> io::Result<bool> {
         for place in &self.places {
-            let held = self.open(place).and_then(|source| source.map_or(Ok(false), |it| has(&*it, &content_of(base))));
+            let held = self.open(place).and_then(|source| source.map_or(Ok(false), |it| has(it, &content_of(base))));
             if held.map_err(io::Error::other)? {
                 return Ok(true);
             }
@@ -81,22 +93,33 @@ fn content_of(base: &BaseLayer) -> Content {
 
 impl InPlaces {
     /// Opens a place; `None` when nothing is there yet.
-    fn open(&self, place: &Path) -> Result<Option<Box<dyn Source>>, StoreError> {
-        if place.is_file() {
-            let options = ReadOptions { tmpdir: self.directories.first().cloned(), format: None };
-            let archive = Archive::open(place, &options, &self.cancel)?;
-            if needs_some(&archive) {
-                // those that it needs are in the others: every time there is one place less to look into
-                let places = self.places.iter().filter(|other| *other != place).cloned().collect();
-                archive.find_bases_with(Box::new(Self { places, ..self.clone() }));
+    fn open<'a>(&self, place: &'a Place) -> Result<Option<&'a Store>, StoreError> {
+        if let Some(store) = place.opened.get() {
+            return Ok(Some(store));
+        }
+        let store = if place.path.is_file() {
+            Store::Archive(self.archive(&place.path)?)
+        } else {
+            match Layout::open_knowing(&place.path, &self.indexes) {
+                Ok(layout) => Store::Layout(layout),
+                Err(StoreError::Absent { .. }) => return Ok(None),
+                Err(error) => return Err(error),
             }
-            return Ok(Some(Box::new(archive)));
+        };
+        Ok(Some(place.opened.get_or_init(|| store)))
+    }
+
+    fn archive(&self, path: &Path) -> Result<Archive, StoreError> {
+        let options = ReadOptions { tmpdir: self.directories.first().cloned(), format: None };
+        let archive = Archive::open(path, &options, &self.cancel)?;
+        if needs_some(&archive) {
+            // those that it needs are in the others: every time there is one place less to look into
+            let others = self.places.iter().filter(|other| other.path != path);
+            let places = others.map(|other| other.path.clone().into()).collect();
+            let (directories, indexes) = (self.directories.clone(), self.indexes.clone());
+            archive.find_bases_with(Box::new(Self { places, indexes, directories, cancel: self.cancel.clone() }));
         }
-        match Layout::open_knowing(place, &self.indexes) {
-            Ok(layout) => Ok(Some(Box::new(layout))),
-            Err(StoreError::Absent { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(archive)
     }
 
     fn unpacked(&self, source: &dyn Source, base: &BaseLayer) -> Result<Option<BaseBytes>, StoreError> {

@@ -110,11 +110,7 @@ impl<'a> Delta<'a> {
                 missing.push(content);
             }
         }
-        let mut lacks_a_layer = false;
-        for content in self.made(plan) {
-            lacks_a_layer |= self.held.map_or(Ok(false), |held| has(held, &content)).map(|is_held| !is_held)?;
-        }
-        let bases = if lacks_a_layer { self.missing_bases()? } else { Vec::new() };
+        let bases = if lacks_any(self.held, &self.made(plan))? { self.missing_bases()? } else { Vec::new() };
         refuse_incomplete(self.own.location(), place, &missing, &bases, &plan.inventory().about)
     }
 
@@ -143,6 +139,20 @@ pub(in crate::ops) fn has(base: &dyn Source, content: &Content) -> Result<bool, 
         Err(StoreError::Wrong { .. }) => Ok(false),
         held => held,
     }
+}
+
+/// Returns whether some of this content is not in a place; without one, all of it.
+///
+/// # Errors
+/// When that cannot be told.
+pub(in crate::ops) fn lacks_any(place: Option<&dyn Source>, contents: &[Content]) -> Result<bool, StoreError> {
+    let Some(place) = place else { return Ok(!contents.is_empty()) };
+    for content in contents {
+        if !has(place, content)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Refuses a delta when something that it builds on is not there: content that it leaves out, or layers of whose bytes it makes others;

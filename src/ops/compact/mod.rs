@@ -40,7 +40,7 @@ use self::staged::Spool;
 use self::survey::{Again, Survey};
 use super::Error;
 use super::open::Context;
-use crate::compact::{BadRecipe, CompactIndex, CompactLayer, Frame, Packer, Recipe};
+use crate::compact::{BadRecipe, BaseLayer, CompactIndex, CompactLayer, Frame, Packer, Recipe};
 use crate::content::{Content, Kind, total};
 use crate::digest::Digest;
 use crate::plan::Plan;
@@ -138,20 +138,18 @@ fn in_rounds<'a>(
     context: &Context<'_>,
     prove: &dyn Fn(&mut Made) -> Result<HashSet<Digest>, Error>,
 ) -> Result<(Option<Goods>, Report), Error> {
-    let mut unproven = HashSet::new();
-    for _ in 1..MOST_ROUNDS {
+    let (mut unproven, mut round) = (HashSet::new(), 1);
+    loop {
         let mut made = Made::of(plan, bases, &unproven, options, context)?;
         let wrong = prove(&mut made)?;
-        if wrong.is_empty() {
+        if wrong.is_empty() || round == MOST_ROUNDS {
+            made.leave_out(plan, &wrong);
             return Ok(made.weigh(plan, staged));
         }
         // once more without them: nothing of them is to lie in the archive
         unproven.extend(wrong);
+        round += 1;
     }
-    let mut made = Made::of(plan, bases, &unproven, options, context)?;
-    let wrong = prove(&mut made)?;
-    made.leave_out(plan, &wrong);
-    Ok(made.weigh(plan, staged))
 }
 
 /// What is made of layers, before it takes their place.
@@ -160,19 +158,6 @@ struct Made {
     spool: Arc<Spool>,
     bases: Vec<Base>,
     report: Report,
-}
-
-/// What is done first, side by side.
-#[derive(Clone, Copy)]
-enum Task {
-    Bases,
-    Surveys,
-}
-
-/// What came of it.
-enum First {
-    Bases(Result<Vec<Base>, Error>),
-    Surveys(Vec<Result<Survey, Error>>),
 }
 
 impl Made {
@@ -194,18 +179,9 @@ impl Made {
             press::each(threads, group, |content| survey_one(plan, content, threads / group.len(), options, context))
         };
         let first = &layers[..layers.len().min(jobs)];
-        let both = press::each(jobs, &[Task::Bases, Task::Surveys], |task| match task {
-            Task::Bases if layers.is_empty() => First::Bases(Ok(Vec::new())),
-            Task::Bases => First::Bases(Base::open(bases, options, context)),
-            Task::Surveys => First::Surveys(survey_all(first, jobs)),
-        });
-        let (mut opened, mut surveyed) = (Vec::new(), Vec::new());
-        for one in both {
-            match one {
-                First::Bases(bases) => opened = bases?,
-                First::Surveys(surveys) => surveyed = surveys,
-            }
-        }
+        let open = || if layers.is_empty() { Ok(Vec::new()) } else { Base::open(bases, options, context) };
+        let (opened, mut surveyed) = press::both(jobs, open, || survey_all(first, jobs));
+        let opened = opened?;
         let mut assembler = Assembler::new(Shelf::new(options.spool)?, &opened, jobs, options.spool)?;
         let mut made = Vec::new();
         let mut before = 0;
@@ -241,9 +217,7 @@ impl Made {
         let bases: Vec<Base> =
             opened.into_iter().enumerate().filter(|(at, _)| used.contains(at)).map(|(_, base)| base).collect();
         index.bases = bases.iter().map(|base| base.layer.clone()).collect();
-        report
-            .bases
-            .extend(index.bases.iter().map(|base| base.image.clone().unwrap_or_else(|| base.digest.to_string())));
+        report.bases.extend(index.bases.iter().map(BaseLayer::called));
         report.bases.dedup();
         Ok(Self { index, spool: Arc::new(spool), bases, report })
     }

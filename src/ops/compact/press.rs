@@ -1,6 +1,7 @@
 //! Frames, made on all cores: what comes out does not depend on how many there are.
 
 use std::io;
+use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -38,6 +39,22 @@ pub(super) fn each<T: Sync, R: Send>(threads: usize, things: &[T], work: impl Fn
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(at, _)| *at);
     done.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Does two things, with more than one thread side by side.
+pub(super) fn both<A: Send, B>(threads: usize, one: impl Fn() -> A + Sync, other: impl FnOnce() -> B) -> (A, B) {
+    if threads <= 1 {
+        return (one(), other());
+    }
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("compact".to_owned()).spawn_scoped(scope, &one);
+        let other = other();
+        let one = match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(_) => one(),
+        };
+        (one, other)
+    })
 }
 
 /// Makes a frame.

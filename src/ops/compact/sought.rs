@@ -16,6 +16,8 @@ use crate::store::{Source, StoreError};
 #[derive(Clone, Default)]
 pub struct BaseLayers<'a> {
     pub(super) layers: Vec<(&'a dyn Source, Content, Option<String>)>,
+    /// The digests of these.
+    known: HashSet<Digest>,
     /// Those that the other side has, and that are not found here, with the image that has them.
     absent: BTreeMap<Digest, Option<String>>,
     /// Images of the other side of which not even the manifest is found here, by their digests.
@@ -85,17 +87,16 @@ impl<'a> BaseLayers<'a> {
         is_wanted: impl Fn(&Digest) -> bool,
         is_there: impl Fn(&Content) -> Result<bool, StoreError>,
     ) -> Result<(), Error> {
-        let mut known: HashSet<Digest> = self.layers.iter().map(|(_, content, _)| content.digest).collect();
         for root in roots {
             let reach = graph::reach(source, std::slice::from_ref(root), &mut |_, _| ());
             for node in reach.nodes.iter().filter(|node| matches!(node.media_type.role(), Role::Layer(_))) {
                 let content = &node.content;
-                if !is_wanted(&content.digest) || known.contains(&content.digest) {
+                if !is_wanted(&content.digest) || self.known.contains(&content.digest) {
                     continue;
                 }
                 let name = name_of(root).map(str::to_owned);
                 if is_there(content)? {
-                    known.insert(content.digest);
+                    self.known.insert(content.digest);
                     self.absent.remove(&content.digest);
                     self.layers.push((source, content.clone(), name));
                 } else {

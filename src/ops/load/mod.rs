@@ -19,7 +19,7 @@ pub use self::arrived::Arrived;
 use self::part::Part;
 use super::Error;
 use super::bases::find_bases;
-use super::bundle::{Packed, has, refuse_incomplete};
+use super::bundle::{Packed, has, lacks_any, refuse_incomplete};
 use super::open::Context;
 use super::parts::hint_for;
 use super::target::WriteOptions;
@@ -30,7 +30,7 @@ use crate::digest::Digest;
 use crate::error::Class;
 use crate::store::archive::{Archive, Damage, FoundPart, Identity, PartSet};
 use crate::store::layout::{Intake, Layout, LayoutOptions};
-use crate::store::{Location, Source as _, StoreError};
+use crate::store::{Location, Source, StoreError};
 use crate::text::escaped;
 use crate::transfer::Event;
 
@@ -384,11 +384,8 @@ pub fn check_base<'f>(
                 missing.push(content);
             }
         }
-        let mut lacks_a_layer = false;
-        for layer in made {
-            let content = Content { digest: layer.digest, size: layer.size, kind: Kind::Blob };
-            lacks_a_layer |= held.as_ref().map(|layout| has(layout, &content)).transpose()? != Some(true);
-        }
+        let made = made.iter().map(|layer| Content { digest: layer.digest, size: layer.size, kind: Kind::Blob });
+        let lacks_a_layer = lacks_any(held.as_ref().map(|layout| layout as &dyn Source), &made.collect::<Vec<_>>())?;
         let bases = if lacks_a_layer { front.missing_bases()? } else { Vec::new() };
         let place = Location::Layout(layout.to_owned());
         refuse_incomplete(&found.location(), &place, &missing, &bases, &HashMap::new())?;

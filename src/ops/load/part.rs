@@ -131,7 +131,7 @@ impl Part<'_> {
     /// Brings one piece, and returns what is wrong with it.
     fn bring(&self, reader: &mut Reader<'_>, piece: &Piece, intake: &mut Intake) -> Result<Option<StoreError>, Error> {
         let mut bytes = reader.take(piece.section.length);
-        if piece.is_stock || !piece.is_whole() {
+        if piece.waits() {
             intake.write_range(piece, &mut bytes).map_err(|error| self.failed(error))?;
             return Ok(None);
         }

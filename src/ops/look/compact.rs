@@ -42,6 +42,6 @@ impl CompactFacts {
     /// Returns the images whose layers it needs, or the digests of those layers where nobody wrote down the image.
     #[must_use]
     pub fn needed(&self) -> BTreeSet<String> {
-        self.bases.iter().map(|base| base.image.clone().unwrap_or_else(|| base.digest.to_string())).collect()
+        self.bases.iter().map(BaseLayer::called).collect()
     }
 }

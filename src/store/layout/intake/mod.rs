@@ -341,7 +341,7 @@ impl Intake {
             self.state.fronts.insert(note.part, Front { begins, length });
         }
         let mut complete = Vec::new();
-        for piece in note.pieces.iter().filter(|piece| piece.is_stock || !piece.is_whole()) {
+        for piece in note.pieces.iter().filter(|piece| piece.waits()) {
             if !piece.is_stock && self.state.held.contains(&piece.digest) {
                 continue;
             }
