@@ -6,6 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::support::image::{FULL_NAME, Images, Layer, REF_NAME, annotated, simple};
 use super::*;
 
@@ -16,27 +19,33 @@ struct Shell {
     setup: &'static str,
     /// How it is started, as words for `script`.
     start: &'static str,
+    /// What takes a word that is written otherwise than it was begun, where the shell only shows it.
+    take: &'static str,
 }
 
 const BASH: Shell = Shell {
     program: "bash",
     setup: "PS1='REA''DY> '; bind 'set enable-bracketed-paste off'; source <(barge completions bash)",
     start: "bash --norc --noprofile -i",
+    take: "",
 };
 const ZSH: Shell = Shell {
     program: "zsh",
     setup: "PS1='REA''DY> '; autoload -U compinit; compinit -u -D; source <(barge completions zsh)",
     start: "zsh -f -i",
+    take: "",
 };
 const FISH: Shell = Shell {
     program: "fish",
     setup: "function fish_prompt; echo -n 'REA''DY> '; end; barge completions fish | source",
     start: "fish --no-config -i",
+    take: "",
 };
 const ELVISH: Shell = Shell {
     program: "elvish",
     setup: "set edit:prompt = { print REA'DY> ' }; eval (barge completions elvish | slurp)",
     start: "elvish -norc",
+    take: "\n",
 };
 
 /// Names as an image from outside may have them: each is to arrive as one word, and none of it is to be run.
@@ -143,7 +152,12 @@ impl Shell {
             ("barge ls ~/../work/dist:ap\t", &["ls", "HOME/../work/dist:app:v1"]),
         ];
         fs::create_dir_all(home(&barge)).unwrap();
-        let lines: Vec<&str> = cases.iter().map(|(line, _)| *line).collect();
+        let taken = |line: &str| match line.contains(['~', '=']) {
+            true => line.replacen('\t', &format!("\t{}", self.take), 1),
+            false => line.to_owned(),
+        };
+        let lines: Vec<String> = cases.iter().map(|(line, _)| taken(line)).collect();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
         let home = home(&barge).to_str().unwrap().to_owned();
         for ((line, expected), words) in cases.iter().zip(self.typed(&barge, &lines)) {
             let expected: Vec<String> = expected.iter().map(|word| word.replace("HOME", &home)).collect();
@@ -159,7 +173,8 @@ impl Shell {
         let barge = Barge::new();
         place(&barge);
         for place in ["dist", "bundle.tar"] {
-            let lines: Vec<String> = HOSTILE.iter().map(|(start, _)| format!("barge ls {place}:{start}\t")).collect();
+            let line = |start: &str| format!("barge ls {place}:{start}\t{}", self.take);
+            let lines: Vec<String> = HOSTILE.iter().map(|(start, _)| line(start)).collect();
             let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
             for ((_, name), words) in HOSTILE.iter().zip(self.typed(&barge, &lines)) {
                 assert_eq!(words, ["ls".to_owned(), format!("{place}:{name}")], "{}", self.program);
@@ -213,21 +228,13 @@ fn fish_runs_no_name() {
 }
 
 #[test]
-fn elvish_completes_commands_and_options() {
-    if !ELVISH.is_there() {
-        return;
-    }
-    let barge = Barge::new();
-    let cases: [(&str, &[&str]); 4] = [
-        ("barge mer\t --on-dup\t keep", &["merge", "--on-duplicate", "keep"]),
-        ("barge mani\t ins\t x", &["manifest", "inspect", "x"]),
-        ("barge manifest add --anno\t a=b", &["manifest", "add", "--annotation", "a=b"]),
-        ("barge -q mer\t", &["-q", "merge"]),
-    ];
-    let lines: Vec<&str> = cases.iter().map(|(line, _)| *line).collect();
-    for ((line, expected), words) in cases.iter().zip(ELVISH.typed(&barge, &lines)) {
-        assert_eq!(words, *expected, "{line:?}");
-    }
+fn elvish_completes_words_files_and_names() {
+    ELVISH.completes();
+}
+
+#[test]
+fn elvish_runs_no_name() {
+    ELVISH.keeps_names_from_running();
 }
 
 #[test]
@@ -281,14 +288,20 @@ fn a_layout_that_is_locked_is_read_all_the_same() {
 }
 
 #[test]
-fn scripts_for_other_shells_know_the_commands() {
+fn powershell_is_given_names_as_it_takes_them() {
     let barge = Barge::new();
-    for (shell, part) in [("elvish", "edit:complex-candidate"), ("powershell", "Register-ArgumentCompleter")] {
-        let script = barge.line(&format!("completions {shell}")).exits(0).silent().stdout().to_owned();
-        for part in [part, "merge", "--on-duplicate", "--platform"] {
-            assert!(script.contains(part), "{shell}: {part}");
-        }
-        assert!(!script.contains("__complete"), "{shell}");
-    }
+    place(&barge);
+    let answer = |words: &[&str]| {
+        let sent = STANDARD.encode(words.join("\0"));
+        barge.run(["__complete", "powershell", "--", &sent]).exits(0).silent().stdout().to_owned()
+    };
+    let app = answer(&["barge", "ls", "dist:ap"]);
+    assert!(app.starts_with("dist:app:v1\tdist:app:v1\tsha256:"), "{app}");
+    assert!(answer(&["barge", "-L", "dist", "tree", ""]).contains("app:v1\tapp:v1\t"));
+    assert!(answer(&["barge", "ls", "dist:r"]).starts_with("'dist:r$(touch ran)'\t"));
+    let options = answer(&["barge", "merge", "--on-dup"]);
+    assert!(options.starts_with("--on-duplicate\t--on-duplicate\t"), "{options}");
+    let script = barge.line("completions powershell").exits(0).silent().stdout().to_owned();
+    assert!(script.contains("Register-ArgumentCompleter -Native") && script.contains("__complete powershell"));
     barge.line("completions tcsh").exits(2).says(&["possible values: bash, zsh, fish"]);
 }

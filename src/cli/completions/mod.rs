@@ -1,10 +1,12 @@
 //! `barge completions`, and what the scripts that it prints ask for at every press of the key: `barge __complete`.
 //!
 //! clap_complete's engine says which commands, options and values may come; [`places`] adds files and images. The scripts are
-//! our own, for names come from images: bash is given words that are quoted already ([`line`]), zsh and fish quote by themselves.
+//! our own, for names come from images: bash and PowerShell are given words that are quoted already ([`line`], [`powershell`]), zsh,
+//! fish and elvish quote by themselves.
 
 mod line;
 mod places;
+mod powershell;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +20,6 @@ use barge::ops::Error;
 use barge::text::{escaped, is_unsafe};
 use clap::{Arg, Args, Command, CommandFactory as _, ValueEnum, ValueHint};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, complete};
-use clap_complete::{Generator as _, Shell as Static};
 use serde_json::json;
 
 use self::line::Line;
@@ -33,14 +34,15 @@ const MOST: usize = 5000;
 
 /// Print a script that makes a shell complete commands, options, values, files, and names of images.
 ///
-/// In bash, zsh and fish the names are those of the current layout (-L DIR, $BARGE_LAYOUT), and behind `PLACE:` those of that
-/// place. No connection is opened for them.
+/// The names are those of the current layout (-L DIR, $BARGE_LAYOUT), and behind `PLACE:` those of that place. No connection is
+/// opened for them.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   barge completions bash > ~/.local/share/bash-completion/completions/barge
   barge completions zsh > ~/.zsh/_barge   # a directory that stands in $fpath
   barge completions fish > ~/.config/fish/completions/barge.fish
+  barge completions powershell | Out-String | Invoke-Expression   # in $PROFILE
   source <(barge completions bash)")]
 pub(crate) struct CompletionsArgs {
     /// For which shell
@@ -53,34 +55,20 @@ enum ShellArg {
     Bash,
     Zsh,
     Fish,
-    /// Commands and options alone
     Elvish,
-    /// Commands and options alone
     Powershell,
 }
 
 pub(crate) fn run(args: &CompletionsArgs, _: &Session<'_>) -> Result<Report, Error> {
     let (name, script) = match args.shell {
-        ShellArg::Bash => ("bash", include_str!("barge.bash").to_owned()),
-        ShellArg::Zsh => ("zsh", include_str!("barge.zsh").to_owned()),
-        ShellArg::Fish => ("fish", include_str!("barge.fish").to_owned()),
-        ShellArg::Elvish => ("elvish", of_words_alone(Static::Elvish)),
-        ShellArg::Powershell => ("powershell", of_words_alone(Static::PowerShell)),
+        ShellArg::Bash => ("bash", include_str!("barge.bash")),
+        ShellArg::Zsh => ("zsh", include_str!("barge.zsh")),
+        ShellArg::Fish => ("fish", include_str!("barge.fish")),
+        ShellArg::Elvish => ("elvish", include_str!("barge.elv")),
+        ShellArg::Powershell => ("powershell", include_str!("barge.ps1")),
     };
     let results = vec![json!({"shell": name, "script": script})];
-    Ok(Report { text: script.into_bytes(), results, ..Report::default() })
-}
-
-/// Returns a script that knows the commands and options of this version, and asks nobody.
-fn of_words_alone(shell: Static) -> String {
-    let tree = Cli::command();
-    let shown = tree.get_subcommands().filter(|below| !below.is_hide_set()).cloned();
-    let mut command = Command::new("barge").args(tree.get_arguments().cloned()).subcommands(shown);
-    command.set_bin_name("barge");
-    command.build();
-    let mut script = Vec::new();
-    shell.generate(&command, &mut script);
-    String::from_utf8_lossy(&script).into_owned()
+    Ok(Report { text: script.as_bytes().to_vec(), results, ..Report::default() })
 }
 
 /// What a script asks.
@@ -88,17 +76,11 @@ fn of_words_alone(shell: Static) -> String {
 pub(crate) struct CompleteArgs {
     /// Who asks
     #[arg(value_enum, value_name = "SHELL")]
-    shell: AskingArg,
-    /// From bash the line up to the cursor, and `COMP_WORDBREAKS`; else the words up to the cursor
+    shell: ShellArg,
+    /// From bash the line up to the cursor, and `COMP_WORDBREAKS`; from PowerShell the words up to the cursor in one; else these
+    /// words
     #[arg(value_name = "WORD", allow_hyphen_values = true, trailing_var_arg = true)]
     words: Vec<OsString>,
-}
-
-#[derive(ValueEnum, Clone, Copy, Debug)]
-enum AskingArg {
-    Bash,
-    Zsh,
-    Fish,
 }
 
 /// Prints what may come next. Whatever is wrong, nothing is said, and it ends soon.
@@ -115,7 +97,7 @@ pub(crate) fn answer(args: &CompleteArgs) -> ExitCode {
 /// Returns what may come next, as the shell reads it.
 fn answered(args: &CompleteArgs) -> Option<String> {
     match args.shell {
-        AskingArg::Bash => {
+        ShellArg::Bash => {
             let mut words = args.words.iter().map(|word| word.to_string_lossy());
             let (text, breaks) = (words.next()?, words.next().unwrap_or_default());
             let line = Line::parse(&text, &breaks)?;
@@ -124,12 +106,17 @@ fn answered(args: &CompleteArgs) -> Option<String> {
             let answer = found.filter_map(|found| line.replacement(&found.word, found.is_whole));
             Some(answer.map(|word| format!("{word}\n")).collect())
         }
-        AskingArg::Zsh => Some(candidates(args.words.clone()).iter().map(for_zsh).collect()),
-        AskingArg::Fish => Some(candidates(args.words.clone()).iter().filter_map(for_fish).collect()),
+        ShellArg::Zsh | ShellArg::Elvish => Some(candidates(args.words.clone()).iter().map(in_two_fields).collect()),
+        ShellArg::Fish => Some(candidates(args.words.clone()).iter().filter_map(for_fish).collect()),
+        ShellArg::Powershell => {
+            let found = candidates(powershell::words(args.words.first()?)?).into_iter();
+            Some(found.filter_map(|found| powershell::candidate(&found.word, found.help.as_deref())).collect())
+        }
     }
 }
 
-fn for_zsh(found: &Found) -> String {
+/// Returns whether a space follows, and the word; then what zsh and elvish show.
+fn in_two_fields(found: &Found) -> String {
     let mark = if found.is_whole { '+' } else { '-' };
     let shown = match &found.help {
         Some(help) => format!("{:<24} -- {help}", escaped(&found.word)),
