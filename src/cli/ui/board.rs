@@ -10,6 +10,8 @@ use barge::text::escaped;
 
 /// How far back a rate looks: long enough that it can be read, short enough that a standstill shows.
 const WINDOW: Duration = Duration::from_secs(10);
+/// The same for what is made: it is counted when a piece of it is packed, which may take many seconds.
+const MAKING: Duration = Duration::from_secs(90);
 /// How long something moves before anybody says when it ends: the first bytes go into buffers, and say nothing.
 const SETTLED: Duration = Duration::from_secs(2);
 /// A time longer than this is no forecast.
@@ -39,6 +41,12 @@ struct Piece {
     skipped: u64,
     began: Instant,
     pace: Pace,
+}
+
+impl Piece {
+    const fn is_made(&self) -> bool {
+        self.digest.is_none()
+    }
 }
 
 /// What is known at one moment.
@@ -161,9 +169,10 @@ impl Board {
 
     /// Takes a look at everything; rates follow from one look to the next.
     pub(super) fn look(&mut self, now: Instant) -> Snapshot {
-        let all = self.pace.look(now, self.done, self.skipped, self.total);
+        let makes = self.pieces.iter().any(Piece::is_made);
+        let all = self.pace.look(now, makes, self.done, self.skipped, self.total);
         let look = |piece: &mut Piece| {
-            let count = piece.pace.look(now, piece.done, piece.skipped, piece.total);
+            let count = piece.pace.look(now, piece.is_made(), piece.done, piece.skipped, piece.total);
             Seen { digest: piece.digest, about: piece.about.clone(), place: piece.place.clone(), count }
         };
         let took = now.saturating_duration_since(self.began);
@@ -176,7 +185,7 @@ impl Board {
 
     fn find_making(&self, about: &str, place: &Location) -> Option<usize> {
         let about = escaped(about);
-        self.pieces.iter().position(|piece| piece.digest.is_none() && piece.about == about && piece.place == *place)
+        self.pieces.iter().position(|piece| piece.is_made() && piece.about == about && piece.place == *place)
     }
 }
 
@@ -194,14 +203,15 @@ impl Pace {
         Self { looks: VecDeque::from([(now, 0)]), still: now }
     }
 
-    fn look(&mut self, now: Instant, done: u64, skipped: u64, total: u64) -> Count {
+    fn look(&mut self, now: Instant, makes: bool, done: u64, skipped: u64, total: u64) -> Count {
+        let window = if makes { MAKING } else { WINDOW };
         let moved = done.saturating_sub(skipped);
         if moved == 0 {
             self.still = now;
         }
         self.looks.push_back((now, moved));
         // one look from before the window is kept: the rate is about all of it
-        while self.looks.get(1).is_some_and(|(at, _)| now.saturating_duration_since(*at) >= WINDOW) {
+        while self.looks.get(1).is_some_and(|(at, _)| now.saturating_duration_since(*at) >= window) {
             self.looks.pop_front();
         }
         let (since, before) = self.looks.front().copied().unwrap_or((now, moved));
@@ -252,6 +262,27 @@ mod tests {
         }
         let still = board.look(after(began, 31)).all;
         assert_eq!((still.rate, still.left()), (Some(0), None));
+    }
+
+    #[test]
+    fn what_is_made_in_large_pieces_has_a_rate_all_the_time() {
+        let began = Instant::now();
+        let mut board = Board::new(began);
+        board.begin(800 * MIB);
+        board.make("layer 1", &Location::Stdio, 800 * MIB, began);
+        for second in 1..=300 {
+            if second % 30 == 0 {
+                board.advance_making("layer 1", &Location::Stdio, 8 * MIB);
+            }
+            let count = board.look(after(began, second)).all;
+            let rate = 8 * MIB / 30;
+            let is_near = count.rate.is_some_and(|seen| seen > rate / 2 && seen < rate * 2);
+            assert!(second < 120 || is_near && count.left().is_some(), "{second}: {count:?}");
+        }
+        for second in 301..=400 {
+            board.look(after(began, second));
+        }
+        assert_eq!(board.look(after(began, 400)).all.rate, Some(0), "a standstill shows");
     }
 
     #[test]
