@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # What `save --compact` makes of two versions of a file system: a table of ways, sizes, times and memory (with GNU time).
 #
 #   benches/compact.sh OLD.tar NEW.tar [LEVEL]
@@ -6,46 +6,26 @@
 # The tars are root file systems, such as `tar --numeric-owner -cf old.tar -C rootfs .` of what debootstrap made with different
 # packages or dates. Layers are packed by Go, which has to be installed. BARGE is the program to measure, target/release/barge if not said;
 # everything happens in a directory that is removed again, below TMPDIR.
-set -eu
+set -euo pipefail
 [ $# -ge 2 ] || { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 old=$(realpath "$1") new=$(realpath "$2") level=${3:-6}
-barge=$(realpath "${BARGE:-target/release/barge}")
+barge=$(realpath "${BARGE:-target/release/barge}") gopack=$(realpath "$(dirname "$0")/gopack.go")
+. "$(dirname "$0")/image.sh"
 work=$(mktemp -d "${TMPDIR:-/tmp}/compact-XXXXXX")
 trap 'rm -rf "$work"' EXIT INT TERM
 cd "$work"
 
-mkdir pack
-cat > pack/main.go <<'GO'
-package main
+GOFLAGS=-mod=mod GOCACHE="$work/cache" go build -o gopack "$gopack"
 
-import ("compress/gzip"; "io"; "os"; "strconv")
-
-func main() {
-	level, _ := strconv.Atoi(os.Args[1])
-	to, err := gzip.NewWriterLevel(os.Stdout, level)
-	if err == nil { _, err = io.Copy(to, os.Stdin) }
-	if err == nil { err = to.Close() }
-	if err != nil { println(err.Error()); os.Exit(1) }
-}
-GO
-(cd pack && GOFLAGS=-mod=mod GOCACHE="$work/cache" go build -o ../gopack main.go)
-
-# layout NAME TAR: an image of one layer
-put() { sum=$(sha256sum "$1" | cut -d' ' -f1); size=$(stat -c %s "$1"); mv "$1" "$2/blobs/sha256/$sum"; }
+# layout NAME TAR: an image of one layer, whose size is left in $size
 layout() {
-	mkdir -p "$1/blobs/sha256"
-	printf '{"imageLayoutVersion":"1.0.0"}' > "$1/oci-layout"
-	diff=$(sha256sum "$2" | cut -d' ' -f1)
-	./gopack "$level" < "$2" > layer && put layer "$1"
-	layer="{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar+gzip\",\"digest\":\"sha256:$sum\",\"size\":$size}" layer_size=$size
-	printf '{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' "$diff" > config
-	put config "$1"
-	printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:%s","size":%s},"layers":[%s]}' "$sum" "$size" "$layer" > manifest
-	put manifest "$1"
-	printf '{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":%s,"annotations":{"io.containerd.image.name":"example.com/system:%s","org.opencontainers.image.ref.name":"%s"}}]}' "$sum" "$size" "$1" "$1" > "$1/index.json"
+	./gopack "$level" < "$2" > layer
+	size=$(stat -c %s layer)
+	image_of layer.v1.tar+gzip "sha256:$(openssl dgst -sha256 -r "$2" | cut -d' ' -f1)" amd64 "$1"
+	mv image "$1"
 }
-layout old "$old"; old_size=$layer_size
-layout new "$new"; new_size=$layer_size
+layout old "$old"; old_size=$size
+layout new "$new"; new_size=$size
 
 line() { printf '%-34s %12s %12s %7s %9s %9s\n' "$@"; }
 # timed COMMAND...: runs it, and puts how long it took into `seconds` and its memory into `memory`

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Draws docs/pictures/*.svg again: what the program prints today, run on the fixtures on a terminal of 80 columns.
+# Draws docs/pictures/*.svg again: what the program prints today, run on the fixtures on a terminal of 80 columns, and bars of a table.
 # With PNG=DIR and Chromium it also leaves there how they look, on a light ground and on a dark one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-BARGE_PICTURES=draw cargo test --locked --test pictures show_what_is_printed
+BARGE_PICTURES=draw cargo test --locked --test pictures _show_
 git --no-pager diff --stat -- docs/pictures 2>/dev/null || true
 [ -n "${PNG:-}" ] || exit 0
 mkdir -p "$PNG"

@@ -36,6 +36,7 @@ const PAGES: &[(&str, By)] = &[
     ("check.md", By::Forms),
     ("ci.md", By::Console),
     ("compact-format.md", By::Forms),
+    ("compact.md", By::Forms),
     ("concepts.md", By::Console),
     ("delta.md", By::Lines),
     ("design.md", By::Forms),

@@ -1,11 +1,13 @@
 //! The pictures of the documentation, `docs/pictures/*.svg`: what the program prints on a terminal today, word for word.
 //!
 //! The commands really run, on the fixtures, on a terminal of 80 columns and with colours; [`svg`] draws what stands there then. A
-//! picture that is no longer true fails here, and `make pictures` draws it again (it sets `BARGE_PICTURES=draw`).
+//! picture that is no longer true fails here, and `make pictures` draws it again (it sets `BARGE_PICTURES=draw`). One is of a table in a
+//! page ([`bars`]).
 
 // helpers of tests stand outside of test functions
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod bars;
 #[allow(dead_code)] // the tests of the command line use more of it
 #[path = "../cli/environment.rs"]
 mod environment;
@@ -113,18 +115,31 @@ fn pictures_show_what_is_printed_today() {
     if !available("script (util-linux)", script) {
         return;
     }
-    let draws = std::env::var_os("BARGE_PICTURES").is_some_and(|value| value == "draw");
     let barge = prepare();
     for picture in &PICTURES {
-        let drawn = svg::draw(picture.title, &rows(&barge, picture), COLUMNS);
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pictures").join(picture.file);
-        if draws {
-            fs::write(&path, drawn).unwrap();
-            continue;
-        }
-        let there = fs::read_to_string(&path).unwrap_or_default();
-        assert!(there == drawn, "{} is not what is printed now: `make pictures` draws it again\n{drawn}", picture.file);
+        holds(picture.file, &svg::draw(picture.title, &rows(&barge, picture), COLUMNS));
     }
+}
+
+/// Compares a picture with what it should be, or writes it.
+fn holds(file: &str, drawn: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pictures").join(file);
+    if std::env::var_os("BARGE_PICTURES").is_some_and(|value| value == "draw") {
+        fs::write(&path, drawn).unwrap();
+        return;
+    }
+    let there = fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == drawn, "{file} is not what it should show: `make pictures` draws it again\n{drawn}");
+}
+
+#[test]
+fn bars_show_the_table_beside_them() {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/compact.md")).unwrap();
+    let rows = bars::table(&page, "| what goes | as layers | compact |");
+    assert!(rows.len() >= 5);
+    let drawn = bars::draw("What compact archives save", &rows, ["as layers", "compact"]);
+    assert!(drawn.len() < 32 << 10);
+    holds("compact.svg", &drawn);
 }
 
 #[test]

@@ -25,8 +25,8 @@ pub(crate) fn draw(title: &str, rows: &[Vec<Cell>], columns: usize) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" \
          aria-labelledby=\"title desc\">\n<title id=\"title\">{}</title>\n<desc id=\"desc\">{}</desc>\n<style>{STYLE}</style>\n\
          <rect class=\"ground\" x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"6\"/>\n",
-        text(title),
-        text(&described(rows)),
+        escaped(title),
+        escaped(&described(rows)),
         width - 1.0,
         height - 1.0
     );
@@ -39,7 +39,7 @@ pub(crate) fn draw(title: &str, rows: &[Vec<Cell>], columns: usize) -> String {
             let _ = writeln!(
                 svg,
                 "<text x=\"{x:.1}\" y=\"{baseline}\" textLength=\"{length:.1}\"{class}>{}</text>",
-                text(&words)
+                escaped(&words)
             );
         }
     }
@@ -93,6 +93,7 @@ fn class_of(style: &str) -> &'static str {
     }
 }
 
-fn text(text: &str) -> String {
+/// Returns text as it stands in XML.
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
