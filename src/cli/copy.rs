@@ -86,16 +86,16 @@ pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Erro
     let push_options = PushOptions { carry: options.clone(), ..PushOptions::default() };
     let delta = deltas(&[&opened.store], None)?.pop().flatten();
     let source = copying.source(delta.as_ref())?;
-    let pushing = match published.is_empty() {
+    let mut pushing = match published.is_empty() {
         true => None,
         false => Some(push(&source, &Destinations::Names(published), &NameMap::default(), &push_options)?),
     };
-    if let Some(pushing) = &pushing {
+    if let Some(pushing) = &mut pushing {
         if !destinations.is_empty() {
             pushing.survey(&session.registries, push_options.taken)?;
         }
         if let Some(delta) = &delta {
-            pushing.check_base(delta, &session.registries, push_options.taken)?;
+            pushing.check_base(delta, &context, push_options.taken)?;
         }
     }
     let mut report = Report::default();

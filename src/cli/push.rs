@@ -1,8 +1,9 @@
 //! `barge push`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use barge::content::total;
 use barge::digest::Digest;
 use barge::error::Class;
 use barge::ops::Error;
@@ -10,7 +11,9 @@ use barge::ops::bundle::deltas;
 use barge::ops::copy::CopySource;
 use barge::ops::manifest::Lent;
 use barge::ops::open::open;
-use barge::ops::push::{Broken, Destinations, NameMap, PushOptions, PushReport, Pushed, Pushing, Unlinked, push};
+use barge::ops::push::{
+    Broken, Destinations, NameMap, PushOptions, PushReport, Pushed, Pushing, RemoteBase, Unlinked, push,
+};
 use barge::reference::{Destination, ImageName, parse_destination};
 use barge::store::registry::{Survey, Taken, Tally};
 use barge::text::{escaped, human_size, human_time};
@@ -20,6 +23,7 @@ use serde_json::{Map, Value, json};
 
 use super::Session;
 use super::network::NetworkArgs;
+use super::packed::first;
 use super::report::{Failure, Report};
 use super::signed::{RequireArgs, VerifyKeyArgs};
 use super::terminal::{Column, Ink, Surface, table};
@@ -30,6 +34,9 @@ use super::write::{CarryArgs, count, line, say_carried};
 ///
 /// Without a destination every image goes where its full name says. HOST[/PREFIX] takes every image, its own host replaced.
 /// One image can have any number of full names. What each registry has under a name is asked for afterwards, and printed.
+///
+/// The layers of a compact update are made as they are sent. What they are made of is read from the current layout, or from the
+/// registry itself.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -94,9 +101,9 @@ pub(crate) fn run(args: &PushArgs, session: &Session<'_>) -> Result<Report, Erro
     if let Some(delta) = &delta {
         source.source = delta;
     }
-    let pushing = push(&source, &destinations, &map, &options)?;
+    let mut pushing = push(&source, &destinations, &map, &options)?;
     if let Some(delta) = &delta {
-        pushing.check_base(delta, &session.registries, options.taken)?;
+        pushing.check_base(delta, &context, options.taken)?;
     }
     carry_out(&pushing, &options, session)
 }
@@ -137,8 +144,11 @@ pub(super) fn carry_out(pushing: &Pushing<'_>, options: &PushOptions, session: &
     let mut report = Report::default();
     say_carried(session, &pushing.images, &pushing.behind);
     warn_of_unlinked(session, &pushing.unlinked);
+    let bases: Vec<RemoteBase> = pushing.remote_bases().collect();
+    say_bases(session, &bases);
     if session.global.dry_run {
         dry_run(pushing, options, session, &mut report)?;
+        tell_bases(&bases, &mut report);
         return Ok(report);
     }
     let began = Instant::now();
@@ -166,9 +176,31 @@ pub(super) fn carry_out(pushing: &Pushing<'_>, options: &PushOptions, session: &
         }
     }
     report.stats = stats(&done.tally);
+    tell_bases(&bases, &mut report);
     let failed = done.pushed.iter().filter(|pushed| pushed.result.is_err()).count();
     tell_failures(pushing, session, failed, done.pushed.len(), &mut report);
     Ok(report)
+}
+
+/// Says which layers are read from registries, because layers that go there are made of their bytes.
+fn say_bases(session: &Session<'_>, bases: &[RemoteBase]) {
+    if bases.is_empty() {
+        return;
+    }
+    let verb = if session.global.dry_run { "would read" } else { "reading" };
+    let (number, bytes) = (count(bases.len() as u64, "layer"), human_size(total(bases.iter().map(|it| it.base.size))));
+    let unique = |names: Vec<String>| BTreeSet::from_iter(names).into_iter().collect::<Vec<_>>();
+    let images = unique(bases.iter().map(|it| escaped(&it.base.called())).collect());
+    let places = unique(bases.iter().map(|it| it.place.to_string()).collect());
+    let (images, places) = (first(images.into_iter()), first(places.into_iter()));
+    let them = if bases.len() == 1 { "it" } else { "them" };
+    session.ui.say(&format!("{verb} {number} of {images}, {bytes}, from {places}, to make new ones of {them}"));
+}
+
+/// The same, for programs.
+fn tell_bases(bases: &[RemoteBase], report: &mut Report) {
+    report.stats.insert("bases".to_owned(), json!(bases.len()));
+    report.stats.insert("baseBytes".to_owned(), json!(total(bases.iter().map(|it| it.base.size))));
 }
 
 /// Warns of referrers that a registry cannot link to what they belong to, once for each of these.

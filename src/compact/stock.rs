@@ -1,5 +1,6 @@
 //! What layers are made again of: pools, frames and bases, read by position and checked.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -7,7 +8,10 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::crew::Crew;
-use super::{BaseLayer, CompactIndex, Frame, LARGEST_PREFIX, RebuildError, Space, Span};
+use super::recipe::Steps;
+use super::{
+    BaseLayer, CompactIndex, CompactLayer, Frame, LARGEST_PREFIX, LARGEST_RECIPE, RebuildError, Space, Span, Step,
+};
 
 /// How many pieces are kept, unpacked if they are pools: 64 MiB of them.
 const KEPT: usize = 8;
@@ -165,12 +169,33 @@ impl Stock {
     pub fn missing_bases(&self) -> io::Result<Vec<BaseLayer>> {
         let mut missing = Vec::new();
         for (number, base) in self.index.bases.iter().enumerate() {
-            let found = self.finder.get().map_or(Ok(false), |finder| finder.has(base));
-            if !self.has_base(number) && !found? {
+            let found = || self.finder.get().map_or(Ok(false), |finder| finder.has(base));
+            if !self.has_base(number) && !found()? {
                 missing.push(base.clone());
             }
         }
         Ok(missing)
+    }
+
+    /// Returns the bases of which a layer takes bytes, by their numbers in the index, wherever they are.
+    ///
+    /// # Errors
+    /// When its recipe is none, or cannot be read.
+    pub fn bases_of(&self, layer: &CompactLayer) -> Result<BTreeSet<u32>, RebuildError> {
+        let recipe = Arc::from(self.frames(&layer.recipe, LARGEST_RECIPE, "recipe")?);
+        let mut bases = BTreeSet::new();
+        let mut look = |span: &Span| match span.space {
+            Space::Base(base) | Space::BaseHeads(base) => drop(bases.insert(base)),
+            Space::Pool => {}
+        };
+        Steps::check(&recipe, |step| {
+            match step {
+                Step::Copy(span) | Step::Patch { against: Some(span), .. } => look(span),
+                Step::Heads(_) | Step::Patch { against: None, .. } => {}
+            }
+            Ok::<_, RebuildError>(())
+        })?;
+        Ok(bases)
     }
 
     /// Checks that some bytes are there, without reading them.

@@ -1,11 +1,12 @@
 //! The bases of compact archives: layers of which an archive takes bytes, and that are in the layout that is written, in the current
-//! one, or in an archive that is loaded with it.
+//! one, in an archive that is loaded with it, or in a registry that is pushed to.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use super::Error;
 use super::bundle::has;
 use super::layer::unpacked;
 use super::open::{Context, Store};
@@ -13,10 +14,15 @@ use crate::blob::{CHUNK, Cancel};
 use crate::compact::{BaseBytes, BaseLayer, Bases, Cut, Cutter};
 use crate::content::{Content, Kind};
 use crate::digest::Digest;
+use crate::error::Class;
 use crate::store::archive::{Archive, ReadOptions};
 use crate::store::lacking::unnamed_file;
+use crate::store::lanes::in_lanes;
 use crate::store::layout::{KnownIndexes, Layout};
+use crate::store::registry::Repository;
 use crate::store::{Source, StoreError, TEMPORARY, directory_of};
+use crate::text::escaped;
+use crate::transfer::{Making, Observer};
 
 /// Where temporary files go when nobody said where, and beside the archive nobody may write.
 const ELSEWHERE: &str = "/var/tmp";
@@ -25,7 +31,13 @@ const ELSEWHERE: &str = "/var/tmp";
 struct InPlaces {
     places: Vec<Place>,
     indexes: KnownIndexes,
-    /// Where they are unpacked to: the first of these in which a file can be made.
+    unpacking: Unpacking,
+}
+
+/// How bases are unpacked.
+#[derive(Clone, Debug)]
+struct Unpacking {
+    /// Where to: the first of these in which a file can be made.
     directories: Vec<PathBuf>,
     cancel: Cancel,
 }
@@ -50,15 +62,8 @@ pub(super) fn find_bases(archive: &Archive, context: &Context<'_>) {
     if !needs_some(archive) || places.is_empty() {
         return;
     }
-    let directories = match context.tmpdir {
-        Some(directory) => vec![directory.to_owned()],
-        None => {
-            let beside = own.map(|path| directory_of(path).to_owned());
-            beside.into_iter().chain([ELSEWHERE.into()]).collect()
-        }
-    };
-    let (indexes, cancel) = (context.indexes.clone(), context.cancel.clone());
-    archive.find_bases_with(Box::new(InPlaces { places, indexes, directories, cancel }));
+    let (indexes, unpacking) = (context.indexes.clone(), Unpacking::of(archive, context));
+    archive.find_bases_with(Box::new(InPlaces { places, indexes, unpacking }));
 }
 
 fn needs_some(archive: &Archive) -> bool {
@@ -68,7 +73,9 @@ fn needs_some(archive: &Archive) -> bool {
 impl Bases for InPlaces {
     fn find(&self, base: &BaseLayer) -> io::Result<Option<BaseBytes>> {
         for place in &self.places {
-            let found = self.open(place).and_then(|source| source.map_or(Ok(None), |it| self.unpacked(it, base)));
+            let found = self
+                .open(place)
+                .and_then(|source| source.map_or(Ok(None), |it| self.unpacking.unpacked(it, base, &|_| ())));
             if let Some(found) = found.map_err(io::Error::other)? {
                 return Ok(Some(found));
             }
@@ -110,21 +117,40 @@ impl InPlaces {
     }
 
     fn archive(&self, path: &Path) -> Result<Archive, StoreError> {
-        let options = ReadOptions { tmpdir: self.directories.first().cloned(), format: None };
-        let archive = Archive::open(path, &options, &self.cancel)?;
+        let options = ReadOptions { tmpdir: self.unpacking.directories.first().cloned(), format: None };
+        let archive = Archive::open(path, &options, &self.unpacking.cancel)?;
         if needs_some(&archive) {
             // those that it needs are in the others: every time there is one place less to look into
             let others = self.places.iter().filter(|other| other.path != path);
             let places = others.map(|other| other.path.clone().into()).collect();
-            let (directories, indexes) = (self.directories.clone(), self.indexes.clone());
-            archive.find_bases_with(Box::new(Self { places, indexes, directories, cancel: self.cancel.clone() }));
+            let (indexes, unpacking) = (self.indexes.clone(), self.unpacking.clone());
+            archive.find_bases_with(Box::new(Self { places, indexes, unpacking }));
         }
         Ok(archive)
     }
+}
 
-    fn unpacked(&self, source: &dyn Source, base: &BaseLayer) -> Result<Option<BaseBytes>, StoreError> {
+impl Unpacking {
+    fn of(archive: &Archive, context: &Context<'_>) -> Self {
+        let directories = match context.tmpdir {
+            Some(directory) => vec![directory.to_owned()],
+            None => {
+                let beside = archive.location().path().map(|path| directory_of(path).to_owned());
+                beside.into_iter().chain([ELSEWHERE.into()]).collect()
+            }
+        };
+        Self { directories, cancel: context.cancel.clone() }
+    }
+
+    /// Unpacks a base of a place, and checks it. `None` when it is not there; `meter` hears of the bytes that are read.
+    fn unpacked(
+        &self,
+        source: &dyn Source,
+        base: &BaseLayer,
+        meter: &(dyn Fn(u64) + Sync),
+    ) -> Result<Option<BaseBytes>, StoreError> {
         let reader = match source.open(&content_of(base)) {
-            Ok(reader) => reader.cancelled_by(&self.cancel),
+            Ok(reader) => reader.cancelled_by(&self.cancel).metered_by(meter),
             Err(StoreError::Missing { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -149,6 +175,54 @@ impl InPlaces {
             }
         }
         Err(failed.unwrap_or_else(|| StoreError::io(TEMPORARY, ELSEWHERE)(io::ErrorKind::NotFound.into())))
+    }
+}
+
+/// A base, and the repository that has it.
+pub(super) type Held = (BaseLayer, Repository);
+
+/// Bases that repositories have, for an archive that makes layers of them.
+#[derive(Debug)]
+pub(super) struct Fetching<'a> {
+    archive: &'a Archive,
+    pub(super) bases: Vec<Held>,
+    unpacking: Unpacking,
+}
+
+impl<'a> Fetching<'a> {
+    /// Takes note of them; nothing is read yet.
+    pub(super) fn new(archive: &'a Archive, bases: Vec<Held>, context: &Context<'_>) -> Self {
+        Self { archive, bases, unpacking: Unpacking::of(archive, context) }
+    }
+
+    /// Reads them, and checks them.
+    ///
+    /// # Errors
+    /// When one cannot be read, or is not what it must be.
+    pub(super) fn fetch(&self, observer: &dyn Observer) -> Result<(), Error> {
+        let cancel = &self.unpacking.cancel;
+        let lanes = self.bases.first().map_or(1, |(_, repository)| repository.lanes().get());
+        let fetched = in_lanes(&self.bases, lanes, cancel, |(base, repository), cancel| {
+            let content = content_of(base);
+            let about = format!("base layer {} of {}", base.digest.short(), escaped(&base.called()));
+            let progress = Making::start(observer, &about, repository.location(), content.size);
+            let unpacking = Unpacking { cancel: cancel.clone(), ..self.unpacking.clone() };
+            let found = unpacking.unpacked(repository, base, &|bytes| progress.count(bytes))?;
+            let lost = || StoreError::Missing { digest: base.digest, place: repository.location().clone() };
+            self.archive.provide_base(&base.digest, found.ok_or_else(lost)?);
+            progress.finish(&content);
+            Ok(())
+        });
+        fetched.map_err(|((base, _), error)| match error {
+            StoreError::Cancelled => error.into(),
+            error => {
+                let about = format!("a layer of {}, of whose bytes others are made", escaped(&base.called()));
+                let is_wrong = error.class() == Class::Content;
+                let hint =
+                    || "the copy of the registry is damaged: name a layout that has this layer with -L DIR".to_owned();
+                Error::Content { about, error, hint: is_wrong.then(hint) }
+            }
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod archive_mode;
+mod bases;
 #[path = "../support/distribution/mod.rs"]
 mod distribution;
 #[allow(dead_code)] // the program's own tests use more of it

@@ -201,6 +201,34 @@ fn where_nothing_is_left_to_carry_nothing_is_made_and_nothing_asked_for() {
 }
 
 #[test]
+fn an_image_needs_its_own_bases_and_no_others() {
+    let barge = Barge::new();
+    let layout = |place: &str, files: [u32; 2]| {
+        let mut images = Images::new();
+        for (name, files) in ["app", "db"].into_iter().zip(files) {
+            let tar = (0..files).fold(Tar::new(), |tar, file| {
+                let (seed, length) = (u64::from(file) + name.len() as u64 * 100, 40_000 + 1000 * name.len());
+                tar.file(&format!("{name}/{file}"), &Random::new(seed).bytes(length))
+            });
+            let plain = tar.finished();
+            let layer = Layer { media_type: GZIP, bytes: packed(&plain, 6, u64::MAX).0, ..Layer::plain(&plain) };
+            let image = images.image("linux/amd64", &[layer]);
+            let name = format!("{name}:{place}");
+            images.root(annotated(named(image, place), FULL_NAME, &format!("example.com/{name}")));
+        }
+        images.layout(&barge.path(place));
+    };
+    layout("v1", [4, 4]);
+    layout("v2", [5, 5]);
+    barge.line("save --compact -o update.tar --base v1 v2").exits(0);
+    barge.line("copy v1:example.com/app:v1 site").exits(0);
+    barge.line("copy update.tar:example.com/db:v2 site").exits(4).says(&["1 blob", "a layer of example.com/db:v1"]);
+    barge.line("copy update.tar site").exits(4).says(&["1 blob", "a layer of example.com/db:v1"]);
+    barge.line("copy update.tar:example.com/app:v2 site").exits(0);
+    barge.line("verify --deep site").exits(0).prints(&["ok: 2 images"]);
+}
+
+#[test]
 fn sync_takes_an_update_into_the_layout_that_has_what_it_builds_on() {
     let barge = Barge::new();
     layouts(&barge, &[1, 2]);

@@ -1,6 +1,6 @@
 //! An archive that leaves content out, read together with the place that has it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io::{self, Read};
 
@@ -110,7 +110,11 @@ impl<'a> Delta<'a> {
                 missing.push(content);
             }
         }
-        let bases = if lacks_any(self.held, &self.made(plan))? { self.missing_bases()? } else { Vec::new() };
+        let mut lacking = self.made(plan);
+        if let Some(held) = self.held {
+            lacking = lacked_by(held, &lacking)?;
+        }
+        let bases = self.missing_bases(&lacking)?;
         refuse_incomplete(self.own.location(), place, &missing, &bases, &plan.inventory().about)
     }
 
@@ -121,12 +125,26 @@ impl<'a> Delta<'a> {
         plan.inventory().contents.iter().filter(|content| archive.makes(&content.digest)).cloned().collect()
     }
 
-    /// Returns the layers of whose bytes others are made, and that are not to be found.
+    /// Returns the layers of whose bytes some others are made, and that are not to be found.
     ///
     /// # Errors
     /// When that cannot be told.
-    pub fn missing_bases(&self) -> Result<Vec<BaseLayer>, StoreError> {
-        self.compact.map_or_else(|| Ok(Vec::new()), Archive::missing_bases)
+    pub fn missing_bases(&self, made: &[Content]) -> Result<Vec<BaseLayer>, StoreError> {
+        let Some(archive) = self.compact.filter(|_| !made.is_empty()) else { return Ok(Vec::new()) };
+        let mut missing = archive.missing_bases()?;
+        if !missing.is_empty() {
+            let mut needed = HashSet::new();
+            for layer in made {
+                needed.extend(archive.bases_of(&layer.digest)?.into_iter().map(|base| base.digest));
+            }
+            missing.retain(|base| needed.contains(&base.digest));
+        }
+        Ok(missing)
+    }
+
+    /// Returns the archive, when it makes layers of bytes of others.
+    pub(in crate::ops) const fn compact(&self) -> Option<&'a Archive> {
+        self.compact
     }
 }
 
@@ -141,18 +159,18 @@ pub(in crate::ops) fn has(base: &dyn Source, content: &Content) -> Result<bool, 
     }
 }
 
-/// Returns whether some of this content is not in a place; without one, all of it.
+/// Returns what of some content is not in a place.
 ///
 /// # Errors
 /// When that cannot be told.
-pub(in crate::ops) fn lacks_any(place: Option<&dyn Source>, contents: &[Content]) -> Result<bool, StoreError> {
-    let Some(place) = place else { return Ok(!contents.is_empty()) };
+pub(in crate::ops) fn lacked_by(place: &dyn Source, contents: &[Content]) -> Result<Vec<Content>, StoreError> {
+    let mut lacking = Vec::new();
     for content in contents {
         if !has(place, content)? {
-            return Ok(true);
+            lacking.push(content.clone());
         }
     }
-    Ok(false)
+    Ok(lacking)
 }
 
 /// Refuses a delta when something that it builds on is not there: content that it leaves out, or layers of whose bytes it makes others;
@@ -197,8 +215,8 @@ pub fn refuse_incomplete(
     let hint = match look {
         // nobody can ask a registry for bytes of what it has and not be sent all of it
         Some(_) if missing.is_empty() && matches!(place, Location::Registry(_)) => {
-            "name a layout that has these layers with -L DIR: what is sent is made of them here; or save again over there without \
-             --compact"
+            "push what has these layers first, or name a layout that has them with -L DIR: what is sent is made of them here; or save \
+             again over there without --compact"
                 .to_owned()
         }
         Some(look) => format!(

@@ -18,7 +18,7 @@ mod trust;
 
 pub use self::base::{BaseContents, leave_out, read_base, refuse_replacing};
 pub use self::delta::{Delta, deltas, explain, refuse_incomplete};
-pub(in crate::ops) use self::delta::{has, lacks_any};
+pub(in crate::ops) use self::delta::{has, lacked_by};
 pub use self::packed::{Packed, packed_in};
 pub use self::packing::{Packing, no_list_to_sign};
 pub(in crate::ops) use self::packing::{packing_list, refuse_to_sign, signature_of};

@@ -19,7 +19,7 @@ pub use self::arrived::Arrived;
 use self::part::Part;
 use super::Error;
 use super::bases::find_bases;
-use super::bundle::{Packed, has, lacks_any, refuse_incomplete};
+use super::bundle::{Packed, lacked_by, refuse_incomplete};
 use super::open::Context;
 use super::parts::hint_for;
 use super::target::WriteOptions;
@@ -30,7 +30,7 @@ use crate::digest::Digest;
 use crate::error::Class;
 use crate::store::archive::{Archive, Damage, FoundPart, Identity, PartSet};
 use crate::store::layout::{Intake, Layout, LayoutOptions};
-use crate::store::{Location, Source, StoreError};
+use crate::store::{Location, Source as _, StoreError};
 use crate::text::escaped;
 use crate::transfer::Event;
 
@@ -377,16 +377,14 @@ pub fn check_base<'f>(
             Err(StoreError::Absent { .. } | StoreError::Malformed { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        let mut missing = Vec::new();
-        for content in left_out {
-            let is_there = held.as_ref().map(|layout| has(layout, &content)).transpose()?;
-            if is_there != Some(true) {
-                missing.push(content);
-            }
-        }
         let made = made.iter().map(|layer| Content { digest: layer.digest, size: layer.size, kind: Kind::Blob });
-        let lacks_a_layer = lacks_any(held.as_ref().map(|layout| layout as &dyn Source), &made.collect::<Vec<_>>())?;
-        let bases = if lacks_a_layer { front.missing_bases()? } else { Vec::new() };
+        let lacking = |contents: Vec<Content>| match &held {
+            Some(layout) => lacked_by(layout, &contents),
+            None => Ok(contents),
+        };
+        let missing = lacking(left_out)?;
+        // of which of them a layer is made stands in parts that may not have come
+        let bases = if lacking(made.collect())?.is_empty() { Vec::new() } else { front.missing_bases()? };
         let place = Location::Layout(layout.to_owned());
         refuse_incomplete(&found.location(), &place, &missing, &bases, &HashMap::new())?;
     }

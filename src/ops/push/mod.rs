@@ -3,6 +3,7 @@
 //! Where every image goes is decided first; then each registry has one sink, and all registries have everything before the
 //! first of them gets a name.
 
+mod bases;
 mod goods;
 mod route;
 
@@ -10,11 +11,12 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
+pub use self::bases::RemoteBase;
 use self::goods::{Goods, goods};
 pub use self::route::{Destinations, NameMap, Routed, route};
 use super::Error;
 use super::attached::{attached, called, paired};
-use super::bundle::{Delta, refuse_incomplete};
+use super::bases::Fetching;
 use super::carry::{Carried, CarryOptions, carry};
 use super::copy::{CopySource, Copying, Extent, Naming, copy};
 use super::left_behind::{StaysBehind, stays_behind};
@@ -64,6 +66,10 @@ pub struct Pushing<'a> {
     /// The repositories that the content comes from, as far as it comes from some.
     origins: Vec<(String, String)>,
     recheck: bool,
+    /// How names become those that they have there.
+    naming: (Destinations, NameMap),
+    /// What is read from the registries before anything goes there.
+    fetching: Vec<Fetching<'a>>,
 }
 
 /// A referrer that does not say itself what it belongs to.
@@ -158,7 +164,9 @@ pub fn push_all<'a>(
             origins.extend(repository_of(name));
         }
     }
-    Ok(Pushing { plan, images, behind, unlinked, routed, broken, origins, recheck: options.recheck })
+    let naming = (destinations.clone(), map.clone());
+    let recheck = options.recheck;
+    Ok(Pushing { plan, images, behind, unlinked, routed, broken, origins, recheck, naming, fetching: Vec::new() })
 }
 
 /// Finds the referrers that say by containerd's annotation alone what they belong to, as they stand at the top of the source.
@@ -238,29 +246,6 @@ impl Pushing<'_> {
         Ok(Foreseen { registries: surveys, names: named(&all, &foreseen) })
     }
 
-    /// Checks that every registry has what a delta builds on. Writes nothing.
-    ///
-    /// # Errors
-    /// When one does not, with all that is missing there; or when it cannot be reached.
-    pub fn check_base(&self, delta: &Delta<'_>, registries: &Registries, taken: Taken) -> Result<(), Error> {
-        let needed = delta.needed(&self.plan);
-        let bases = delta.missing_bases()?;
-        let made = if bases.is_empty() { Vec::new() } else { delta.made(&self.plan) };
-        if needed.is_empty() && made.is_empty() {
-            return Ok(());
-        }
-        let all: Vec<&Routed> = self.routed.iter().collect();
-        for (host, mut sink) in self.sinks(&all, registries, taken)? {
-            sink.survey()?;
-            let missing = sink.without_origin(&needed, delta.repositories())?;
-            let lacks_a_layer = !made.is_empty() && !sink.without_origin(&made, delta.repositories())?.is_empty();
-            let bases = if lacks_a_layer { bases.as_slice() } else { &[] };
-            let about = &self.plan.inventory().about;
-            refuse_incomplete(&delta.place(), &Location::Registry(host), &missing, bases, about)?;
-        }
-        Ok(())
-    }
-
     /// Carries it out.
     ///
     /// # Errors
@@ -273,6 +258,7 @@ impl Pushing<'_> {
         observer: &dyn Observer,
     ) -> Result<PushReport, Error> {
         let mut report = PushReport::default();
+        self.fetch(observer)?;
         if !options.keep_going {
             let all: Vec<&Routed> = self.routed.iter().collect();
             self.together(&all, registries, options.taken, cancel, observer, &mut report)?;

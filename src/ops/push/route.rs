@@ -122,6 +122,18 @@ pub fn route(
     Ok(routed)
 }
 
+/// Returns where an image of another place would go that has this name.
+pub(super) fn would_go(name: &ImageName, destinations: &Destinations, map: &NameMap) -> Vec<ImageName> {
+    let below = |prefix: &Prefix| prefix.place(name.repository(), name.tag()).ok();
+    let names = match destinations {
+        Destinations::Own => vec![name.clone()],
+        Destinations::Registries(prefixes) => prefixes.iter().filter_map(below).collect(),
+        // a name for one image is for no other
+        Destinations::Names(_) => Vec::new(),
+    };
+    names.into_iter().filter_map(|name| map.apply(name).ok()).collect()
+}
+
 fn from(image: &Carried) -> Routed {
     Routed {
         root: image.to.clone(),
@@ -244,6 +256,9 @@ mod tests {
             (prefix("localhost:5000"), &["localhost:5000/org=localhost:5000/dev"], "localhost:5000/dev/app:v1"),
         ] {
             assert_eq!(routes(std::slice::from_ref(&full), &destinations, map).unwrap(), [expected]);
+            let map = NameMap::parse(&map.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>()).unwrap();
+            let name = "ghcr.io/org/app:v1".parse().unwrap();
+            assert_eq!(would_go(&name, &destinations, &map), [expected.parse().unwrap()]);
         }
         let tag = image("v1", REF_NAME);
         assert_eq!(

@@ -158,9 +158,9 @@ impl Step<'_> {
             _ => Location::Memory("the sources".to_owned()),
         };
         let destinations = Destinations::Registries(vec![prefix.clone()]);
-        let pushing = push_all(&sources, &place, &destinations, &NameMap::default(), &options)?;
+        let mut pushing = push_all(&sources, &place, &destinations, &NameMap::default(), &options)?;
         for delta in deltas.iter().flatten() {
-            pushing.check_base(delta, self.context.registries, options.taken)?;
+            pushing.check_base(delta, self.context, options.taken)?;
         }
         then(Prepared::Push { pushing: Box::new(pushing), options: Box::new(options) })
     }

@@ -14,8 +14,8 @@ use super::refusal;
 use super::tar::TarIndex;
 use crate::blob::{BlobReader, Cancel};
 use crate::compact::{
-    BaseLayer, Bases, COMPACT_JSON, CompactIndex, CompactLayer, LARGEST_INDEX, Pieces, Plain, Rebuild, RebuildError,
-    Stock,
+    BaseBytes, BaseLayer, Bases, COMPACT_JSON, CompactIndex, CompactLayer, LARGEST_INDEX, Pieces, Plain, Rebuild,
+    RebuildError, Stock,
 };
 use crate::content::{Content, Kind};
 use crate::digest::Digest;
@@ -101,6 +101,22 @@ impl Compact {
             Err(error) => super::cannot_read(&self.place)(error),
         };
         self.stock.missing_bases().map_err(told)
+    }
+
+    /// Returns the bases of which a layer takes bytes, wherever they are.
+    ///
+    /// # Errors
+    /// When what it is made by cannot be read, or is wrong.
+    pub(super) fn bases_of(&self, layer: &CompactLayer) -> Result<Vec<&BaseLayer>, StoreError> {
+        let numbers = self.stock.bases_of(layer).map_err(|error| fault(error, layer.digest, &self.place))?;
+        Ok(numbers.into_iter().filter_map(|number| self.index().bases.get(number as usize)).collect())
+    }
+
+    /// Provides a base.
+    pub(super) fn provide_base(&self, digest: &Digest, bytes: BaseBytes) {
+        if let Some(number) = self.index().bases.iter().position(|base| base.digest == *digest) {
+            self.stock.provide(number, bytes);
+        }
     }
 
     /// Finds a layer.

@@ -16,7 +16,7 @@ use super::entries::{blob_digest, check_kinds, recognised};
 use super::tar::{Entry, TarIndex};
 use super::{Parts, cannot_read, oci, outer, refusal};
 use crate::blob::{BlobReader, Cancel, Mismatch};
-use crate::compact::{BaseLayer, Bases, CompactIndex, CompactLayer, Pieces};
+use crate::compact::{BaseBytes, BaseLayer, Bases, CompactIndex, CompactLayer, Pieces};
 use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
 use crate::document::Document;
@@ -251,6 +251,21 @@ impl Archive {
     /// When that cannot be told.
     pub fn missing_bases(&self) -> Result<Vec<BaseLayer>, StoreError> {
         self.compact.as_ref().map_or_else(|| Ok(Vec::new()), |compact| compact.missing_bases())
+    }
+
+    /// Returns the bases of which a layer takes bytes, wherever they are; none for content that is not made again.
+    ///
+    /// # Errors
+    /// When what it is made by cannot be read, or is wrong.
+    pub fn bases_of(&self, digest: &Digest) -> Result<Vec<&BaseLayer>, StoreError> {
+        self.made(digest).map_or_else(|| Ok(Vec::new()), |(compact, layer)| compact.bases_of(layer))
+    }
+
+    /// Provides a base that whoever has it has checked, for as long as this archive is open. The first that is provided counts.
+    pub fn provide_base(&self, digest: &Digest, bytes: BaseBytes) {
+        if let Some(compact) = &self.compact {
+            compact.provide_base(digest, bytes);
+        }
     }
 
     /// Returns the base without which some content cannot be made, if there is one that is not to be found.

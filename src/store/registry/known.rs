@@ -2,9 +2,10 @@
 //! registry has.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::push::RegistrySink;
+use super::repository::Repository;
 use super::upload::Mount;
 use crate::content::{Content, Kind};
 use crate::digest::Digest;
@@ -110,6 +111,40 @@ impl RegistrySink {
             }
         }
         Ok(new)
+    }
+
+    /// Finds a repository that has a blob, to be read from: one that is known to, or one of those (paths) that are likely to, that are written
+    /// to, or that took it in an earlier run. `None` when none of them has it.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached.
+    pub fn repository_with(&self, blob: &Content, likely: &[String]) -> Result<Option<Repository>, StoreError> {
+        let repository = |path: &str| Repository::new(Arc::clone(&self.registry), path);
+        if let Some(path) = self.registry.holder(&blob.digest) {
+            return Ok(Some(repository(&path)));
+        }
+        let own = self.deliveries.iter().map(|delivery| delivery.repository.path.as_str());
+        let mut asked = HashSet::new();
+        let paths = likely.iter().map(String::as_str).chain(own).chain(self.holders.of(&blob.digest, ""));
+        for path in paths.filter(|path| asked.insert(*path)) {
+            let repository = repository(path);
+            if self.gives(&repository, blob)? {
+                return Ok(Some(repository));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks a repository for content. What we may not look at, we may not take from.
+    pub(super) fn gives(&self, repository: &Repository, content: &Content) -> Result<bool, StoreError> {
+        let held = match repository.holds_content(content) {
+            Err(error) if error.class() == Class::Refused => false,
+            held => held?,
+        };
+        if held {
+            self.registry.has(&repository.path, &content.digest);
+        }
+        Ok(held)
     }
 
     /// Returns a repository that has, or may have, some content that a delivery lacks.

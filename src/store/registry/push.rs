@@ -26,7 +26,6 @@ use super::sending::Upload;
 use crate::blob::BlobReader;
 use crate::content::{Content, Kind};
 use crate::digest::Digest;
-use crate::error::Class;
 use crate::media::{MediaType, Role};
 use crate::store::lanes::in_lanes;
 use crate::store::{Committed, Inventory, Location, Outcome, PutError, Sink, StoreError};
@@ -172,14 +171,8 @@ impl RegistrySink {
                 continue;
             }
             for path in hints.get(&content.digest).into_iter().flatten() {
-                match Repository::new(Arc::clone(&self.registry), path).holds_content(content) {
-                    Ok(true) => {
-                        self.registry.has(path, &content.digest);
-                        continue 'needed;
-                    }
-                    // what we may not look at, we may not take from
-                    Err(error) if error.class() != Class::Refused => return Err(error),
-                    Ok(false) | Err(_) => {}
+                if self.gives(&Repository::new(Arc::clone(&self.registry), path), content)? {
+                    continue 'needed;
                 }
             }
             without.push(content.clone());

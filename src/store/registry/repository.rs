@@ -1,6 +1,7 @@
 //! A repository of a registry: its name, its paths, and the documents that were read from it.
 
 use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::auth::Scope;
@@ -89,6 +90,12 @@ impl Repository {
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Returns how many pieces are sent or fetched at once.
+    #[must_use]
+    pub fn lanes(&self) -> NonZeroUsize {
+        self.registry.options().lanes
     }
 
     pub(super) fn manifest_path(&self, reference: &str) -> String {
