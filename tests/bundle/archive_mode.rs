@@ -455,6 +455,7 @@ fn an_image_whose_documents_do_not_fit_is_refused_before_anything_is_written() {
         ("save --split-mode archive -o x.tar source", 2, "cannot split without a size"),
         ("save --split 1000 --split-mode archive -o x.tar source", 9, "a part has at least 1.0 MiB"),
         ("save --split 1M --split-mode archive -o - source", 2, "standard output"),
+        ("save --compact --split 1M --split-mode archive -o x.tar source", 9, "into archives by themselves"),
     ] {
         barge.line(line).exits(code).says(&[said]);
         assert!(state(&barge).is_empty(), "{line}");

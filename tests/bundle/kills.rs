@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use rustix::process::Signal;
 
 use super::distribution::{Distribution, Mode};
-use super::prepared::{Form, noise, twice};
+use super::prepared::{Form, noise, prepare_in, twice};
 use super::support::image::{Images, Layer, named, sparse};
 use super::support::tar::Tar;
 use super::*;
@@ -109,6 +109,18 @@ fn saving_parts() {
         barge.line(&format!("load --no-sync -i {first} -o out")).exits(0);
         barge.line("verify out").exits(0).prints(&["ok: 1 image"]);
     }
+}
+
+#[test]
+fn saving_one_file() {
+    let barge = Barge::new();
+    let whole = prepare_in(&barge, [400_000, 300_000], Form::Compact);
+    let is_whole = || fs::read(barge.path("new.tar")).unwrap() == whole;
+    let words = "save --compact -o new.tar source";
+    let holds = || assert!(!barge.path("new.tar").exists() || is_whole());
+    assert!(kill_until_it_ends(&barge, words, 0, &holds) > 3);
+    assert!(is_whole());
+    assert_clean(&barge, "after all of them");
 }
 
 #[test]

@@ -18,6 +18,14 @@ pub(crate) enum Form {
 impl Form {
     pub(crate) const ALL: [Self; 2] = [Self::Plain, Self::Compact];
 
+    /// Returns the archive that [`prepare_in`] writes.
+    pub(crate) fn file(self) -> &'static str {
+        match self {
+            Self::Plain => "whole.tar",
+            Self::Compact => "compact.tar",
+        }
+    }
+
     /// Returns how such a bundle is saved.
     pub(crate) fn save(self) -> &'static str {
         match self {
@@ -31,6 +39,14 @@ impl Form {
 pub(crate) fn twice(seed: u32, length: usize) -> Vec<u8> {
     let half = noise(seed, length / 2);
     Tar::new().file("srv/one", &half).file("srv/other", &half).finished()
+}
+
+/// The content of a layer that brings so many new bytes in this form.
+pub(crate) fn bringing(form: Form, seed: u32, length: usize) -> Vec<u8> {
+    match form {
+        Form::Plain => noise(seed, length),
+        Form::Compact => twice(seed, 2 * length),
+    }
 }
 
 /// Packs as Go does, which is what most public layers are packed by.
@@ -47,10 +63,7 @@ pub(crate) fn prepare(barge: &Barge, lengths: [usize; 2]) -> Vec<u8> {
 pub(crate) fn prepare_in(barge: &Barge, lengths: [usize; 2], form: Form) -> Vec<u8> {
     let mut images = Images::new();
     for (at, name) in ["app:v1", "db:v3"].into_iter().enumerate() {
-        let layer = match form {
-            Form::Plain => Layer::plain(&noise(at as u32 + 1, lengths[at])),
-            Form::Compact => Layer::plain(&twice(at as u32 + 1, 2 * lengths[at])),
-        };
+        let layer = Layer::plain(&bringing(form, at as u32 + 1, lengths[at]));
         let image = images.image("linux/amd64", &[layer]);
         images.root(named(image, name));
     }
