@@ -18,7 +18,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | words: no I/O | [`text`], [`digest`], [`media`], [`platform`], [`mod@reference`], [`error`], [`json`], [`signing`] with keys, and `tar`, `yaml` and [`regzip`], the formats |
-//! | content and documents | [`content`], [`blob`], [`document`], [`recipe`], [`image_list`], [`simple_signing`], [`sigstore_bundle`], [`bundle`], [`compact`], [`sync_file`] |
+//! | content and documents | [`content`], [`blob`], [`document`], [`recipe`], [`image_list`], [`simple_signing`], [`sigstore_bundle`], [`bundle`], [`compact`], [`sync_file`]; `positions`: how a list is looked through by digest |
 //! | the contract | [`store`]: [`Source`](store::Source), [`Sink`](store::Sink), [`StoreError`](store::StoreError) |
 //! | what backends share | [`store::names`]: how a commit edits `index.json`; [`store::referrer_list`]: how two lists of referrers become one |
 //! | backends | [`store::memory`], [`store::layout`], [`store::archive`], [`store::registry`]: the only one that opens a connection; [`ops::serve`] is the only thing that takes any |
@@ -117,6 +117,7 @@ pub mod ops;
 pub mod pack;
 pub mod plan;
 pub mod platform;
+mod positions;
 pub mod recipe;
 pub mod reference;
 pub mod regzip;

@@ -1,48 +1,72 @@
 //! A plan: what is to arrive, and where each piece comes from. Planners read; nothing is written before a plan is whole.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::blob::BlobReader;
 use crate::content::{Content, Descriptor, Kind};
 use crate::digest::Digest;
 use crate::document::Document;
-use crate::graph::Reach;
+use crate::graph::{Called, Reach};
+use crate::positions::Positions;
 use crate::store::{Inventory, Location, Source, StoreError};
 
 /// Where a piece of content comes from.
 #[derive(Clone)]
 enum Origin<'a> {
     Source(&'a dyn Source),
-    Made(Vec<u8>),
+    Made(Arc<[u8]>),
+}
+
+/// What a piece of content is.
+#[derive(Clone)]
+enum About {
+    /// Put together when somebody asks: a plan may have a hundred thousand pieces.
+    Called(Called),
+    Said(Box<str>),
+}
+
+/// What a plan knows of a piece beside what the inventory says.
+#[derive(Clone)]
+struct Piece<'a> {
+    origin: Origin<'a>,
+    about: About,
 }
 
 /// What is to arrive at a sink, each piece once, and where it comes from.
 pub struct Plan<'a> {
     location: Location,
     inventory: Inventory,
-    origins: HashMap<Digest, Origin<'a>>,
-    /// What nobody has called a document so far, and where it stands in the inventory.
-    blobs: HashMap<Digest, usize>,
+    /// Of each piece of the inventory, in its order.
+    pieces: Vec<Piece<'a>>,
+    positions: Positions,
+    /// What those were that were planned and then taken out.
+    left_out: HashMap<Digest, (About, u64)>,
 }
 
 impl<'a> Plan<'a> {
     /// Makes an empty plan.
     #[must_use]
     pub fn new() -> Self {
-        let location = Location::Memory("made by this command".to_owned());
-        Self { location, inventory: Inventory::default(), origins: HashMap::new(), blobs: HashMap::new() }
+        Self {
+            location: Location::Memory("made by this command".to_owned()),
+            inventory: Inventory::default(),
+            pieces: Vec::new(),
+            positions: Positions::default(),
+            left_out: HashMap::new(),
+        }
     }
 
     /// Adds everything that was reached in a source.
     pub fn add_reach(&mut self, source: &'a dyn Source, reach: &Reach) {
         for node in &reach.nodes {
-            self.add(source, &node.content, node.describe());
+            self.insert(node.content.clone(), About::Called(node.called.clone()), Origin::Source(source));
         }
     }
 
     /// Adds one piece from a source; `about` says what it is.
     pub fn add(&mut self, source: &'a dyn Source, content: &Content, about: String) {
-        self.insert(content.clone(), about, Origin::Source(source));
+        self.insert(content.clone(), About::Said(about.into()), Origin::Source(source));
     }
 
     /// Adds a document that barge made. What it refers to is added before it.
@@ -53,43 +77,48 @@ impl<'a> Plan<'a> {
 
     /// Adds small content that barge made, such as a config.
     pub fn add_bytes(&mut self, bytes: Vec<u8>, kind: Kind, about: String) {
-        self.insert(Content::of(&bytes, kind), about, Origin::Made(bytes));
+        self.insert(Content::of(&bytes, kind), About::Said(about.into()), Origin::Made(bytes.into()));
     }
 
-    fn insert(&mut self, content: Content, about: String, origin: Origin<'a>) {
-        if self.origins.contains_key(&content.digest) {
-            // what one descriptor gives a type that nobody knows, another may know for a document
-            let is_document = matches!(content.kind, Kind::Manifest(_));
-            if let Some(at) = self.blobs.get(&content.digest).copied().filter(|_| is_document) {
-                self.blobs.remove(&content.digest);
-                self.inventory.contents[at] = content;
-            }
+    fn insert(&mut self, content: Content, about: About, origin: Origin<'a>) {
+        let contents = &mut self.inventory.contents;
+        let at = contents.len();
+        contents.push(content);
+        let Some(held) = self.positions.enter(at, |at| &contents[at].digest) else {
+            self.pieces.push(Piece { origin, about });
             return;
+        };
+        // what one descriptor gives a type that nobody knows, another may know for a document
+        if let Some(content) = contents.pop()
+            && matches!(content.kind, Kind::Manifest(_))
+            && contents[held].kind == Kind::Blob
+        {
+            contents[held] = content;
         }
-        if content.kind == Kind::Blob {
-            self.blobs.insert(content.digest, self.inventory.contents.len());
-        }
-        self.origins.insert(content.digest, origin);
-        self.inventory.about.insert(content.digest, about);
-        self.inventory.contents.push(content);
+    }
+
+    fn position(&self, digest: &Digest) -> Option<usize> {
+        self.positions.get(digest, |at| &self.inventory.contents[at].digest)
     }
 
     /// Keeps only some of the content. What the rest was stays known.
     pub fn retain(&mut self, keep: impl Fn(&Content) -> bool) {
-        let Self { inventory, origins, .. } = self;
-        inventory.contents.retain(|content| {
-            let keeps = keep(content);
-            if !keeps {
-                origins.remove(&content.digest);
+        let (contents, pieces) =
+            (std::mem::take(&mut self.inventory.contents), std::mem::take(&mut self.pieces));
+        for (content, piece) in contents.into_iter().zip(pieces) {
+            if keep(&content) {
+                self.inventory.contents.push(content);
+                self.pieces.push(piece);
+            } else {
+                self.left_out.insert(content.digest, (piece.about, content.size));
             }
-            keeps
-        });
-        self.find_blobs();
+        }
+        self.find_positions();
     }
 
-    fn find_blobs(&mut self) {
-        let standing = self.inventory.contents.iter().enumerate();
-        self.blobs = standing.filter(|(_, it)| it.kind == Kind::Blob).map(|(at, it)| (it.digest, at)).collect();
+    fn find_positions(&mut self) {
+        let contents = &self.inventory.contents;
+        self.positions = Positions::of(contents.len(), |at| &contents[at].digest);
     }
 
     /// Returns a plan for some of the content of this one, under other names.
@@ -97,14 +126,26 @@ impl<'a> Plan<'a> {
     pub fn part(&self, keep: impl Fn(&Content) -> bool, roots: Vec<Descriptor>) -> Self {
         let mut part = Self::new();
         part.inventory.roots = roots;
-        for content in self.inventory.contents.iter().filter(|content| keep(content)) {
+        for (content, piece) in self.inventory.contents.iter().zip(&self.pieces).filter(|(content, _)| keep(content)) {
             part.inventory.contents.push(content.clone());
-            part.origins.extend(self.origins.get(&content.digest).map(|origin| (content.digest, origin.clone())));
-            let about = self.inventory.about.get(&content.digest);
-            part.inventory.about.extend(about.map(|about| (content.digest, about.clone())));
+            part.pieces.push(piece.clone());
         }
-        part.find_blobs();
+        part.find_positions();
         part
+    }
+
+    /// Returns what a piece is, such as `layer 3 of linux/arm64, 12.4 MiB`, for messages: also one that was taken out. `None` of what
+    /// was never planned.
+    #[must_use]
+    pub fn about(&self, digest: &Digest) -> Option<String> {
+        let (about, size) = match self.position(digest) {
+            Some(at) => (&self.pieces[at].about, self.inventory.contents[at].size),
+            None => self.left_out.get(digest).map(|(about, size)| (about, *size))?,
+        };
+        Some(match about {
+            About::Called(called) => called.with_size(size),
+            About::Said(text) => text.to_string(),
+        })
     }
 
     /// Adds a descriptor to be named.
@@ -135,10 +176,14 @@ impl<'a> Plan<'a> {
         &self.inventory
     }
 
+    fn origin_of(&self, digest: &Digest) -> Option<&Origin<'a>> {
+        self.position(digest).map(|at| &self.pieces[at].origin)
+    }
+
     /// Returns where a piece comes from, for messages.
     #[must_use]
     pub fn origin(&self, content: &Content) -> Location {
-        match self.origins.get(&content.digest) {
+        match self.origin_of(&content.digest) {
             Some(Origin::Source(source)) => source.location().clone(),
             _ => self.location.clone(),
         }
@@ -156,16 +201,16 @@ impl Source for Plan<'_> {
     }
 
     fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {
-        match self.origins.get(&content.digest) {
+        match self.origin_of(&content.digest) {
             Some(Origin::Source(source)) => source.open(content),
-            Some(Origin::Made(bytes)) => Ok(BlobReader::new(content.clone(), bytes.as_slice())),
+            Some(Origin::Made(bytes)) => Ok(BlobReader::new(content.clone(), &bytes[..])),
             None => Err(StoreError::Missing { digest: content.digest, place: self.location.clone() }),
         }
     }
 
     fn holds(&self, content: &Content) -> Result<bool, StoreError> {
         // what was planned has been found
-        Ok(self.origins.contains_key(&content.digest))
+        Ok(self.position(&content.digest).is_some())
     }
 }
 

@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 12] = [
     &["text"],
     &["digest", "media", "platform", "reference", "error", "json", "regzip", "signing", "tar", "yaml"],
     // content and documents
-    &["content"],
+    &["content", "positions"],
     &["blob", "document", "image_list", "pack", "recipe", "sigstore_bundle", "simple_signing"],
     &["bundle", "compact"],
     &["sync_file"],

@@ -188,7 +188,7 @@ impl Task<'_, '_> {
         }
         let reach = reach.all_there(self.source)?;
         self.reached.extend(reach.nodes.iter().map(|node| node.content.digest));
-        let documents = reach.nodes.iter().filter(|node| node.media_type.is_document());
+        let documents = reach.nodes.iter().filter(|node| node.media_type().is_document());
         self.documents.extend(documents.map(|node| node.content.digest));
         self.plan.add_reach(self.source, &reach);
         Ok(())
@@ -197,7 +197,7 @@ impl Task<'_, '_> {
     /// Leaves out of a list what is in registries alone, when it may stay sparse.
     fn take_what_is_here(&mut self, reach: &mut Reach, registries: &str) -> Result<(), Error> {
         let mut lacking = None;
-        for node in reach.nodes.iter().filter(|node| !node.media_type.is_document()) {
+        for node in reach.nodes.iter().filter(|node| !node.media_type().is_document()) {
             if !self.source.holds(&node.content)? {
                 lacking.get_or_insert_with(|| (node.content.digest, node.describe()));
             }
@@ -212,7 +212,7 @@ impl Task<'_, '_> {
             return Err(Error::Content { about, error, hint: Some(hint) });
         }
         let source = self.source;
-        reach.nodes.retain(|node| node.media_type.is_document() || matches!(source.holds(&node.content), Ok(true)));
+        reach.nodes.retain(|node| node.media_type().is_document() || matches!(source.holds(&node.content), Ok(true)));
         self.lacking = true;
         Ok(())
     }

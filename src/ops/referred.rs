@@ -63,8 +63,8 @@ pub(super) fn referred_to(place: &Searched<'_>) -> Result<InUse, Error> {
     for node in &reach.nodes {
         search.position(&node.content.digest).into_iter().for_each(|at| used[at] = true);
     }
-    for node in reach.nodes.iter().filter(|node| !node.media_type.is_document()) {
-        let is_layer = matches!(node.media_type.role(), Role::Layer(_));
+    for node in reach.nodes.iter().filter(|node| !node.media_type().is_document()) {
+        let is_layer = matches!(node.media_type().role(), Role::Layer(_));
         if search.enter(&node.content.digest) && (!is_layer || may_be_text(place.source, &node.content)) {
             search.read(place.source, &node.content)?;
         }

@@ -51,7 +51,7 @@ pub(super) fn unlisted(
         }
         // an index may belong to an image, and something to what it lists
         let reach = graph::reach(source, &roots, &mut |_, _| ()).whole()?;
-        let documents = reach.nodes.iter().filter(|node| node.media_type.is_document());
+        let documents = reach.nodes.iter().filter(|node| node.media_type().is_document());
         next = documents.map(|node| node.content.digest).filter(|digest| seen.insert(*digest)).collect();
         found.extend(new);
     }

@@ -19,7 +19,6 @@ pub mod referrer_list;
 pub mod registry;
 mod room;
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -363,8 +362,6 @@ pub struct Inventory {
     pub roots: Vec<Descriptor>,
     /// What is to be named no longer: descriptors exactly as they stand in `index.json`. Their content stays.
     pub gone: Vec<Descriptor>,
-    /// What a piece is, such as `layer 3 of linux/arm64`, for messages.
-    pub about: HashMap<Digest, String>,
 }
 
 /// The whole of an `oci-layout` file (image-spec v1.1.1, image-layout.md, "oci-layout file").

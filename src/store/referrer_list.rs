@@ -191,7 +191,6 @@ mod tests {
             contents: vec![content.clone()],
             roots: vec![named(index("ours"))],
             gone: gone.to_vec(),
-            ..Inventory::default()
         };
         let (theirs, full) = (named(index("theirs")), index("theirs").with_annotation(CONTAINERD_NAME, &name));
         for held in [&theirs, &full] {

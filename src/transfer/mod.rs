@@ -112,11 +112,11 @@ pub fn bring(
     let pieces = stages.iter().map(|stage| stage.len() as u64).sum();
     let bytes = total(stages.iter().flatten().map(|content| content.size));
     observer.hear(Event::Begun { pieces, bytes });
-    let about = |content: &Content| plan.inventory().about.get(&content.digest).map_or("", String::as_str);
+    let about = |content: &Content| plan.about(&content.digest).unwrap_or_default();
     let mut summary = Summary::default();
     for (content, outcome) in sink.settled() {
         let (content, place) = (&content, sink.location());
-        observer.hear(Event::Finished { content, about: about(content), place, outcome });
+        observer.hear(Event::Finished { content, about: &about(content), place, outcome });
         summary.count(content, outcome);
     }
     let summary = Mutex::new(summary);
@@ -124,16 +124,14 @@ pub fn bring(
         let lanes = sink.lanes();
         let task = Stage { plan, sink, observer };
         in_lanes(stage, lanes, cancel, |content, cancel| {
-            let piece = Piece::start(observer, content, about(content), task.sink.location());
+            let about = about(content);
+            let piece = Piece::start(observer, content, &about, task.sink.location());
             let outcome = task.bring(content, &piece, cancel)?;
             summary.lock().unwrap_or_else(PoisonError::into_inner).count(content, outcome);
             piece.finish(outcome);
             Ok(())
         })
-        .map_err(|(content, error)| TransferError {
-            about: plan.inventory().about.get(&content.digest).cloned(),
-            error,
-        })?;
+        .map_err(|(content, error)| TransferError { about: plan.about(&content.digest), error })?;
     }
     if cancel.is_cancelled() {
         return Err(StoreError::Cancelled.into());

@@ -115,7 +115,7 @@ impl<'a> Delta<'a> {
             lacking = lacked_by(held, &lacking)?;
         }
         let bases = self.missing_bases(&lacking)?;
-        refuse_incomplete(self.own.location(), place, &missing, &bases, &plan.inventory().about)
+        refuse_incomplete(self.own.location(), place, &missing, &bases, plan)
     }
 
     /// Returns which layers of a plan are made of bytes of others.
@@ -173,8 +173,8 @@ pub(in crate::ops) fn lacked_by(place: &dyn Source, contents: &[Content]) -> Res
     Ok(lacking)
 }
 
-/// Refuses a delta when something that it builds on is not there: content that it leaves out, or layers of whose bytes it makes others;
-/// `about` says what content is, as far as that is known.
+/// Refuses a delta when something that it builds on is not there: content that it leaves out, or layers of whose bytes it makes others.
+/// The plan says what content is, as far as it knows.
 ///
 /// # Errors
 /// Unless nothing is missing: what is.
@@ -183,7 +183,7 @@ pub fn refuse_incomplete(
     place: &Location,
     missing: &[Content],
     bases: &[BaseLayer],
-    about: &HashMap<Digest, String>,
+    plan: &Plan<'_>,
 ) -> Result<(), Error> {
     // what is left out may be what others are made of too
     let bases: Vec<&BaseLayer> =
@@ -192,7 +192,7 @@ pub fn refuse_incomplete(
     if number == 0 {
         return Ok(());
     }
-    let called = |content: &Content| match about.get(&content.digest) {
+    let called = |content: &Content| match plan.about(&content.digest) {
         Some(about) => format!("{} ({about})", content.digest),
         None => content.digest.to_string(),
     };

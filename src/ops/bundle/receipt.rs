@@ -194,9 +194,9 @@ fn look(name: &ImageName, registries: &Registries) -> Result<Found, StoreError> 
             continue;
         }
         // documents were read and are right
-        if node.media_type.is_document() || repository.holds(content)? {
+        if node.media_type().is_document() || repository.holds(content)? {
             found.contents.insert(content.digest, content.size);
-        } else if !node.media_type.is_foreign_layer() {
+        } else if !node.media_type().is_foreign_layer() {
             found.wrong.push(format!("{name} refers to {} ({}), which is not there", content.digest, node.describe()));
         }
     }

@@ -225,7 +225,7 @@ fn missing(source: &dyn Source, reach: &graph::Reach) -> usize {
     let gone = |error: &StoreError| matches!(error, StoreError::Missing { .. });
     let documents = reach.findings.iter().filter(|finding| gone(&finding.error)).count();
     let absent = |node: &&graph::Node| {
-        let needed = !node.media_type.is_document() && !node.media_type.is_foreign_layer();
+        let needed = !node.media_type().is_document() && !node.media_type().is_foreign_layer();
         needed && source.open(&node.content).is_err()
     };
     documents + reach.nodes.iter().filter(absent).count()

@@ -293,7 +293,7 @@ fn survey_one(
     options: &CompactOptions<'_>,
     context: &Context<'_>,
 ) -> Result<Survey, Error> {
-    let about = plan.inventory().about.get(&content.digest).cloned().unwrap_or_else(|| content.digest.to_string());
+    let about = plan.about(&content.digest).unwrap_or_else(|| content.digest.to_string());
     let told = format!("{about}, {}", human_size(content.size));
     let progress = Making::start(context.observer, &told, options.place, content.size);
     let count = |bytes| progress.count(bytes);

@@ -89,7 +89,7 @@ impl<'a> BaseLayers<'a> {
     ) -> Result<(), Error> {
         for root in roots {
             let reach = graph::reach(source, std::slice::from_ref(root), &mut |_, _| ());
-            for node in reach.nodes.iter().filter(|node| matches!(node.media_type.role(), Role::Layer(_))) {
+            for node in reach.nodes.iter().filter(|node| matches!(node.media_type().role(), Role::Layer(_))) {
                 let content = &node.content;
                 if !is_wanted(&content.digest) || self.known.contains(&content.digest) {
                     continue;

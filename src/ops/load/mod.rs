@@ -12,7 +12,7 @@
 mod arrived;
 mod part;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 pub use self::arrived::Arrived;
@@ -28,6 +28,7 @@ use crate::bundle::{Mode, OTHER_PARTS, PackedContent, PartNote};
 use crate::content::{Content, Kind, total};
 use crate::digest::Digest;
 use crate::error::Class;
+use crate::plan::Plan;
 use crate::store::archive::{Archive, Damage, FoundPart, Identity, PartSet};
 use crate::store::layout::{Intake, Layout, LayoutOptions};
 use crate::store::{Location, Source as _, StoreError};
@@ -386,7 +387,7 @@ pub fn check_base<'f>(
         // of which of them a layer is made stands in parts that may not have come
         let bases = if lacking(made.collect())?.is_empty() { Vec::new() } else { front.missing_bases()? };
         let place = Location::Layout(layout.to_owned());
-        refuse_incomplete(&found.location(), &place, &missing, &bases, &HashMap::new())?;
+        refuse_incomplete(&found.location(), &place, &missing, &bases, &Plan::new())?;
     }
     Ok(())
 }

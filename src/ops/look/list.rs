@@ -192,8 +192,8 @@ pub(in crate::ops) fn look_at(source: &dyn Source, root: &Descriptor) -> (Listed
         if contents.insert(node.content.digest, node.content.size).is_some() {
             continue;
         }
-        let looked_at = unusable.contains(&node.content.digest) || node.media_type.is_document();
-        if !looked_at && !matches!(source.holds(&node.content), Ok(true)) && !node.media_type.is_foreign_layer() {
+        let looked_at = unusable.contains(&node.content.digest) || node.media_type().is_document();
+        if !looked_at && !matches!(source.holds(&node.content), Ok(true)) && !node.media_type().is_foreign_layer() {
             image.missing += 1;
         }
     }

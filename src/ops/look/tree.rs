@@ -56,7 +56,7 @@ pub fn tree(source: &dyn Source, selector: Option<&Selector>) -> Result<Vec<Bran
     let mut found = attached_as_far_as_read(source, &all);
     if matches!(source.location(), Location::Registry(_)) {
         let reach = graph::reach(source, &roots, &mut |_, _| ());
-        let documents = reach.nodes.iter().filter(|node| node.media_type.is_document());
+        let documents = reach.nodes.iter().filter(|node| node.media_type().is_document());
         let documents: Vec<Digest> = documents.map(|node| node.content.digest).collect();
         let mut asked = unlisted(source, documents.clone(), &Referrers::All, true)?;
         // a registry may list what stands in the index as well

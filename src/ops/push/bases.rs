@@ -53,8 +53,7 @@ impl<'a> Pushing<'a> {
         for ((host, sink), lacking) in sinks.iter().zip(lacking) {
             let bases = if lacking.is_empty() { &[] } else { missing.as_slice() };
             let left_out = sink.without_origin(&needed, delta.repositories())?;
-            let about = &self.plan.inventory().about;
-            refuse_incomplete(&delta.place(), &Location::Registry(host.clone()), &left_out, bases, about)?;
+            refuse_incomplete(&delta.place(), &Location::Registry(host.clone()), &left_out, bases, &self.plan)?;
         }
         if let Some(archive) = delta.compact().filter(|_| !found.is_empty()) {
             self.fetching.push(Fetching::new(archive, found, context));

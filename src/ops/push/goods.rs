@@ -145,7 +145,7 @@ fn turns(
     }
     turns.insert(routed.digest, 0);
     // parents stand after their children
-    for node in reach.nodes.iter().rev().filter(|node| node.media_type.is_document()) {
+    for node in reach.nodes.iter().rev().filter(|node| node.media_type().is_document()) {
         let above = node.referenced_by.iter().filter_map(|parent| turns.get(parent).copied()).min();
         let own = turns.get(&node.content.digest).copied();
         if let Some(turn) = own.into_iter().chain(above).min() {

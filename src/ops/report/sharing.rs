@@ -106,8 +106,8 @@ impl Bytes {
             if !counted.insert(node.content.digest) || !matches!(store.holds(&node.content), Ok(true)) {
                 continue;
             }
-            let is_config = configs.contains(&node.content.digest) || node.media_type.role() == Role::Config;
-            let is_document = node.media_type.is_document() || is_config;
+            let is_config = configs.contains(&node.content.digest) || node.media_type().role() == Role::Config;
+            let is_document = node.media_type().is_document() || is_config;
             let into = if is_document { &mut bytes.documents } else { &mut bytes.other };
             *into = into.saturating_add(node.content.size);
         }

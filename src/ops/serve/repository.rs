@@ -248,9 +248,12 @@ impl Whole {
             }
             let digest = node.content.digest;
             // of several types, the one that says that it is a document
-            let is_document = node.media_type.is_document();
+            let is_document = node.media_type().is_document();
             if self.members.get(&digest).is_none_or(|held| is_document && !held.media_type.is_document()) {
-                self.members.insert(digest, Member { content: node.content, media_type: node.media_type, made: None });
+                self.members.insert(
+                    digest,
+                    Member { media_type: node.media_type().clone(), content: node.content, made: None },
+                );
                 new.push(digest);
             }
         }

@@ -112,10 +112,9 @@ fn all_held(
     let bytes = total(contents.iter().map(|content| content.size));
     let pieces = contents.len() as u64;
     observer.hear(Event::Begun { pieces, bytes });
-    let abouts = &plan.inventory().about;
     let checked = in_lanes(contents, options.jobs.get(), cancel, |content, cancel| {
-        let about = abouts.get(&content.digest).map_or("", String::as_str);
-        let piece = Piece::start(observer, content, about, held.location());
+        let about = plan.about(&content.digest).unwrap_or_default();
+        let piece = Piece::start(observer, content, &about, held.location());
         let count = |bytes| piece.count(bytes);
         let reader = held.open(content)?.cancelled_by(cancel).metered_by(&count);
         reader.check().map_err(|error| StoreError::reading(error, content, held.location()))?;

@@ -349,7 +349,7 @@ impl Task<'_> {
             };
             let reader = match store.open(content) {
                 Ok(reader) => reader,
-                Err(StoreError::Missing { .. }) if node.is_some_and(|node| node.media_type.is_foreign_layer()) => {
+                Err(StoreError::Missing { .. }) if node.is_some_and(|node| node.media_type().is_foreign_layer()) => {
                     return Ok(());
                 }
                 Err(error) => {

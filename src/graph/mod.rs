@@ -5,12 +5,14 @@
 //! not known is a leaf.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use crate::content::{Content, Descriptor, Kind};
 use crate::digest::Digest;
 use crate::document::Document;
 use crate::media::{MediaType, Role};
+use crate::positions::Positions;
 use crate::store::{Source, StoreError, read_document};
 use crate::text::{escaped, human_size};
 
@@ -19,39 +21,65 @@ pub const DEEPEST: usize = 64;
 /// How many descriptors one walk follows.
 pub const MOST_DESCRIPTORS: usize = 1_000_000;
 
-/// A piece of content that was reached. There may be a million: what it is called is put together when somebody asks.
+/// A piece of content that was reached.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// What the first descriptor that led here promises.
     pub content: Content,
-    /// Its type, as that descriptor says.
-    pub media_type: MediaType,
-    /// Whose it is: a platform, or a name.
-    owner: Arc<str>,
-    /// Which of its layers it is, from 1; 0 of all else.
-    layer: u32,
+    /// What that descriptor makes of it.
+    pub called: Called,
     /// The documents that refer to it; none for a root.
     pub referenced_by: Vec<Digest>,
 }
 
 impl Node {
+    /// Returns its type, as the first descriptor that led here says.
+    #[must_use]
+    pub const fn media_type(&self) -> &MediaType {
+        &self.called.media_type
+    }
+
     /// Returns what it is, for people: `layer 3 of linux/arm64`.
     #[must_use]
     pub fn about(&self) -> String {
-        let Self { media_type, owner, layer, .. } = self;
-        match media_type.role() {
-            Role::Index => format!("index of {owner}"),
-            Role::Manifest | Role::Artifact => format!("manifest of {owner}"),
-            Role::Config => format!("config of {owner}"),
-            Role::Layer(_) => format!("layer {layer} of {owner}"),
-            Role::Other => format!("{media_type} of {owner}"),
-        }
+        self.called.to_string()
     }
 
     /// Returns what it is and how large, for a message.
     #[must_use]
     pub fn describe(&self) -> String {
-        format!("{}, {}", self.about(), human_size(self.content.size))
+        self.called.with_size(self.content.size)
+    }
+}
+
+/// What a piece of content is called. There may be a million: it is put together when somebody asks.
+#[derive(Clone, Debug)]
+pub struct Called {
+    media_type: MediaType,
+    /// Whose it is: a platform, or a name.
+    owner: Arc<str>,
+    /// Which of its layers it is, from 1; 0 of all else.
+    layer: u32,
+}
+
+impl Called {
+    /// Returns what it is and how large, in bytes: `layer 3 of linux/arm64, 12.4 MiB`.
+    #[must_use]
+    pub fn with_size(&self, size: u64) -> String {
+        format!("{self}, {}", human_size(size))
+    }
+}
+
+impl fmt::Display for Called {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { media_type, owner, layer } = self;
+        match media_type.role() {
+            Role::Index => write!(f, "index of {owner}"),
+            Role::Manifest | Role::Artifact => write!(f, "manifest of {owner}"),
+            Role::Config => write!(f, "config of {owner}"),
+            Role::Layer(_) => write!(f, "layer {layer} of {owner}"),
+            Role::Other => write!(f, "{media_type} of {owner}"),
+        }
     }
 }
 
@@ -138,7 +166,7 @@ impl Reach {
     /// # Errors
     /// The first piece that is not there as it was promised.
     pub fn all_there(self, source: &dyn Source) -> Result<Self, Finding> {
-        for node in self.nodes.iter().filter(|node| !node.media_type.is_document()) {
+        for node in self.nodes.iter().filter(|node| !node.media_type().is_document()) {
             if let Err(error) = source.open(&node.content) {
                 let (digest, about, referenced_by) = (node.content.digest, node.describe(), node.referenced_by.clone());
                 return Err(Finding { digest, about, referenced_by, error });
@@ -171,7 +199,7 @@ struct Walk<'a> {
     source: &'a dyn Source,
     hear: &'a mut dyn FnMut(&Descriptor, &Document),
     /// Where a digest was seen first.
-    seen: HashMap<Digest, u32>,
+    seen: Positions,
     /// Where it was seen as something of another type.
     otherwise: HashMap<(Digest, MediaType), u32>,
     nodes: Vec<Node>,
@@ -185,7 +213,7 @@ pub fn reach(source: &dyn Source, roots: &[Descriptor], hear: &mut dyn FnMut(&De
     let mut walk = Walk {
         source,
         hear,
-        seen: HashMap::new(),
+        seen: Positions::default(),
         otherwise: HashMap::new(),
         nodes: Vec::new(),
         order: Vec::new(),
@@ -250,20 +278,18 @@ impl Walk<'_> {
         let at = self.nodes.len();
         let node = Node {
             content: descriptor.content(),
-            media_type: descriptor.media_type().clone(),
-            owner,
-            layer,
+            called: Called { media_type: descriptor.media_type().clone(), owner, layer },
             referenced_by: parent.into_iter().collect(),
         };
-        if let Some(first) = self.seen.get(&digest).map(|first| *first as usize) {
+        if let Some(first) = self.seen.get(&digest, |at| &self.nodes[at].content.digest) {
             let known_size = self.nodes[first].content.size;
             if known_size != descriptor.size() {
                 let reason = format!("one descriptor says {known_size} bytes, another {}", descriptor.size());
                 self.find(&node, StoreError::malformed(digest.to_string(), self.source.location(), reason));
             }
-            let known = match self.nodes[first].media_type == node.media_type {
+            let known = match self.nodes[first].media_type() == node.media_type() {
                 true => Some(first),
-                false => self.otherwise.get(&(digest, node.media_type.clone())).map(|at| *at as usize),
+                false => self.otherwise.get(&(digest, node.media_type().clone())).map(|at| *at as usize),
             };
             if let Some(known) = known {
                 let referenced_by = &mut self.nodes[known].referenced_by;
@@ -273,11 +299,10 @@ impl Walk<'_> {
                 }
                 return None;
             }
-            self.otherwise.insert((digest, node.media_type.clone()), at as u32);
-        } else {
-            self.seen.insert(digest, at as u32);
+            self.otherwise.insert((digest, node.media_type().clone()), at as u32);
         }
         self.nodes.push(node);
+        self.seen.enter(at, |at| &self.nodes[at].content.digest); // but for what was seen before
         let children = match self.children(descriptor, depth) {
             Ok(children) => children,
             Err(error) => {
@@ -323,7 +348,7 @@ impl Walk<'_> {
 pub fn without_foreign(source: &dyn Source, mut reach: Reach) -> (Reach, Vec<Digest>) {
     let mut absent = Vec::new();
     reach.nodes.retain(|node| {
-        let is_absent = node.media_type.is_foreign_layer() && matches!(source.holds(&node.content), Ok(false));
+        let is_absent = node.media_type().is_foreign_layer() && matches!(source.holds(&node.content), Ok(false));
         if is_absent {
             absent.push(node.content.digest);
         }
