@@ -156,10 +156,6 @@ impl PackingList {
         let mut fields = Map::new();
         fields.insert("schema".to_owned(), json!(SCHEMA));
         fields.insert("barge".to_owned(), json!(self.barge));
-        let images: Vec<Value> = self.images.iter().map(PackedImage::to_value).collect();
-        fields.insert("images".to_owned(), json!(images));
-        let contents: Vec<Value> = self.contents.iter().map(PackedContent::to_value).collect();
-        fields.insert("contents".to_owned(), json!(contents));
         if !self.bases.is_empty() {
             let bases: Vec<Value> = self.bases.iter().map(Base::to_value).collect();
             fields.insert("bases".to_owned(), json!(bases));
@@ -174,7 +170,9 @@ impl PackingList {
             }
             fields.insert("split".to_owned(), value);
         }
-        json::encode(&Value::Object(fields))
+        let mut images = self.images.iter().map(PackedImage::to_value);
+        let mut contents = self.contents.iter().map(PackedContent::to_value);
+        json::encode_lists(&fields, vec![("images", &mut images), ("contents", &mut contents)])
     }
 }
 

@@ -11,6 +11,7 @@
 //! A document that came from outside is never written again from its parsed form: [`encode`] is for what barge made, and
 //! [`Object`] changes single fields of a document while every other byte stays as it was.
 
+mod encode;
 mod lists;
 mod object;
 mod strict;
@@ -23,6 +24,7 @@ use std::cell::Cell;
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 
+pub use self::encode::{ListField, encode, encode_items, encode_lists};
 use self::lists::Top;
 pub use self::object::{Object, edited, list_of};
 use self::strict::Strict;
@@ -169,23 +171,4 @@ fn as_text(bytes: &[u8]) -> Result<&str, JsonError> {
 fn syntax(error: &serde_json::Error) -> JsonError {
     // serde_json quotes the document in some messages
     JsonError::Syntax(crate::text::escaped(&error.to_string()))
-}
-
-/// Encodes a document that barge made: keys sorted, no white space, so that the same content has the same digest on every
-/// run and every machine.
-#[must_use]
-pub fn encode(value: &Value) -> Vec<u8> {
-    sorted(value).to_string().into_bytes()
-}
-
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(fields) => {
-            let mut names: Vec<&String> = fields.keys().collect();
-            names.sort_unstable();
-            Value::Object(names.into_iter().map(|name| (name.clone(), sorted(&fields[name]))).collect())
-        }
-        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
-        plain => plain.clone(),
-    }
 }

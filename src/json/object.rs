@@ -9,7 +9,8 @@ use serde::de::{Deserializer as _, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::{JsonError, View, as_text, encode, parse, sorted, syntax};
+use super::encode::text_of;
+use super::{JsonError, View, as_text, encode, parse, syntax};
 
 /// An object of which single fields change while all else stays as it was: order, unknown fields, numbers of any length,
 /// white space inside values.
@@ -64,7 +65,7 @@ impl Object {
     /// # Errors
     /// When the value is no object.
     pub fn from_value(value: &Value) -> Result<Self, JsonError> {
-        Self::from_raw(&sorted(value).to_string())
+        Self::from_raw(&text_of(value))
     }
 
     fn find(&self, name: &str) -> Option<&RawValue> {
@@ -206,7 +207,7 @@ fn changed(before: Box<RawValue>, from: &Value, to: &Value) -> Result<Box<RawVal
 }
 
 fn made(value: &Value) -> Box<RawValue> {
-    raw(sorted(value).to_string())
+    raw(text_of(value))
 }
 
 /// Returns a list of some items.

@@ -39,14 +39,13 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use serde_json::json;
 use serde_json::value::RawValue;
 
 use self::among::{Same, Standing};
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::digest::Digest;
 use crate::document::Body;
-use crate::json::{self, JsonError, Object};
+use crate::json::{self, JsonError, ListField, Object};
 use crate::media::OCI_INDEX;
 
 /// Parses the top-level descriptors of an `index.json` (image-spec v1.1.1, image-layout.md, "index.json file").
@@ -116,9 +115,10 @@ impl<'b> Present<'b> {
     pub fn edit(&self, roots: &[Descriptor], gone: &[Descriptor]) -> Result<Option<Vec<u8>>, JsonError> {
         let Some(bytes) = self.bytes else {
             let entries = named(Vec::new(), roots, gone)?;
-            let manifests: Vec<_> = entries.iter().map(|entry| entry.descriptor.to_value()).collect();
-            let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests});
-            return Ok(Some(json::encode(&index)));
+            let mut manifests = entries.iter().map(|entry| entry.descriptor.to_value());
+            let fields = [("schemaVersion".to_owned(), 2.into()), ("mediaType".to_owned(), OCI_INDEX.into())];
+            let lists: Vec<ListField<'_>> = vec![("manifests", &mut manifests)];
+            return Ok(Some(json::encode_lists(&fields.into_iter().collect(), lists)));
         };
         let mut index = Object::of_parsed(bytes)?; // read strictly before
         let items = index.borrowed_items("manifests");
