@@ -249,7 +249,7 @@ fn a_file_has_one_idea() {
 fn the_table_is_not_empty_talk() {
     // the resolver finds what it should: a file known to use the layer below
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let uses = uses_of(&src.join("graph.rs"), "graph");
+    let uses = uses_of(&src.join("graph/mod.rs"), "graph");
     assert!(uses.contains("store::Source"), "{uses:?}");
     assert_eq!(layer_of("store::archive::read").unwrap().0, "store::archive");
     assert_eq!(layer_of("store::Source").unwrap().0, "store");

@@ -4,84 +4,24 @@
 //! seen, so that neither a deep nor a wide nor a tangled image costs more than its documents. Content of a type that is
 //! not known is a leaf.
 
-use std::collections::{HashMap, HashSet};
-use std::fmt;
+mod node;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::content::{Content, Descriptor, Kind};
+pub use self::node::{Called, Node, Parents};
+use crate::content::{Descriptor, Kind};
 use crate::digest::Digest;
 use crate::document::Document;
 use crate::media::{MediaType, Role};
 use crate::positions::Positions;
 use crate::store::{Source, StoreError, read_document};
-use crate::text::{escaped, human_size};
+use crate::text::escaped;
 
 /// How deep documents may refer to documents.
 pub const DEEPEST: usize = 64;
 /// How many descriptors one walk follows.
 pub const MOST_DESCRIPTORS: usize = 1_000_000;
-
-/// A piece of content that was reached.
-#[derive(Clone, Debug)]
-pub struct Node {
-    /// What the first descriptor that led here promises.
-    pub content: Content,
-    /// What that descriptor makes of it.
-    pub called: Called,
-    /// The documents that refer to it; none for a root.
-    pub referenced_by: Vec<Digest>,
-}
-
-impl Node {
-    /// Returns its type, as the first descriptor that led here says.
-    #[must_use]
-    pub const fn media_type(&self) -> &MediaType {
-        &self.called.media_type
-    }
-
-    /// Returns what it is, for people: `layer 3 of linux/arm64`.
-    #[must_use]
-    pub fn about(&self) -> String {
-        self.called.to_string()
-    }
-
-    /// Returns what it is and how large, for a message.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        self.called.with_size(self.content.size)
-    }
-}
-
-/// What a piece of content is called. There may be a million: it is put together when somebody asks.
-#[derive(Clone, Debug)]
-pub struct Called {
-    media_type: MediaType,
-    /// Whose it is: a platform, or a name.
-    owner: Arc<str>,
-    /// Which of its layers it is, from 1; 0 of all else.
-    layer: u32,
-}
-
-impl Called {
-    /// Returns what it is and how large, in bytes: `layer 3 of linux/arm64, 12.4 MiB`.
-    #[must_use]
-    pub fn with_size(&self, size: u64) -> String {
-        format!("{self}, {}", human_size(size))
-    }
-}
-
-impl fmt::Display for Called {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { media_type, owner, layer } = self;
-        match media_type.role() {
-            Role::Index => write!(f, "index of {owner}"),
-            Role::Manifest | Role::Artifact => write!(f, "manifest of {owner}"),
-            Role::Config => write!(f, "config of {owner}"),
-            Role::Layer(_) => write!(f, "layer {layer} of {owner}"),
-            Role::Other => write!(f, "{media_type} of {owner}"),
-        }
-    }
-}
 
 /// Pieces that were reached, to be found by their digests.
 #[derive(Debug)]
@@ -168,7 +108,8 @@ impl Reach {
     pub fn all_there(self, source: &dyn Source) -> Result<Self, Finding> {
         for node in self.nodes.iter().filter(|node| !node.media_type().is_document()) {
             if let Err(error) = source.open(&node.content) {
-                let (digest, about, referenced_by) = (node.content.digest, node.describe(), node.referenced_by.clone());
+                let (digest, about, referenced_by) =
+                    (node.content.digest, node.describe(), node.referenced_by.to_vec());
                 return Err(Finding { digest, about, referenced_by, error });
             }
         }
@@ -178,6 +119,7 @@ impl Reach {
 
 struct Frame {
     node: usize,
+    digest: Arc<Digest>,
     owner: Arc<str>,
     layers: u32,
     children: std::vec::IntoIter<Descriptor>,
@@ -185,7 +127,7 @@ struct Frame {
 
 /// What leads to a descriptor.
 struct Way {
-    parent: Option<Digest>,
+    parent: Option<Arc<Digest>>,
     depth: usize,
     /// Which layer of its parent it is.
     layer: u32,
@@ -222,10 +164,7 @@ pub fn reach(source: &dyn Source, roots: &[Descriptor], hear: &mut dyn FnMut(&De
     for root in roots {
         walk.from(root);
     }
-    for node in walk.nodes.iter_mut().filter(|node| node.referenced_by.len() > 2) {
-        let mut known = HashSet::new();
-        node.referenced_by.retain(|parent| known.insert(*parent));
-    }
+    walk.nodes.iter_mut().for_each(|node| node.referenced_by.settle());
     let Walk { mut nodes, order, findings, .. } = walk;
     put_in_order(&mut nodes, order);
     Reach { nodes, findings }
@@ -261,7 +200,7 @@ impl Walk<'_> {
                 let above = Arc::clone(&frame.owner);
                 let below = owner_of(&child).map_or_else(|| Arc::clone(&above), Arc::from);
                 let owner = if role == Role::Manifest || role == Role::Artifact { Arc::clone(&below) } else { above };
-                let parent = Some(self.nodes[frame.node].content.digest);
+                let parent = Some(Arc::clone(&frame.digest));
                 let depth = stack.len();
                 stack.extend(self.enter(&child, Way { parent, depth, layer, owner, below }));
             } else {
@@ -278,8 +217,8 @@ impl Walk<'_> {
         let at = self.nodes.len();
         let node = Node {
             content: descriptor.content(),
-            called: Called { media_type: descriptor.media_type().clone(), owner, layer },
-            referenced_by: parent.into_iter().collect(),
+            called: Called::new(descriptor.media_type(), owner, layer),
+            referenced_by: Parents::of(parent),
         };
         if let Some(first) = self.seen.get(&digest, |at| &self.nodes[at].content.digest) {
             let known_size = self.nodes[first].content.size;
@@ -292,11 +231,7 @@ impl Walk<'_> {
                 false => self.otherwise.get(&(digest, node.media_type().clone())).map(|at| *at as usize),
             };
             if let Some(known) = known {
-                let referenced_by = &mut self.nodes[known].referenced_by;
-                // each once, in the end: what many refer to is not looked through each time
-                if let Some(parent) = parent.filter(|parent| referenced_by.last() != Some(parent)) {
-                    referenced_by.push(parent);
-                }
+                self.nodes[known].referenced_by.extend(node.referenced_by);
                 return None;
             }
             self.otherwise.insert((digest, node.media_type().clone()), at as u32);
@@ -314,7 +249,7 @@ impl Walk<'_> {
             self.order.push(at as u32);
             return None;
         }
-        Some(Frame { node: at, owner: below, layers: 0, children: children.into_iter() })
+        Some(Frame { node: at, digest: Arc::new(digest), owner: below, layers: 0, children: children.into_iter() })
     }
 
     fn children(&mut self, descriptor: &Descriptor, depth: usize) -> Result<Vec<Descriptor>, StoreError> {
@@ -338,7 +273,7 @@ impl Walk<'_> {
     }
 
     fn find(&mut self, node: &Node, error: StoreError) {
-        let (digest, about, referenced_by) = (node.content.digest, node.about(), node.referenced_by.clone());
+        let (digest, about, referenced_by) = (node.content.digest, node.about(), node.referenced_by.to_vec());
         self.findings.push(Finding { digest, about, referenced_by, error });
     }
 }
@@ -400,7 +335,7 @@ mod tests {
         let about: Vec<_> =
             reach.nodes.iter().map(|node| node.about().split(" of ").next().unwrap().to_owned()).collect();
         assert_eq!(about, ["a/config", "layer 1", "manifest", "index"]);
-        assert_eq!(reach.nodes[1].referenced_by, [reach.nodes[2].content.digest]);
+        assert_eq!(reach.nodes[1].referenced_by.to_vec(), [reach.nodes[2].content.digest]);
     }
 
     #[test]

@@ -343,7 +343,7 @@ impl Task<'_> {
         let result = in_lanes(contents, jobs.get(), self.cancel, |content, cancel| {
             let node = nodes.get(&content.digest);
             let about = node.map_or_else(|| "content".to_owned(), Node::about);
-            let referenced_by = || node.map(|node| node.referenced_by.clone()).unwrap_or_default();
+            let referenced_by = || node.map(|node| node.referenced_by.to_vec()).unwrap_or_default();
             let report = |problem| {
                 found.lock().unwrap_or_else(PoisonError::into_inner).push((content.digest, problem));
             };
