@@ -129,8 +129,7 @@ fn decide(sweeper: &Sweeper, options: &GcOptions) -> Result<Collected, Error> {
         Lying::File { age, .. } => age.is_none_or(|age| age < options.grace),
         _ => false,
     };
-    let young = listing.blobs.iter().zip(&lying).filter(|(_, lying)| is_young(lying));
-    let recent: Vec<Digest> = young.map(|((digest, _), _)| *digest).collect();
+    let recent: Vec<usize> = (0..lying.len()).filter(|at| is_young(&lying[*at])).collect();
     let malformed = |error| StoreError::malformed("index.json", layout.location(), error);
     let without = match options.gone.as_slice() {
         [] => None,

@@ -27,8 +27,9 @@ pub(super) struct Searched<'a> {
     pub(super) index: &'a [u8],
     /// What lies there, with its size in bytes; sorted.
     pub(super) blobs: &'a [(Digest, u64)],
-    /// What somebody may have written just now, for a name to come: what it mentions is in use, it itself need not be.
-    pub(super) recent: &'a [Digest],
+    /// The places among that of what somebody may have written just now, for a name to come: what it mentions is in use, it itself need
+    /// not be.
+    pub(super) recent: &'a [usize],
 }
 
 /// What of a place is in use.
@@ -70,8 +71,10 @@ pub(super) fn referred_to(place: &Searched<'_>) -> Result<InUse, Error> {
         }
     }
     drop(reach);
-    for digest in place.recent {
-        let Some(at) = search.position(digest).filter(|at| !search.done[*at]) else { continue };
+    for &at in place.recent {
+        if search.done[at] {
+            continue;
+        }
         let content = search.content(at);
         if may_be_text(place.source, &content) {
             match search.read(place.source, &content) {

@@ -24,8 +24,15 @@ pub struct Sweeper {
 /// A file, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileId {
-    device: i128,
-    inode: i128,
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    /// Systems count devices and files in numbers of different widths.
+    fn of(device: impl Into<i128>, inode: impl Into<i128>) -> Self {
+        Self { device: device.into() as u64, inode: inode.into() as u64 }
+    }
 }
 
 /// What stands under the name of a blob.
@@ -83,13 +90,13 @@ impl Sweeper {
     pub fn look_at(&self, digest: &Digest) -> Result<Lying, StoreError> {
         let Some(stat) = self.layout.stat_blob(digest)? else { return Ok(Lying::Nothing) };
         if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
-            let file = FileId { device: stat.st_dev.into(), inode: stat.st_ino.into() };
+            let file = FileId::of(stat.st_dev, stat.st_ino);
             return Ok(Lying::File { file, age: age_of(&stat) });
         }
         let path = digest.blob_path();
         let Some((file, _)) = self.layout.root.file(&path)? else { return Ok(Lying::Nothing) };
         let metadata = file.metadata().map_err(StoreError::io("read", self.layout.root.path_of(&path)))?;
-        Ok(Lying::Link(FileId { device: metadata.dev().into(), inode: metadata.ino().into() }))
+        Ok(Lying::Link(FileId::of(metadata.dev(), metadata.ino())))
     }
 
     /// Removes a blob; one that is gone already is no failure.
