@@ -101,18 +101,27 @@ impl<'a> Plan<'a> {
         self.positions.get(digest, |at| &self.inventory.contents[at].digest)
     }
 
+    /// Returns whether a piece is to arrive.
+    #[must_use]
+    pub fn contains(&self, digest: &Digest) -> bool {
+        self.position(digest).is_some()
+    }
+
     /// Keeps only some of the content. What the rest was stays known.
     pub fn retain(&mut self, keep: impl Fn(&Content) -> bool) {
-        let (contents, pieces) =
-            (std::mem::take(&mut self.inventory.contents), std::mem::take(&mut self.pieces));
-        for (content, piece) in contents.into_iter().zip(pieces) {
-            if keep(&content) {
-                self.inventory.contents.push(content);
-                self.pieces.push(piece);
-            } else {
-                self.left_out.insert(content.digest, (piece.about, content.size));
-            }
+        let kept: Vec<bool> = self.inventory.contents.iter().map(keep).collect();
+        if kept.iter().all(|kept| *kept) {
+            return;
         }
+        for ((content, piece), _) in
+            self.inventory.contents.iter().zip(&self.pieces).zip(&kept).filter(|(_, kept)| !**kept)
+        {
+            self.left_out.insert(content.digest, (piece.about.clone(), content.size));
+        }
+        let mut each = kept.iter();
+        self.inventory.contents.retain(|_| each.next().is_none_or(|kept| *kept));
+        let mut each = kept.iter();
+        self.pieces.retain(|_| each.next().is_none_or(|kept| *kept));
         self.find_positions();
     }
 
@@ -210,7 +219,7 @@ impl Source for Plan<'_> {
 
     fn holds(&self, content: &Content) -> Result<bool, StoreError> {
         // what was planned has been found
-        Ok(self.position(&content.digest).is_some())
+        Ok(self.contains(&content.digest))
     }
 }
 

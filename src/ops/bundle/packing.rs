@@ -1,13 +1,13 @@
 //! Making the packing list of an archive that is about to be written.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::Error;
 use super::super::attached::{Attached, attached, belonging, paired};
 use super::super::compact::Goods;
-use super::super::look::{Listed, look_at};
+use super::super::look::look_at;
 use super::super::lookup::name_of;
 use super::super::sign::signature;
 use crate::bundle::{Base, CoveredFile, PackedContent, PackedImage, PackedReferrer, PackingList, Split};
@@ -15,6 +15,7 @@ use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
 use crate::media::MediaType;
 use crate::plan::Plan;
+use crate::positions::Positions;
 use crate::signing::PrivateKey;
 use crate::store::{Source, read_document};
 
@@ -66,8 +67,13 @@ pub(in crate::ops) fn refuse_to_sign(packing: Option<&Packing>) -> Result<(), Er
     }
 }
 
-/// An image as it is listed, and all that it refers to.
-type LookedAt = (Listed, HashSet<Digest>);
+/// What is listed of an image.
+struct LookedAt {
+    size: u64,
+    platforms: Vec<String>,
+    /// All that it refers to, when something in the place belongs to something.
+    contents: HashSet<Digest>,
+}
 
 /// Makes the packing list for some top-level descriptors of a plan.
 ///
@@ -81,39 +87,40 @@ pub(in crate::ops) fn packing_list(
 ) -> Result<PackingList, Error> {
     let belongs = attached(plan, roots)?;
     let mut looked_at: HashMap<(Digest, &MediaType), LookedAt> = HashMap::new();
-    let mut reached: BTreeMap<Digest, u64> = BTreeMap::new();
-    let here: HashSet<Digest> = plan.inventory().contents.iter().map(|content| content.digest).collect();
+    let mut reached = Reached::default();
     for root in roots {
         if let Entry::Vacant(unknown) = looked_at.entry((*root.digest(), root.media_type())) {
             let (listed, contents, mut findings) = look_at(plan, root);
             // what is planned could be read when the plan was made: a list without it would be a wrong one
-            if let Some(at) = findings.iter().position(|finding| here.contains(&finding.digest)) {
+            if let Some(at) = findings.iter().position(|finding| plan.contains(&finding.digest)) {
                 return Err(findings.swap_remove(at).into());
             }
-            reached.extend(contents.iter().copied());
-            unknown.insert((listed, contents.into_iter().map(|(digest, _)| digest).collect()));
+            contents.iter().for_each(|one| reached.add(*one));
+            let contents = contents.into_iter().filter(|_| !belongs.is_empty()).map(|(digest, _)| digest);
+            let platforms = listed.platforms.iter().map(ToString::to_string).collect();
+            unknown.insert(LookedAt { size: listed.size, platforms, contents: contents.collect() });
         }
     }
     // what belongs to an image that is elsewhere stands for itself
-    let stands_below = |one: &Attached| reached.contains_key(&one.subject);
+    let stands_below = |one: &Attached| reached.position(&one.subject).is_some();
     let mut images = Vec::new();
     for (root, _) in paired(&belongs, roots).filter(|(_, belongs)| !belongs.is_some_and(stands_below)) {
-        let Some((listed, contents)) = looked_at.get(&(*root.digest(), root.media_type())) else { continue };
-        let referrers = belonging(&belongs, contents);
+        let Some(listed) = looked_at.get(&(*root.digest(), root.media_type())) else { continue };
+        let referrers = belonging(&belongs, &listed.contents);
         images.push(PackedImage {
             name: name_of(root).map(str::to_owned),
             digest: *root.digest(),
             media_type: root.media_type().as_str().to_owned(),
             size: listed.size,
-            platforms: listed.platforms.iter().map(ToString::to_string).collect(),
+            platforms: listed.platforms.clone(),
             referrers: referrers.iter().map(|root| referrer(plan, root)).collect(),
         });
     }
     let left_out: HashMap<Digest, &Vec<String>> =
         packing.left_out.iter().map(|(content, repositories)| (content.digest, repositories)).collect();
     // a sparse image refers to what is neither here nor in a base
-    let contents = reached.into_iter().filter_map(|(digest, size)| {
-        if here.contains(&digest) || packing.compact.as_ref().is_some_and(|goods| goods.layers.contains(&digest)) {
+    let contents = reached.sorted().into_iter().filter_map(|(digest, size)| {
+        if plan.contains(&digest) || packing.compact.as_ref().is_some_and(|goods| goods.layers.contains(&digest)) {
             return Some(PackedContent { digest, size, here: true, repositories: Vec::new() });
         }
         let repositories = (*left_out.get(&digest)?).clone();
@@ -127,6 +134,33 @@ pub(in crate::ops) fn packing_list(
         files,
         split: packing.split,
     })
+}
+
+/// Content that images refer to, each once, with its size in bytes.
+#[derive(Default)]
+struct Reached {
+    contents: Vec<(Digest, u64)>,
+    positions: Positions,
+}
+
+impl Reached {
+    fn add(&mut self, one: (Digest, u64)) {
+        let Self { contents, positions } = self;
+        contents.push(one);
+        if let Some(held) = positions.enter(contents.len() - 1, |at| &contents[at].0) {
+            contents.pop();
+            contents[held] = one;
+        }
+    }
+
+    fn position(&self, digest: &Digest) -> Option<usize> {
+        self.positions.get(digest, |at| &self.contents[at].0)
+    }
+
+    fn sorted(mut self) -> Vec<(Digest, u64)> {
+        self.contents.sort_unstable();
+        self.contents
+    }
 }
 
 fn referrer(source: &dyn Source, root: &Descriptor) -> PackedReferrer {

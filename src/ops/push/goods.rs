@@ -59,13 +59,13 @@ impl Known {
 ///
 /// # Errors
 /// When a document of it cannot be read: without what it refers to, it would be written all the same.
-pub(super) fn goods(plan: &Plan<'_>, routed: &Routed, planned: &HashSet<Digest>) -> Result<Goods, Finding> {
+pub(super) fn goods(plan: &Plan<'_>, routed: &Routed) -> Result<Goods, Finding> {
     let mut known: HashMap<Digest, Known> = HashMap::new();
     let roots: Vec<Descriptor> = std::iter::once(&routed.root).chain(&routed.referrers).cloned().collect();
     let reach = graph::reach(plan, &roots, &mut |descriptor, document| {
         known.insert(*descriptor.digest(), Known::of(descriptor, document));
     });
-    let reach = reach.whole_within(|digest| planned.contains(digest))?;
+    let reach = reach.whole_within(|digest| plan.contains(digest))?;
     let mut goods = Goods::default();
     let mut lists: HashSet<Digest> = HashSet::new();
     let mut candidates: Vec<Digest> = Vec::new();
@@ -93,7 +93,7 @@ pub(super) fn goods(plan: &Plan<'_>, routed: &Routed, planned: &HashSet<Digest>)
     lists.remove(&routed.digest);
     goods.image = within(&reach, routed.digest);
     let turns = turns(routed, &goods.referrers, &reach, &known);
-    for node in reach.nodes.into_iter().filter(|node| planned.contains(&node.content.digest)) {
+    for node in reach.nodes.into_iter().filter(|node| plan.contains(&node.content.digest)) {
         let digest = node.content.digest;
         if lists.contains(&digest) {
             continue;

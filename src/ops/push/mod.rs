@@ -328,11 +328,10 @@ impl Pushing<'_> {
         registries: &Registries,
         taken: Taken,
     ) -> Result<Vec<(String, RegistrySink)>, Error> {
-        let planned: HashSet<Digest> = self.plan.inventory().contents.iter().map(|content| content.digest).collect();
         let mut hosts: Vec<String> = Vec::new();
         let mut deliveries: BTreeMap<(String, String), Delivery> = BTreeMap::new();
         for one in routed {
-            let goods = goods(&self.plan, one, &planned)?;
+            let goods = goods(&self.plan, one)?;
             for name in &one.names {
                 if !hosts.iter().any(|host| host == name.registry()) {
                     hosts.push(name.registry().to_owned());

@@ -97,8 +97,7 @@ fn group(plan: &Plan<'_>, roots: Vec<Descriptor>) -> Result<Group, Finding> {
 
 /// Finds all that lies below some images.
 fn reached(plan: &Plan<'_>, roots: &[Descriptor]) -> Result<HashSet<Digest>, Finding> {
-    let planned: HashSet<Digest> = plan.inventory().contents.iter().map(|content| content.digest).collect();
-    let reach = graph::reach(plan, roots, &mut |_, _| ()).whole_within(|digest| planned.contains(digest))?;
+    let reach = graph::reach(plan, roots, &mut |_, _| ()).whole_within(|digest| plan.contains(digest))?;
     Ok(reach.nodes.iter().map(|node| node.content.digest).collect())
 }
 
