@@ -4,7 +4,7 @@
 //! platform of an image: linux/amd64 where there is one, else the first that is there. The choice depends on the image
 //! alone, so that the same image gives the same bytes on every machine.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -21,10 +21,8 @@ use crate::store::{Source, StoreError, read_document};
 /// What classic loaders are told about an archive.
 #[derive(Clone, Debug, Default)]
 pub struct Loadable {
-    /// The bytes of `manifest.json`; none when no image can be named in it.
-    pub manifest_json: Option<Vec<u8>>,
-    /// The content that it names.
-    pub contents: HashSet<Digest>,
+    /// What it names.
+    elements: Vec<Element>,
     /// Names of images with several platforms, of which it can name but one.
     pub several: Vec<String>,
     /// Names of what is no image, and cannot stand in it.
@@ -33,18 +31,40 @@ pub struct Loadable {
     pub zstd: Vec<String>,
 }
 
+#[derive(Clone, Debug)]
 struct Element {
     config: Digest,
     layers: Vec<Digest>,
     tags: Vec<String>,
 }
 
-/// Makes the `manifest.json` for some top-level descriptors.
+impl Loadable {
+    /// Returns the bytes of `manifest.json`; none when no image can be named in it.
+    #[must_use]
+    pub fn manifest_json(&self) -> Option<Vec<u8>> {
+        (!self.elements.is_empty()).then(|| json::encode_items(self.elements.iter().map(Element::to_value)))
+    }
+
+    /// Returns whether no image can be named in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+
+    /// Returns the content that it names.
+    #[must_use]
+    pub fn contents(&self) -> HashSet<Digest> {
+        self.elements.iter().flat_map(|element| element.layers.iter().chain([&element.config])).copied().collect()
+    }
+}
+
+/// Finds what `manifest.json` says of some top-level descriptors.
 ///
 /// # Errors
 /// When a document cannot be read.
 pub fn loadable(source: &dyn Source, roots: &[Descriptor]) -> Result<Loadable, StoreError> {
-    let mut elements: Vec<Element> = Vec::new();
+    // by all that they name
+    let mut known: HashMap<Digest, usize> = HashMap::new();
     let mut tagged = HashSet::new();
     let mut loadable = Loadable::default();
     for root in roots.iter().filter(|root| !is_attached(root)) {
@@ -57,21 +77,18 @@ pub fn loadable(source: &dyn Source, roots: &[Descriptor]) -> Result<Loadable, S
         if images > 1 {
             loadable.several.push(tag.clone().unwrap_or_else(|| root.digest().short()));
         }
-        loadable.contents.insert(config);
-        loadable.contents.extend(&layers);
         if manifest.layers.iter().any(|layer| layer.media_type().role() == Role::Layer(Compression::Zstd)) {
             loadable.zstd.push(tag.clone().unwrap_or_else(|| root.digest().short()));
         }
-        let at = elements.iter().position(|element| element.config == config && element.layers == layers);
-        let at = at.unwrap_or_else(|| {
+        let elements = &mut loadable.elements;
+        let named = std::iter::once(&config).chain(&layers).map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        let at = *known.entry(Digest::of(named.as_bytes())).or_insert(elements.len());
+        if at == elements.len() {
             elements.push(Element { config, layers, tags: Vec::new() });
-            elements.len() - 1
-        });
+        }
         // one name twice would make docker take the last
         elements[at].tags.extend(tag.filter(|tag| tagged.insert(tag.clone())));
     }
-    let elements: Vec<Value> = elements.iter().map(Element::to_value).collect();
-    loadable.manifest_json = (!elements.is_empty()).then(|| json::encode(&Value::Array(elements)));
     Ok(loadable)
 }
 

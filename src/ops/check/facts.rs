@@ -130,7 +130,7 @@ impl Facts {
         let roots = names::parse(&index).map_err(malformed)?;
         let manifest_json = match options.format {
             ArchiveFormat::Oci => None,
-            ArchiveFormat::Hybrid | ArchiveFormat::Docker => loadable(plan, &roots)?.manifest_json,
+            ArchiveFormat::Hybrid | ArchiveFormat::Docker => loadable(plan, &roots)?.manifest_json(),
         };
         let value = manifest_json.map(|bytes| json::parse(&bytes));
         let value = value.transpose().map_err(|error| StoreError::malformed("manifest.json", place, error))?;

@@ -39,10 +39,16 @@ pub(super) fn archive_options(
     let index = edited.or_else(|| base_index.clone()).unwrap_or_default();
     let covered = CoveredFile::of("index.json", &index);
     let roots = names::parse(&index).map_err(malformed)?;
-    let mut loadable = loadable(plan, &roots)?;
+    let loadable = loadable(plan, &roots)?;
+    let goods = packing.and_then(|packing| packing.compact.as_ref());
+    let manifest_json = match options.format {
+        ArchiveFormat::Oci => None,
+        // whoever reads it would look for layers that are not there
+        _ if goods.is_some() => None,
+        ArchiveFormat::Hybrid | ArchiveFormat::Docker => loadable.manifest_json(),
+    };
     match options.format {
-        ArchiveFormat::Hybrid => {}
-        ArchiveFormat::Oci => loadable.manifest_json = None,
+        ArchiveFormat::Hybrid | ArchiveFormat::Oci => {}
         ArchiveFormat::Docker => {
             refuse_to_sign(packing)?;
             refuse_what_docker_cannot_hold(&loadable)?;
@@ -52,21 +58,18 @@ pub(super) fn archive_options(
                     "{names} cannot stand in a docker-archive: left out, as it is no image"
                 )));
             }
-            plan.retain(|content| loadable.contents.contains(&content.digest));
+            let named = loadable.contents();
+            plan.retain(|content| named.contains(&content.digest));
         }
     }
-    let goods = packing.and_then(|packing| packing.compact.as_ref());
-    if goods.is_some() {
-        // whoever reads it would look for layers that are not there
-        loadable.manifest_json = None;
-    }
-    if !loadable.zstd.is_empty() && loadable.manifest_json.is_some() {
+    if !loadable.zstd.is_empty() && manifest_json.is_some() {
         observer.hear(Event::Warning(format!(
             "layers of {} are packed with zstd: podman, containerd and skopeo read them, docker's classic store does not",
             loadable.zstd.join(", ")
         )));
     }
-    let manifest_json = loadable.manifest_json.map(|bytes| Companion { name: "manifest.json".to_owned(), bytes });
+    drop(loadable); // it may name a hundred thousand layers
+    let manifest_json = manifest_json.map(|bytes| Companion { name: "manifest.json".to_owned(), bytes });
     let mut companions: Vec<Companion> = manifest_json.into_iter().collect();
     companions.extend(goods.map(|goods| Companion { name: COMPACT_JSON.to_owned(), bytes: goods.index.clone() }));
     // an archive that says what it brings goes on doing so when it is added to
@@ -149,7 +152,7 @@ fn refuse_what_docker_cannot_hold(loadable: &Loadable) -> Result<(), Error> {
         let cause = format!("{} has several platforms, and a docker-archive holds one", escaped(name));
         return refuse(cause, "say which with --platform, or leave out --format docker: the file loads everywhere");
     }
-    if loadable.manifest_json.is_none() {
+    if loadable.is_empty() {
         return refuse("there is no image in it".to_owned(), "leave out --format docker");
     }
     Ok(())
