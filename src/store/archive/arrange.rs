@@ -3,11 +3,13 @@
 //! What a reader wants first (`oci-layout`, `index.json`, `manifest.json`) comes first, then manifests, configs and layers
 //! by digest. Nothing here reads or writes: the same inventory gives the same arrangement, on every machine.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 
+use super::align::Alignment;
 use super::write::{ArchiveOptions, Companion, Shape};
 use crate::content::{Content, Kind};
 use crate::digest::{Algorithm, Digest};
+use crate::positions::Positions;
 use crate::store::{Inventory, Location, Reason, StoreError, names};
 use crate::tar::encode::filler;
 
@@ -24,7 +26,7 @@ const LONGEST_NAME: usize = 100;
 pub struct Arrangement {
     front: Vec<u8>,
     slots: Vec<Slot>,
-    places: HashMap<Digest, usize>,
+    places: Positions,
     length: u64,
 }
 
@@ -76,35 +78,59 @@ impl Arrangement {
         coming: &Inventory,
         fragments: &[Fragment],
     ) -> Result<Self, StoreError> {
-        let place = Location::Memory("the archive to be written".to_owned());
-        let front = front(options, coming, &place)?;
-        let mut order = coming.contents.clone();
+        let companions = options.companions.iter().map(Cow::Borrowed);
+        let length = options.companions.iter().map(|file| file.bytes.len()).sum();
+        let base = (options.base_index.as_deref(), options.shape);
+        let front = front(base, companions, length, coming, &no_place())?;
+        Self::behind(front, options.alignment, coming, fragments)
+    }
+
+    /// As [`Self::of`], and gives up what stands in front of the content one after the other, as soon as it is arranged: it may be as
+    /// large as the names of a hundred thousand blobs.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub(super) fn of_taken(options: &mut ArchiveOptions, coming: &Inventory) -> Result<Self, StoreError> {
+        let (base_index, companions) = (options.base_index.take(), std::mem::take(&mut options.companions));
+        let length = companions.iter().map(|file| file.bytes.len()).sum();
+        let base = (base_index.as_deref(), options.shape);
+        let front = front(base, companions.into_iter().map(Cow::Owned), length, coming, &no_place())?;
+        Self::behind(front, options.alignment, coming, &[])
+    }
+
+    fn behind(
+        front: Vec<u8>,
+        alignment: Option<Alignment>,
+        coming: &Inventory,
+        fragments: &[Fragment],
+    ) -> Result<Self, StoreError> {
+        let mut order: Vec<&Content> = coming.contents.iter().collect();
         let rank = |content: &Content| match content.kind {
             Kind::Manifest(_) => 0,
             Kind::Config => 1,
             Kind::Blob | Kind::Piece => 2,
         };
         order.sort_by_key(|content| (rank(content), content.digest));
-        let whole = |content: Content| Fragment { from: 0, length: content.size, content };
+        let whole = |content: &Content| Fragment { from: 0, length: content.size, content: content.clone() };
         let mut length = front.len() as u64;
         let mut slots = Vec::with_capacity(order.len() + fragments.len());
         for Fragment { content, from, length: here } in order.into_iter().map(whole).chain(fragments.iter().cloned()) {
             let mut slot =
                 Slot { content, from, length: here, header: length, body: length, before: Vec::new(), filler: 0 };
             slot.body += slot.header_bytes().len() as u64;
-            slot.filler = options.alignment.map_or(0, |alignment| alignment.filler(slot.body));
+            slot.filler = alignment.map_or(0, |alignment| alignment.filler(slot.body));
             slot.body += slot.filler;
             let end = padded(here)
                 .checked_add(slot.body)
                 .filter(|end| i64::try_from(end.saturating_add(END.len() as u64)).is_ok())
                 .ok_or_else(|| {
                     let reason = "the sizes add up to more than 2^63 bytes";
-                    StoreError::malformed(slot.content.digest.to_string(), &place, reason)
+                    StoreError::malformed(slot.content.digest.to_string(), &no_place(), reason)
                 })?;
             slots.push(slot);
             length = end;
         }
-        let places = slots.iter().enumerate().map(|(at, slot)| (slot.content.digest, at)).collect();
+        let places = Positions::of(slots.len(), |at| &slots[at].content.digest);
         Ok(Self { front, slots, places, length: length + END.len() as u64 })
     }
 
@@ -116,7 +142,7 @@ impl Arrangement {
     pub fn chain(archives: Vec<Self>) -> Result<(Self, Vec<u64>), StoreError> {
         let place = Location::Memory("the archives to be written".to_owned());
         let refuse = |reason: &str| StoreError::malformed("the archives", &place, reason);
-        let mut chain = Self { front: Vec::new(), slots: Vec::new(), places: HashMap::new(), length: 0 };
+        let mut chain = Self { front: Vec::new(), slots: Vec::new(), places: Positions::default(), length: 0 };
         let mut ends = Vec::new();
         for archive in archives {
             let Self { front, mut slots, length, .. } = archive;
@@ -146,6 +172,11 @@ impl Arrangement {
         &self.front
     }
 
+    /// Gives up the bytes before the first piece of content, once they are written: the names of a hundred thousand blobs are many.
+    pub(super) fn forget_front(&mut self) {
+        self.front = Vec::new();
+    }
+
     /// Returns where every piece of content stands, in the order of the archive.
     #[must_use]
     pub fn slots(&self) -> &[Slot] {
@@ -158,15 +189,10 @@ impl Arrangement {
         self.length
     }
 
-    /// Returns where a piece of content stands.
-    #[must_use]
-    pub fn slot(&self, content: &Content) -> Option<&Slot> {
-        self.place_of(content).map(|at| &self.slots[at])
-    }
-
     /// Returns the place of a piece of content among the others.
     pub(super) fn place_of(&self, content: &Content) -> Option<usize> {
-        self.places.get(&content.digest).copied().filter(|at| self.slots[*at].content.size == content.size)
+        let at = self.places.get(&content.digest, |at| &self.slots[at].content.digest);
+        at.filter(|at| self.slots[*at].content.size == content.size)
     }
 
     /// Returns a digest over all that determines the bytes of the archive: equal for two archives that are the same byte for
@@ -228,20 +254,32 @@ impl Slot {
     }
 }
 
+/// Returns where an archive is, for messages, that nobody has asked for yet.
+fn no_place() -> Location {
+    Location::Memory("the archive to be written".to_owned())
+}
+
 /// Returns the start of an archive: everything but the blobs.
-fn front(options: &ArchiveOptions, coming: &Inventory, place: &Location) -> Result<Vec<u8>, StoreError> {
-    let base = options.base_index.as_deref();
+fn front<'o>(
+    (base, shape): (Option<&[u8]>, Shape),
+    companions: impl ExactSizeIterator<Item = Cow<'o, Companion>>,
+    length: usize,
+    coming: &Inventory,
+    place: &Location,
+) -> Result<Vec<u8>, StoreError> {
     let malformed = |error| StoreError::malformed("index.json", place, Reason::from(error));
-    let edited = names::edit(base, &coming.roots, &coming.gone).map_err(malformed)?;
-    let index = edited.or_else(|| options.base_index.clone()).unwrap_or_default();
-    let layout = Companion { name: "oci-layout".to_owned(), bytes: crate::store::OCI_LAYOUT.to_vec() };
-    let index = Companion { name: "index.json".to_owned(), bytes: index };
-    let mut front = Vec::new();
-    let first = match options.shape {
-        Shape::Layout => vec![&layout, &index],
-        Shape::Bare => Vec::new(),
-    };
-    for file in first.into_iter().chain(&options.companions) {
+    let mut first = Vec::new();
+    if shape == Shape::Layout {
+        let edited = names::edit(base, &coming.roots, &coming.gone).map_err(malformed)?;
+        let index = edited.or_else(|| base.map(<[u8]>::to_vec)).unwrap_or_default();
+        first.push(Companion { name: "oci-layout".to_owned(), bytes: crate::store::OCI_LAYOUT.to_vec() });
+        first.push(Companion { name: "index.json".to_owned(), bytes: index });
+    }
+    let files = first.len() + companions.len();
+    // each has a header and is padded
+    let length = length + first.iter().map(|file| file.bytes.len()).sum::<usize>() + files * 2 * END.len();
+    let mut front = Vec::with_capacity(length);
+    for file in first.into_iter().map(Cow::Owned).chain(companions) {
         front.extend_from_slice(&header(&file.name, file.bytes.len() as u64));
         front.extend_from_slice(&file.bytes);
         front.resize(padded(front.len() as u64).try_into().unwrap_or(front.len()), 0);
@@ -287,7 +325,6 @@ fn block(name: &str, size: u64, kind: tar::EntryType) -> [u8; 512] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::archive::align::Alignment;
     use crate::store::archive::tar::TarIndex;
 
     fn options(companion: &str) -> ArchiveOptions {
@@ -363,7 +400,7 @@ mod tests {
         assert_ne!(one.identity(), of("a", &[b"1"]).identity());
         let last = one.slots().last().unwrap();
         assert_eq!((last.end() + 1024, last.body_end() + 511 + 1024), (one.length(), one.length()));
-        assert_eq!(one.slot(&last.content), Some(last));
-        assert_eq!(one.slot(&Content { size: 2, ..last.content.clone() }), None, "another size");
+        assert_eq!(one.place_of(&last.content), Some(one.slots().len() - 1));
+        assert_eq!(one.place_of(&Content { size: 2, ..last.content.clone() }), None, "another size");
     }
 }

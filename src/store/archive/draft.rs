@@ -12,10 +12,10 @@ use std::sync::{Mutex, PoisonError};
 
 use rustix::io::retry_on_intr;
 
-use super::arrange::{Arrangement, Slot};
+use super::align::Alignment;
+use super::arrange::Arrangement;
 use super::bytes::{Span, Stored};
 use super::place::{Place, Unnamed};
-use super::write::ArchiveOptions;
 use crate::blob::{BlobError, BlobReader, Extent};
 use crate::content::{Content, total};
 use crate::store::placed::Placed;
@@ -25,12 +25,16 @@ use crate::store::{Durability, PutError, StoreError, clone, directory_of, room};
 /// for the next run.
 const GROUP: u64 = 64 << 20;
 
+/// How many bytes are read at once to see whether an earlier run has written them.
+const COMPARED: usize = 64 * 1024;
+
 /// An archive file that has no name yet.
 pub(super) struct Draft {
     unnamed: Unnamed,
     /// What it is to be called, as it was given: for messages.
     path: PathBuf,
     durability: Durability,
+    arrangement: Arrangement,
     /// What an earlier run has brought.
     settled: Vec<Content>,
     progress: Mutex<Progress>,
@@ -38,8 +42,8 @@ pub(super) struct Draft {
 
 #[derive(Default)]
 struct Progress {
-    /// Content that is written and not flushed: its header is to follow.
-    waiting: Vec<Slot>,
+    /// The places of content that is written and not flushed: its header is to follow.
+    waiting: Vec<usize>,
     waiting_bytes: u64,
     /// How many bytes are behind a header.
     arrived: u64,
@@ -58,8 +62,12 @@ pub struct SetAside {
 
 impl Draft {
     /// Begins an archive, or continues the one that an earlier run began.
-    pub(super) fn begin(place: Place, arrangement: &Arrangement, options: &ArchiveOptions) -> Result<Self, StoreError> {
-        let durability = options.durability;
+    pub(super) fn begin(
+        place: Place,
+        arrangement: Arrangement,
+        alignment: Option<Alignment>,
+        durability: Durability,
+    ) -> Result<Self, StoreError> {
         let path = place.path().to_owned();
         let identity = arrangement.identity().hex();
         let unnamed = match durability {
@@ -67,26 +75,33 @@ impl Draft {
             // nothing in it could be relied on
             Durability::Unsynced => Unnamed::beside(place, None)?,
         };
-        let mut draft = Self { unnamed, path, durability, settled: Vec::new(), progress: Mutex::default() };
-        let begun = draft.has_front(arrangement)?;
+        let progress = Mutex::default();
+        let mut draft = Self { unnamed, path, durability, arrangement, settled: Vec::new(), progress };
+        let begun = draft.holds(draft.arrangement.front(), 0).map_err(draft.error("read"))?;
         let metadata = draft.file().metadata().map_err(draft.error("look at"))?;
-        let held = if begun { metadata.blocks().saturating_mul(512).min(arrangement.length()) } else { 0 };
+        let held = if begun { metadata.blocks().saturating_mul(512).min(draft.arrangement.length()) } else { 0 };
         if !begun {
             // nothing of another archive may be taken for a header of this one
             draft.file().set_len(0).map_err(draft.error("write"))?;
         }
-        if options.alignment.is_none() || !clone::is_usual_in(draft.file()) {
-            draft.reserve(arrangement.length(), held)?;
+        if alignment.is_none() || !clone::is_usual_in(draft.file()) {
+            draft.reserve(draft.arrangement.length(), held)?;
         }
-        draft.file().set_len(arrangement.length()).map_err(draft.error("write"))?;
+        draft.file().set_len(draft.arrangement.length()).map_err(draft.error("write"))?;
         if begun {
-            draft.settled = draft.arrived(arrangement)?;
+            draft.settled = draft.arrived()?;
             let bytes = total(draft.settled.iter().map(|content| content.size));
             draft.progress.get_mut().unwrap_or_else(PoisonError::into_inner).arrived = bytes;
         } else {
-            draft.file().write_all_at(arrangement.front(), 0).map_err(draft.error("write"))?;
+            draft.file().write_all_at(draft.arrangement.front(), 0).map_err(draft.error("write"))?;
         }
+        draft.arrangement.forget_front();
         Ok(draft)
+    }
+
+    /// Returns where everything stands in it.
+    pub(super) const fn arrangement(&self) -> &Arrangement {
+        &self.arrangement
     }
 
     fn file(&self) -> &File {
@@ -99,23 +114,23 @@ impl Draft {
         move |source| StoreError::Io { action, path: path.clone(), source }
     }
 
-    /// Returns whether the file begins as it must: what an earlier run left.
-    fn has_front(&self, arrangement: &Arrangement) -> Result<bool, StoreError> {
-        self.holds(arrangement.front(), 0).map_err(self.error("read"))
-    }
-
+    /// Returns whether some bytes stand in the file as they must: what an earlier run left.
     fn holds(&self, bytes: &[u8], at: u64) -> io::Result<bool> {
-        let mut there = vec![0; bytes.len()];
-        match self.file().read_exact_at(&mut there, at) {
-            Ok(()) => Ok(there == bytes),
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-            Err(error) => Err(error),
+        let mut there = vec![0; bytes.len().min(COMPARED)];
+        for (piece, start) in bytes.chunks(COMPARED).zip((at..).step_by(COMPARED)) {
+            match self.file().read_exact_at(&mut there[..piece.len()], start) {
+                Ok(()) if there[..piece.len()] == *piece => {}
+                Ok(()) => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+                Err(error) => return Err(error),
+            }
         }
+        Ok(true)
     }
 
-    fn arrived(&self, arrangement: &Arrangement) -> Result<Vec<Content>, StoreError> {
+    fn arrived(&self) -> Result<Vec<Content>, StoreError> {
         let mut arrived = Vec::new();
-        for slot in arrangement.slots() {
+        for slot in self.arrangement.slots() {
             if self.holds(&slot.header_bytes(), slot.header).map_err(self.error("read"))? {
                 arrived.push(slot.content.clone());
             }
@@ -141,8 +156,9 @@ impl Draft {
         &self.settled
     }
 
-    /// Takes content to its place.
-    pub(super) fn put(&self, slot: &Slot, blob: BlobReader<'_>) -> Result<(), PutError> {
+    /// Takes content to the place that it has among the others.
+    pub(super) fn put(&self, at: usize, blob: BlobReader<'_>) -> Result<(), PutError> {
+        let slot = &self.arrangement.slots()[at];
         let error = self.error("write");
         let to = Extent { file: self.file(), at: slot.body };
         let cloned = slot.length >= clone::LEAST
@@ -159,7 +175,7 @@ impl Draft {
         })?;
         // the header last: a slot without one is not an entry
         let mut progress = self.progress();
-        progress.waiting.push(slot.clone());
+        progress.waiting.push(at);
         progress.waiting_bytes += slot.content.size;
         let due = self.durability == Durability::Unsynced || progress.waiting_bytes >= GROUP;
         drop(progress);
@@ -179,7 +195,7 @@ impl Draft {
         if self.durability == Durability::Synced {
             self.file().sync_data().map_err(&error).map_err(|error| self.failed(error))?;
         }
-        for slot in slots {
+        for slot in slots.into_iter().map(|at| &self.arrangement.slots()[at]) {
             let header = slot.header_bytes();
             self.file().write_all_at(&header, slot.header).map_err(&error).map_err(|error| self.failed(error))?;
         }

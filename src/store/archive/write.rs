@@ -80,7 +80,7 @@ pub struct ArchiveSink {
     location: Location,
     options: ArchiveOptions,
     output: Output,
-    /// None before it is known what is coming.
+    /// Where everything stands in a stream; none before it is known what is coming.
     arrangement: Option<Arrangement>,
     arrived: AtomicU64,
 }
@@ -145,13 +145,13 @@ impl Sink for ArchiveSink {
     }
 
     fn begin(&mut self, coming: &Inventory) -> Result<Vec<Vec<Content>>, StoreError> {
-        let arrangement = Arrangement::of(&self.options, coming)?;
+        let mut arrangement = Arrangement::of_taken(&mut self.options, coming)?;
         let mut order: Vec<Content> = arrangement.slots().iter().map(|slot| slot.content.clone()).collect();
         let error = self.write_error();
         match &mut self.output {
             Output::Place(place) => {
                 let place = place.take().ok_or_else(|| begun_twice(&self.location))?;
-                let draft = Draft::begin(place, &arrangement, &self.options)?;
+                let draft = Draft::begin(place, arrangement, self.options.alignment, self.options.durability)?;
                 let settled: HashSet<Digest> = draft.settled().iter().map(|content| content.digest).collect();
                 order.retain(|content| !settled.contains(&content.digest));
                 order.sort_by_key(|content| std::cmp::Reverse(content.size));
@@ -163,9 +163,10 @@ impl Sink for ArchiveSink {
                 let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
                 stream.position = arrangement.front().len() as u64;
                 stream.to.write_all(arrangement.front()).map_err(error)?;
+                arrangement.forget_front();
+                self.arrangement = Some(arrangement);
             }
         }
-        self.arrangement = Some(arrangement);
         Ok(vec![order])
     }
 
@@ -184,13 +185,18 @@ impl Sink for ArchiveSink {
 
     fn put(&self, blob: BlobReader<'_>) -> Result<Outcome, PutError> {
         let content = blob.content().clone();
-        let slot = self.arrangement.as_ref().and_then(|arrangement| arrangement.slot(&content));
+        let arrangement = match &self.output {
+            Output::File(Some(draft)) => Some(draft.arrangement()),
+            _ => self.arrangement.as_ref(),
+        };
         let unannounced = || StoreError::Missing { digest: content.digest, place: self.location.clone() };
-        let slot = slot.ok_or_else(unannounced)?;
+        let found = arrangement.and_then(|arrangement| Some((arrangement, arrangement.place_of(&content)?)));
+        let (arrangement, at) = found.ok_or_else(unannounced)?;
         match &self.output {
             Output::Place(_) | Output::File(None) => return Err(unannounced().into()),
-            Output::File(Some(draft)) => draft.put(slot, blob)?,
+            Output::File(Some(draft)) => draft.put(at, blob)?,
             Output::Stream(stream) => {
+                let slot = &arrangement.slots()[at];
                 let mut stream = stream.lock().unwrap_or_else(PoisonError::into_inner);
                 if stream.position != slot.header {
                     let reason = "it arrived out of order".into();
