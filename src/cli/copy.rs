@@ -73,6 +73,18 @@ pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Erro
         }
     }
     let copying = Copier { args, session, opened: &opened, options: &options };
+    let mut report = Report::default();
+    if let ([(place, naming)], true) = (destinations.as_slice(), published.is_empty()) {
+        // nothing is written before this plan: one is enough
+        copying.plan(place, naming, |target, planned| {
+            copying.check(&[target.location()])?;
+            carry_out(session, target, planned, "copy to", &mut report)
+        })?;
+        if *place == Place::Stdio {
+            report.text.clear();
+        }
+        return Ok(report);
+    }
     // whatever can be known to fail does so before anything is written
     let mut places = Vec::new();
     for (place, naming) in &destinations {
@@ -81,8 +93,7 @@ pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Erro
             Ok(())
         })?;
     }
-    args.align.check(&places)?;
-    refuse_mixed_output(session, &places.iter().collect::<Vec<_>>())?;
+    copying.check(&places)?;
     let push_options = PushOptions { carry: options.clone(), ..PushOptions::default() };
     let delta = deltas(&[&opened.store], None)?.pop().flatten();
     let source = copying.source(delta.as_ref())?;
@@ -98,7 +109,6 @@ pub(crate) fn run(args: &CopyArgs, session: &Session<'_>) -> Result<Report, Erro
             pushing.check_base(delta, &context, push_options.taken)?;
         }
     }
-    let mut report = Report::default();
     for (place, naming) in &destinations {
         // planned anew: two destinations may be in one place
         copying.plan(place, naming, |target, planned| carry_out(session, target, planned, "copy to", &mut report))?;
@@ -127,6 +137,12 @@ struct Copier<'a> {
 }
 
 impl Copier<'_> {
+    /// Checks that what was asked for goes together with where it goes to.
+    fn check(&self, places: &[Location]) -> Result<(), Error> {
+        self.args.align.check(places)?;
+        refuse_mixed_output(self.session, &places.iter().collect::<Vec<_>>())
+    }
+
     /// Returns what is copied, read together with what it builds on.
     fn source<'s>(&'s self, delta: Option<&'s Delta<'s>>) -> Result<CopySource<'s>, Error> {
         let Opened { store, selector, label } = self.opened;

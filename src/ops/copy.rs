@@ -165,7 +165,11 @@ pub fn copy<'a>(sources: &[CopySource<'a>], naming: &Naming, options: &CarryOpti
         Naming::Keep | Naming::Spell => {
             for image in &mut images {
                 if let Some(name) = full_name(&image.to, naming) {
-                    image.to = named(&image.to, &name);
+                    let spelled = named(&image.to, &name);
+                    // most are spelled so already, and share what the source has read
+                    if spelled != image.to {
+                        image.to = spelled;
+                    }
                 }
                 plan.add_root(image.to.clone());
             }

@@ -12,7 +12,11 @@ use crate::store::{StoreError, room};
 
 /// Fails when what is coming, and does not lie there by name and size, is more than the file system has room for. What
 /// lies there of a blob that is yet to be continued takes no more room. `above` is asked when nothing is at the path yet.
-pub(super) fn check(path: &Path, above: &Path, coming: &[Content]) -> Result<(), StoreError> {
+pub(super) fn check<'c>(
+    path: &Path,
+    above: &Path,
+    coming: impl Iterator<Item = &'c Content>,
+) -> Result<(), StoreError> {
     let root = Directory::open(path)?;
     let mut needed: u64 = 0;
     for content in coming {

@@ -343,9 +343,8 @@ impl Sink for LayoutSink {
 
     fn begin(&mut self, coming: &Inventory) -> Result<Vec<Vec<Content>>, StoreError> {
         self.blobs.clear();
-        let lacking: Vec<Content> =
-            coming.contents.iter().filter(|it| !self.waiting.holds(&it.digest)).cloned().collect();
-        room::check(&self.path, directory_of(&self.path), &lacking)?;
+        let lacking = coming.contents.iter().filter(|it| !self.waiting.holds(&it.digest));
+        room::check(&self.path, directory_of(&self.path), lacking)?;
         // one that was begun before stays locked: what was made in it has no name that would keep it
         let root = match self.layout.take().filter(|_| self.is_held) {
             Some(layout) => layout.root,
