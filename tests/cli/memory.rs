@@ -62,6 +62,43 @@ fn thousands_of_images_are_looked_at_in_little_memory() {
     println!("{IMAGES} images: {measured:?}");
 }
 
+#[test]
+fn each_further_blob_costs_little_memory() {
+    const BLOBS: u64 = 10;
+    let barge = Barge::new();
+    let make = |name: &str, count: u64| {
+        let mut images = Images::new();
+        for nth in 0..count {
+            let layers: Vec<Layer> =
+                (2..BLOBS).map(|layer| Layer::plain(format!("layer {layer} of {nth}").as_bytes())).collect();
+            let config = images.document(CONFIG, &config("linux/amd64", &layers));
+            let layers: Vec<_> = layers.iter().map(|layer| images.put(layer.media_type, &layer.bytes)).collect();
+            let image = images.document(MANIFEST, &manifest(&config, &layers));
+            images.root(named(image, &format!("registry.example/org/app-{nth}:v1")));
+        }
+        images.layout(&barge.path(name));
+    };
+    let (few, many) = (20, 2000);
+    make("few", few);
+    make("many", many);
+    let mut measured = Vec::new();
+    // what is held for each blob of a layout, in bytes: one record, and a line in each of the lists at the front of an archive
+    for (words, limit) in
+        [("copy --no-sync PLACE copied", 900), ("save --no-sync -o saved.tar PLACE", 1900), ("gc --dry-run PLACE", 900)]
+    {
+        let [less, more] = ["few", "many"].map(|place| {
+            let most = peak(&barge, &words.replace("PLACE", place));
+            let _ = fs::remove_dir_all(barge.path("copied"));
+            let _ = fs::remove_file(barge.path("saved.tar"));
+            most
+        });
+        let each = more.saturating_sub(less) * 1024 / (BLOBS * (many - few));
+        measured.push(format!("{words}: {each} bytes"));
+        assert!(each < limit, "{measured:?}");
+    }
+    println!("for each blob: {measured:?}");
+}
+
 /// Runs a command line, and returns the most that it had in memory, in KiB.
 #[track_caller]
 fn peak(barge: &Barge, words: &str) -> u64 {
