@@ -8,7 +8,7 @@
 //! values are counted while it is read: [`MOST_VALUES`]. Of what is a long list by its nature, [`parse_lists`] hands out
 //! item by item.
 //!
-//! A document that came from outside is never written again from its parsed form: [`encode`] is for what barge made, and
+//! A document that came from outside is never written again from its parsed form: [`encode()`] is for what barge made, and
 //! [`Object`] changes single fields of a document while every other byte stays as it was.
 
 mod encode;
