@@ -203,7 +203,7 @@ fn whole_road(form: Form) {
         barge
             .line(&format!("{save} --base-from build-v1"))
             .exits(0)
-            .says(&["made against layers of example.com/org/app:v1"])
+            .says(&["made against layers of example.com/org/app:v1: they must be where it is loaded"])
             .never(&["not found here"]);
     } else {
         barge.line(&save).exits(0);

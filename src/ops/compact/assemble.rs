@@ -1,12 +1,13 @@
 //! A layer becomes a recipe: of each of its files it is found whether the bytes are there already, resemble an older file, or are
 //! new.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::bases::{Base, Item, cut_up};
+use super::older::OldFiles;
 use super::press::{each, patch, pressed};
 use super::shelf::Shelf;
 use super::staged::Spool;
@@ -47,12 +48,6 @@ enum Found {
     New { digest: Digest, bytes: Vec<u8> },
 }
 
-/// An older file: whose it is, and where its bytes are.
-struct Old {
-    owner: usize,
-    spans: Vec<Span>,
-}
-
 /// What is known while one layer after the other becomes a recipe.
 pub(super) struct Assembler<'a> {
     shelf: Shelf,
@@ -60,9 +55,7 @@ pub(super) struct Assembler<'a> {
     threads: usize,
     spool: PathBuf,
     known: HashMap<Digest, Step>,
-    old: HashMap<Vec<u8>, Old>,
-    /// The last name of those that differ in their numbers alone: a library is called otherwise in each version.
-    alike: HashMap<Vec<u8>, Vec<u8>>,
+    old: OldFiles,
     /// Of each base and layer the heads, as far as they are somewhere.
     heads: Vec<Vec<Span>>,
     used: BTreeSet<usize>,
@@ -72,7 +65,7 @@ impl<'a> Assembler<'a> {
     /// Begins with what is in bases.
     pub(super) fn new(shelf: Shelf, bases: &'a [Base], threads: usize, spool: &Path) -> Result<Self, Error> {
         let mut known = HashMap::new();
-        let (mut old, mut alike) = (HashMap::new(), HashMap::new());
+        let mut old = OldFiles::default();
         let mut heads = Vec::new();
         for (owner, base) in bases.iter().enumerate() {
             let number = u32::try_from(owner).unwrap_or(u32::MAX);
@@ -82,8 +75,7 @@ impl<'a> Assembler<'a> {
                 let whole = Span { space: Space::Base(number), from: *from, length: *size };
                 spans.extend(pieces(*size, CHUNK).map(|(at, length)| Span { from: from + at, length, ..whole }));
                 if !name.is_empty() {
-                    alike.insert(numberless(name), name.clone());
-                    old.insert(name.clone(), Old { owner, spans: vec![whole] });
+                    old.add(name.clone(), owner, vec![whole]);
                 }
             }
             let digests = each(threads, &spans, |span| {
@@ -98,28 +90,27 @@ impl<'a> Assembler<'a> {
             });
         }
         let spool = spool.to_owned();
-        Ok(Self { shelf, bases, threads, spool, known, old, alike, heads, used: BTreeSet::new() })
+        Ok(Self { shelf, bases, threads, spool, known, old, heads, used: BTreeSet::new() })
     }
 
     /// Makes the recipe of a layer.
     pub(super) fn layer(&mut self, again: &Again, work: Work<'_>) -> Result<Recipe, Error> {
         let anatomy = cut_up(&again.file, again.plain, &self.spool)?;
-        let mut owners: BTreeMap<usize, u64> = BTreeMap::new();
+        let files = anatomy.items.iter().filter_map(|item| match item {
+            Item::File { name, from, size } => Some((name.as_slice(), *from, *size)),
+            Item::Heads(_) => None,
+        });
+        let kinship = self.old.kinship(files.clone().map(|(name, _, size)| (name, size)));
         let mut chunks = Vec::new();
-        for item in &anatomy.items {
-            let Item::File { name, from, size } = item else { continue };
-            let old = self.older(name, *size);
-            if let Some(old) = old {
-                *owners.entry(old.owner).or_default() += 1;
-            }
-            chunks.extend(pieces(*size, CHUNK).map(|(at, length)| {
-                let old = old.and_then(|old| around(&old.spans, at, length, *size));
+        for (name, from, size) in files {
+            let old = self.old.nearest(name, size, &kinship);
+            chunks.extend(pieces(size, CHUNK).map(|(at, length)| {
+                let old = old.and_then(|old| around(&old.spans, at, length, size));
                 Chunk { from: from + at, length, old }
             }));
         }
-        // the last of those that have the most files in common
-        let owner = owners.iter().max_by_key(|(owner, count)| (**count, **owner)).map(|(owner, _)| *owner);
-        let old_heads: Vec<Span> = owner.and_then(|owner| self.heads.get(owner)).cloned().unwrap_or_default();
+        let old_heads: Vec<Span> =
+            kinship.nearest().and_then(|owner| self.heads.get(owner)).cloned().unwrap_or_default();
         let head_chunks: Vec<Chunk> = pieces(anatomy.heads_length, HEADS_CHUNK)
             .map(|(from, length)| Chunk { from, length, old: around(&old_heads, from, length, anatomy.heads_length) })
             .collect();
@@ -127,14 +118,6 @@ impl<'a> Assembler<'a> {
         self.heads.push(spans_of(&heads).unwrap_or(old_heads));
         let steps = self.code(&again.file, &chunks, work)?;
         Ok(Recipe { heads: joined(heads), body: self.body(anatomy.items, steps) })
-    }
-
-    /// Returns the older file that one may resemble: of the same name, or, if it is worth the time, of one that is alike.
-    fn older(&self, name: &[u8], size: u64) -> Option<&Old> {
-        const WORTH_IT: u64 = 4 << 10;
-        let alike =
-            || self.alike.get(&numberless(name)).filter(|_| size >= WORTH_IT).and_then(|name| self.old.get(name));
-        self.old.get(name).or_else(alike)
     }
 
     /// Puts the steps of files between heads, and remembers where the files are.
@@ -149,8 +132,7 @@ impl<'a> Assembler<'a> {
                     let own: Vec<Step> = steps.by_ref().take(pieces(size, CHUNK).count()).collect();
                     // what is made by patches is nowhere as it is: the older one stays the one to resemble
                     if let Some(spans) = spans_of(&own).filter(|_| !name.is_empty()) {
-                        self.alike.insert(numberless(&name), name.clone());
-                        self.old.insert(name, Old { owner, spans });
+                        self.old.add(name, owner, spans);
                     }
                     body.extend(joined(own));
                 }
@@ -287,19 +269,6 @@ pub(super) fn renumber(recipe: &mut Recipe, used: &BTreeSet<usize>) {
     }
 }
 
-/// Returns a name with a zero in the place of each number.
-fn numberless(name: &[u8]) -> Vec<u8> {
-    let mut without: Vec<u8> = Vec::with_capacity(name.len());
-    for byte in name {
-        match byte {
-            b'0'..=b'9' if without.last() == Some(&b'0') => {}
-            b'0'..=b'9' => without.push(b'0'),
-            byte => without.push(*byte),
-        }
-    }
-    without
-}
-
 /// Returns where pieces of a size begin and how long they are.
 fn pieces(size: u64, chunk: u64) -> impl Iterator<Item = (u64, u64)> {
     (0..size.div_ceil(chunk)).map(move |at| (at * chunk, chunk.min(size - at * chunk)))
@@ -384,12 +353,6 @@ mod tests {
             assert_eq!(found, expected);
             assert!(found.is_none_or(|span| span.length <= crate::compact::LARGEST_PREFIX));
         }
-    }
-
-    #[test]
-    fn names_differ_in_numbers() {
-        assert_eq!(numberless(b"usr/lib/libz.so.1.2.13"), b"usr/lib/libz.so.0.0.0");
-        assert_eq!(numberless(b"none"), b"none");
     }
 
     #[test]

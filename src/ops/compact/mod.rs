@@ -16,6 +16,7 @@
 
 mod assemble;
 mod bases;
+mod older;
 mod press;
 mod proof;
 mod shelf;
