@@ -293,7 +293,8 @@ fn the_crate_has_the_source_and_nothing_else() {
     assert!(source.contains(&"src/main.rs"));
     for path in source {
         let extension = Path::new(path).extension().and_then(|extension| extension.to_str());
-        let known = extension.is_some_and(|extension| ["rs", "css", "bash", "zsh", "fish"].contains(&extension));
+        let known =
+            extension.is_some_and(|extension| ["rs", "css", "bash", "zsh", "fish", "elv", "ps1"].contains(&extension));
         assert!(known, "{path} is no source");
     }
 }
