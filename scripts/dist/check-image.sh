@@ -18,7 +18,7 @@ skopeo copy --quiet --override-os linux --override-arch "$platform" "oci-archive
 umoci unpack --image "$work/layout:barge" "$work/bundle" >/dev/null
 root=$work/bundle/rootfs
 
-# another architecture is run by qemu, from outside of the root
+# from within, paths are below the root; another architecture is run by qemu, from outside of it
 inside=(env -i HOME=/ "$(PATH=$PATH:/usr/sbin:/sbin command -v chroot)" "$root")
 barge=("${inside[@]}" /usr/bin/barge)
 if [ "$platform" != "$(dpkg --print-architecture)" ]; then
@@ -34,13 +34,13 @@ fi
 
 [ "$("${barge[@]}" --version)" = "barge $version" ] || wrong "barge --version says something else"
 cp -r fixtures/umoci-amd64 fixtures/skopeo-arm64.tar "$root/work/"
-"${barge[@]}" merge --quiet -o /work/hello.tar -t example.com/hello:v1 /work/umoci-amd64 /work/skopeo-arm64.tar >/dev/null
-"${barge[@]}" verify --quiet --deep /work/hello.tar
+"${barge[@]}" merge --quiet -o work/hello.tar -t example.com/hello:v1 work/umoci-amd64 work/skopeo-arm64.tar >/dev/null
+"${barge[@]}" verify --quiet --deep work/hello.tar
 grep -q 'BEGIN CERTIFICATE' "$root/etc/ssl/certs/ca-certificates.crt" || wrong "no certificates"
 
 # names: from /etc/hosts, and a name that nobody has is an answer, not a crash
 printf '127.0.0.1 localhost registry.test\n' >"$root/etc/hosts"
-"${barge[@]}" serve --listen 127.0.0.1:0 /work/hello.tar >"$work/served" 2>&1 &
+"${barge[@]}" serve --listen 127.0.0.1:0 work/hello.tar >"$work/served" 2>&1 &
 serving=$!
 for _ in $(seq 100); do
     port=$(grep -oE '127\.0\.0\.1:[0-9]+' "$work/served" | head -1 | cut -d: -f2) || true

@@ -189,9 +189,8 @@ fn say_bases(session: &Session<'_>, bases: &[RemoteBase]) {
     }
     let verb = if session.global.dry_run { "would read" } else { "reading" };
     let (number, bytes) = (count(bases.len() as u64, "layer"), human_size(total(bases.iter().map(|it| it.base.size))));
-    let unique = |names: Vec<String>| BTreeSet::from_iter(names).into_iter().collect::<Vec<_>>();
-    let images = unique(bases.iter().map(|it| escaped(&it.base.called())).collect());
-    let places = unique(bases.iter().map(|it| it.place.to_string()).collect());
+    let images: BTreeSet<String> = bases.iter().map(|it| escaped(&it.base.called())).collect();
+    let places: BTreeSet<String> = bases.iter().map(|it| it.place.to_string()).collect();
     let (images, places) = (first(images.into_iter()), first(places.into_iter()));
     let them = if bases.len() == 1 { "it" } else { "them" };
     session.ui.say(&format!("{verb} {number} of {images}, {bytes}, from {places}, to make new ones of {them}"));

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
 use super::{LARGEST_FRAME, LARGEST_PIECE};
+use crate::content::{Content, Kind};
 use crate::digest::Digest;
 use crate::json::{self, Items, JsonError, View};
 use crate::regzip::Way;
@@ -42,6 +43,12 @@ pub struct BaseLayer {
 }
 
 impl BaseLayer {
+    /// Returns it as content.
+    #[must_use]
+    pub const fn content(&self) -> Content {
+        Content { digest: self.digest, size: self.size, kind: Kind::Blob }
+    }
+
     /// Returns what it is called for people: the image that has it, or its digest where nobody wrote that down.
     #[must_use]
     pub fn called(&self) -> String {
@@ -90,6 +97,14 @@ pub struct CompactLayer {
     pub recipe: Vec<Frame>,
     /// The frames that together hold what the packer needs. None for one that needs nothing.
     pub guide: Vec<Frame>,
+}
+
+impl CompactLayer {
+    /// Returns it as content.
+    #[must_use]
+    pub const fn content(&self) -> Content {
+        Content { digest: self.digest, size: self.size, kind: Kind::Blob }
+    }
 }
 
 /// What made a layer of its plain bytes.

@@ -17,6 +17,13 @@ pub enum Space {
 }
 
 impl Space {
+    const fn base(self) -> Option<u32> {
+        match self {
+            Self::Pool => None,
+            Self::Base(base) | Self::BaseHeads(base) => Some(base),
+        }
+    }
+
     const fn number(self) -> u64 {
         match self {
             Self::Pool => 0,
@@ -60,6 +67,15 @@ pub enum Step {
 }
 
 impl Step {
+    /// Returns the number of the base of which it takes bytes, if it takes some of one.
+    #[must_use]
+    pub const fn base(&self) -> Option<u32> {
+        match self {
+            Self::Copy(span) | Self::Patch { against: Some(span), .. } => span.space.base(),
+            Self::Heads(_) | Self::Patch { against: None, .. } => None,
+        }
+    }
+
     /// Returns how many bytes it yields.
     #[must_use]
     pub const fn length(&self) -> u64 {

@@ -9,9 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::crew::Crew;
 use super::recipe::Steps;
-use super::{
-    BaseLayer, CompactIndex, CompactLayer, Frame, LARGEST_PREFIX, LARGEST_RECIPE, RebuildError, Space, Span, Step,
-};
+use super::{BaseLayer, CompactIndex, CompactLayer, Frame, LARGEST_PREFIX, LARGEST_RECIPE, RebuildError, Space, Span};
 
 /// How many pieces are kept, unpacked if they are pools: 64 MiB of them.
 const KEPT: usize = 8;
@@ -184,15 +182,8 @@ impl Stock {
     pub fn bases_of(&self, layer: &CompactLayer) -> Result<BTreeSet<u32>, RebuildError> {
         let recipe = Arc::from(self.frames(&layer.recipe, LARGEST_RECIPE, "recipe")?);
         let mut bases = BTreeSet::new();
-        let mut look = |span: &Span| match span.space {
-            Space::Base(base) | Space::BaseHeads(base) => drop(bases.insert(base)),
-            Space::Pool => {}
-        };
         Steps::check(&recipe, |step| {
-            match step {
-                Step::Copy(span) | Step::Patch { against: Some(span), .. } => look(span),
-                Step::Heads(_) | Step::Patch { against: None, .. } => {}
-            }
+            bases.extend(step.base());
             Ok::<_, RebuildError>(())
         })?;
         Ok(bases)

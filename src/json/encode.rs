@@ -1,6 +1,8 @@
 //! Writing what barge made, one way: keys sorted, no white space. A long list is written item by item: as values, all of it at once
 //! would take many times the memory of its bytes.
 
+use std::borrow::Borrow;
+
 use serde_json::{Map, Value};
 
 /// A list that is written item by item, and the name of its field.
@@ -67,27 +69,18 @@ fn write(value: &Value, text: &mut String) {
             }
             text.push('}');
         }
-        Value::Array(items) => {
-            text.push('[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    text.push(',');
-                }
-                write(item, text);
-            }
-            text.push(']');
-        }
+        Value::Array(items) => write_items(items.iter(), text),
         plain => text.push_str(&plain.to_string()),
     }
 }
 
-fn write_items(items: impl Iterator<Item = Value>, text: &mut String) {
+fn write_items<V: Borrow<Value>>(items: impl Iterator<Item = V>, text: &mut String) {
     text.push('[');
     for (at, item) in items.enumerate() {
         if at > 0 {
             text.push(',');
         }
-        write(&item, text);
+        write(item.borrow(), text);
     }
     text.push(']');
 }

@@ -12,7 +12,6 @@ use super::layer::unpacked;
 use super::open::{Context, Store};
 use crate::blob::{CHUNK, Cancel};
 use crate::compact::{BaseBytes, BaseLayer, Bases, Cut, Cutter};
-use crate::content::{Content, Kind};
 use crate::digest::Digest;
 use crate::error::Class;
 use crate::store::archive::{Archive, ReadOptions};
@@ -85,17 +84,13 @@ impl Bases for InPlaces {
 
     fn has(&self, base: &BaseLayer) -> io::Result<bool> {
         for place in &self.places {
-            let held = self.open(place).and_then(|source| source.map_or(Ok(false), |it| has(it, &content_of(base))));
+            let held = self.open(place).and_then(|source| source.map_or(Ok(false), |it| has(it, &base.content())));
             if held.map_err(io::Error::other)? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
-}
-
-fn content_of(base: &BaseLayer) -> Content {
-    Content { digest: base.digest, size: base.size, kind: Kind::Blob }
 }
 
 impl InPlaces {
@@ -149,7 +144,7 @@ impl Unpacking {
         base: &BaseLayer,
         meter: &(dyn Fn(u64) + Sync),
     ) -> Result<Option<BaseBytes>, StoreError> {
-        let reader = match source.open(&content_of(base)) {
+        let reader = match source.open(&base.content()) {
             Ok(reader) => reader.cancelled_by(&self.cancel).metered_by(meter),
             Err(StoreError::Missing { .. }) => return Ok(None),
             Err(error) => return Err(error),
@@ -203,7 +198,7 @@ impl<'a> Fetching<'a> {
         let cancel = &self.unpacking.cancel;
         let lanes = self.bases.first().map_or(1, |(_, repository)| repository.lanes().get());
         let fetched = in_lanes(&self.bases, lanes, cancel, |(base, repository), cancel| {
-            let content = content_of(base);
+            let content = base.content();
             let about = format!("base layer {} of {}", base.digest.short(), escaped(&base.called()));
             let progress = Making::start(observer, &about, repository.location(), content.size);
             let unpacking = Unpacking { cancel: cancel.clone(), ..self.unpacking.clone() };

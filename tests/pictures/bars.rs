@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::svg::escaped;
+use super::svg::{begun, escaped};
 
 /// A line of a table: what it is about, and the two sizes.
 pub(crate) struct Row {
@@ -42,15 +42,7 @@ pub(crate) fn draw(title: &str, rows: &[Row], named: [&str; 2]) -> String {
         .iter()
         .map(|row| format!("{}: {} {}, {} {}", row.what, row.before.0, named[0], row.after.0, named[1]))
         .collect();
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" \
-         aria-labelledby=\"title desc\">\n<title id=\"title\">{}</title>\n<desc id=\"desc\">{}</desc>\n<style>{STYLE}</style>\n\
-         <rect class=\"ground\" x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"6\"/>\n",
-        escaped(title),
-        escaped(&described.join("\n")),
-        width - 1.0,
-        height - 1.0
-    );
+    let mut svg = begun(title, &described.join("\n"), STYLE, (width, height));
     for (at, row) in rows.iter().enumerate() {
         let top = TOP + ROW * at as f64;
         let _ = writeln!(

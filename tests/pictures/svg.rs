@@ -21,15 +21,7 @@ text{font:14px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono','Li
 pub(crate) fn draw(title: &str, rows: &[Vec<Cell>], columns: usize) -> String {
     let width = CELL.0 * number(columns) + 2.0 * MARGIN;
     let height = CELL.1 * number(rows.len()) + 2.0 * MARGIN;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" \
-         aria-labelledby=\"title desc\">\n<title id=\"title\">{}</title>\n<desc id=\"desc\">{}</desc>\n<style>{STYLE}</style>\n\
-         <rect class=\"ground\" x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"6\"/>\n",
-        escaped(title),
-        escaped(&described(rows)),
-        width - 1.0,
-        height - 1.0
-    );
+    let mut svg = begun(title, &described(rows), STYLE, (width, height));
     for (at, row) in rows.iter().enumerate() {
         let baseline = MARGIN + CELL.1 * number(at) + 14.0;
         for (from, class, words) in runs(row) {
@@ -45,6 +37,19 @@ pub(crate) fn draw(title: &str, rows: &[Vec<Cell>], columns: usize) -> String {
     }
     svg.push_str("</svg>\n");
     svg
+}
+
+/// Returns the beginning of a picture of some size, up to its ground.
+pub(crate) fn begun(title: &str, described: &str, style: &str, (width, height): (f64, f64)) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" \
+         aria-labelledby=\"title desc\">\n<title id=\"title\">{}</title>\n<desc id=\"desc\">{}</desc>\n<style>{style}</style>\n\
+         <rect class=\"ground\" x=\"0.5\" y=\"0.5\" width=\"{}\" height=\"{}\" rx=\"6\"/>\n",
+        escaped(title),
+        escaped(described),
+        width - 1.0,
+        height - 1.0
+    )
 }
 
 fn number(count: usize) -> f64 {

@@ -216,14 +216,7 @@ impl<'a> Assembler<'a> {
 
     /// Takes note of the base that a step needs.
     fn noted(&mut self, step: Step) -> Step {
-        let span = match step {
-            Step::Copy(span) => Some(span),
-            Step::Patch { against, .. } => against,
-            Step::Heads(_) => None,
-        };
-        if let Some(Space::Base(base) | Space::BaseHeads(base)) = span.map(|span| span.space) {
-            self.used.insert(base as usize);
-        }
+        self.used.extend(step.base().map(|base| base as usize));
         step
     }
 

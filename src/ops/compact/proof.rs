@@ -9,7 +9,6 @@ use super::bases::Base;
 use super::staged::{Spool, StagedPieces};
 use crate::blob::{BlobError, BlobReader};
 use crate::compact::{BaseBytes, CompactIndex, Rebuild, Stock};
-use crate::content::{Content, Kind};
 use crate::digest::Digest;
 use crate::ops::Error;
 use crate::ops::open::Context;
@@ -38,7 +37,7 @@ pub(super) fn unproven(
     }
     let mut wrong = HashSet::new();
     for layer in &index.layers {
-        let content = Content { digest: layer.digest, size: layer.size, kind: Kind::Blob };
+        let content = layer.content();
         let about = format!("proof of a layer, {}", human_size(content.size));
         let progress = Making::start(context.observer, &about, options.place, content.size);
         let count = |bytes| progress.count(bytes);

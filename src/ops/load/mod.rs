@@ -25,6 +25,7 @@ use super::parts::hint_for;
 use super::target::WriteOptions;
 use crate::blob::Cancel;
 use crate::bundle::{Mode, OTHER_PARTS, PackedContent, PartNote};
+use crate::compact::CompactLayer;
 use crate::content::{Content, Kind, total};
 use crate::digest::Digest;
 use crate::error::Class;
@@ -378,7 +379,7 @@ pub fn check_base<'f>(
             Err(StoreError::Absent { .. } | StoreError::Malformed { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        let made = made.iter().map(|layer| Content { digest: layer.digest, size: layer.size, kind: Kind::Blob });
+        let made = made.iter().map(CompactLayer::content);
         let lacking = |contents: Vec<Content>| match &held {
             Some(layout) => lacked_by(layout, &contents),
             None => Ok(contents),

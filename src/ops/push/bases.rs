@@ -10,7 +10,6 @@ use super::super::open::Context;
 use super::route::would_go;
 use super::{Pushing, Routed};
 use crate::compact::BaseLayer;
-use crate::content::{Content, Kind};
 use crate::reference::ImageName;
 use crate::store::lanes::in_lanes;
 use crate::store::registry::{RegistrySink, Repository, Taken};
@@ -88,9 +87,8 @@ impl<'a> Pushing<'a> {
             bases.into_iter().map(|base| (base, Mutex::default())).collect();
         let lanes = sinks.first().map_or(1, |(_, sink)| sink.lanes());
         let asked = in_lanes(&slots, lanes, context.cancel, |(base, slot), _| {
-            let blob = Content { digest: base.digest, size: base.size, kind: Kind::Blob };
             for (host, sink) in sinks {
-                let found = sink.repository_with(&blob, &self.likely(base, delta, host))?;
+                let found = sink.repository_with(&base.content(), &self.likely(base, delta, host))?;
                 if found.is_some() {
                     *slot.lock().unwrap_or_else(PoisonError::into_inner) = found;
                     break;

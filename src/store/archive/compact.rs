@@ -17,7 +17,6 @@ use crate::compact::{
     BaseBytes, BaseLayer, Bases, COMPACT_JSON, CompactIndex, CompactLayer, LARGEST_INDEX, Pieces, Plain, Rebuild,
     RebuildError, Stock,
 };
-use crate::content::{Content, Kind};
 use crate::digest::Digest;
 use crate::store::lacking::unnamed_file;
 use crate::store::{Location, StoreError, TEMPORARY};
@@ -179,7 +178,7 @@ impl Compact {
     }
 
     fn spooled(&self, layer: &CompactLayer) -> Result<File, StoreError> {
-        let content = Content { digest: layer.digest, size: layer.size, kind: Kind::Blob };
+        let content = layer.content();
         let mut file = unnamed_file(&self.directory).map_err(StoreError::io(TEMPORARY, &self.directory))?;
         let reader = BlobReader::new(content.clone(), self.open(layer));
         match reader.copy_to(&mut file) {
