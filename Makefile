@@ -1,7 +1,6 @@
 # The commands of this repository. `make help` lists them.
 
 CARGO ?= cargo
-BARGE := target/release/barge
 
 .PHONY: help build demo test check reference fuzz faults deny dist bench bench-parts book pictures fixtures tools clean
 .DEFAULT_GOAL := help
@@ -12,8 +11,9 @@ help: ## list the targets
 build: ## build the release binary
 	$(CARGO) build --release --locked
 
-demo: build ## do the main job on the fixtures: merge, verify, list (needs Rust and make alone)
-	scripts/demo.sh $(BARGE)
+demo: ## do the main job on the fixtures: merge, verify, list (needs Rust and make alone)
+	$(CARGO) build --profile quick --locked
+	scripts/demo.sh target/quick/barge
 
 tools: ## install what the tests need (Debian packages, when root)
 	scripts/test-tools.sh

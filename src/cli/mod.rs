@@ -333,6 +333,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => {
+            let error = help::advised(error);
             let code = error.exit_code();
             // a closed pipe is the reader's choice
             let _ = error.print();

@@ -3,6 +3,7 @@
 //! The texts of commands and options stand beside what they describe, as doc comments. The man pages ([`man`]) and
 //! docs/reference.md are made of the same.
 
+mod advice;
 pub(crate) mod man;
 #[cfg(test)]
 mod reference;
@@ -16,6 +17,7 @@ use clap::{Arg, Command, CommandFactory as _};
 
 use super::Cli;
 use super::terminal::folded;
+pub(crate) use advice::advised;
 
 /// The heading of the options of every command.
 pub(crate) const GLOBAL: &str = "Global options";
