@@ -3,6 +3,8 @@
 
 use std::io::Read as _;
 
+use barge::regzip::find::Differs;
+use barge::regzip::stretch::{Divider, Joined};
 use barge::regzip::{Checkpoint, Encoder, Follower, Header, LOOKAHEAD, Way};
 
 use crate::shown;
@@ -34,6 +36,15 @@ pub fn regzip(input: &[u8]) {
     }
     assert_eq!(follower.finish().expect("the same").length, whole.len() as u64);
 
+    assert_eq!(stretches(way, &whole, &data, &all).as_ref().unwrap_or(&Ok(all.clone())), &Ok(all.clone()));
+    if let Some(at) = whole.len().checked_sub(1 + usize::from(field)) {
+        let mut wrong = whole.clone();
+        wrong[at] ^= value | 1;
+        if let Some(Err(error)) = stretches(way, &wrong, &data, &all) {
+            shown(&error);
+        }
+    }
+
     all.insert(0, Checkpoint::start());
     let mut joined = Vec::new();
     for (at, from) in all.iter().enumerate() {
@@ -61,6 +72,32 @@ fn way(number: u8) -> Way {
         _ => Way::of("pigz-independent", number - 35, block),
     };
     way.unwrap_or_else(|| panic!("{number} is none"))
+}
+
+/// Follows a stream in as many stretches as there can be, and returns the checkpoints. None if it cannot be divided.
+fn stretches(way: Way, deflate: &[u8], data: &[u8], ends: &[Checkpoint]) -> Option<Result<Vec<Checkpoint>, Differs>> {
+    let mut divider = Divider::new(way, 1)?;
+    let mut joined = Joined::new(1);
+    let mut follow = || {
+        let (mut packed, mut plain) = (0, 0);
+        for end in ends {
+            let packed_end = end.bits.div_ceil(8) as usize;
+            let plain_end = end.position as usize - usize::from(end.waiting);
+            if let Some(stretch) = divider.take(&deflate[packed..packed_end], &data[plain..plain_end], true)? {
+                joined.join(&stretch, stretch.follow())?;
+            }
+            (packed, plain) = (packed_end, plain_end);
+        }
+        if let Some(stretch) = divider.take(&deflate[packed..], &data[plain..], false)? {
+            joined.join(&stretch, stretch.follow())?;
+        }
+        Ok(())
+    };
+    let followed = follow().and_then(|()| {
+        let last = divider.finish();
+        joined.join(&last, last.follow())
+    });
+    Some(followed.map(|()| joined.done().1))
 }
 
 fn piece(way: Way, data: &[u8], from: &Checkpoint, to: Option<&Checkpoint>) -> Option<Vec<u8>> {

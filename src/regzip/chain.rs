@@ -15,7 +15,7 @@ const ROOM: usize = 2 * WINDOW + 8;
 const NOWHERE: u16 = u16::MAX;
 
 /// The window with its chains. Positions count from its beginning.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Chains {
     /// The bytes, up to `end`.
     window: Box<[u8; ROOM]>,

@@ -1,6 +1,7 @@
 //! Where an encoder can go on without what came before, and what it needs for that.
 
 use super::bits::BitWriter;
+use super::encoder::LOOKAHEAD;
 use super::token::{FARTHEST, LONGEST};
 use super::way::{Memory, Way};
 
@@ -71,6 +72,33 @@ impl Checkpoint {
             None => self.position.min(way.known_before() as u64),
         };
         behind.min(HISTORY as u64) as usize
+    }
+
+    /// Returns the checkpoint at the end of a block of which nothing is known but where it is, if it can be told: by `position`
+    /// bytes of input and `bits` of deflate, the last of which are in `partial`.
+    ///
+    /// Whether the last token was a literal makes no difference: then an encoder that waits for the next byte is a step ahead, and what it
+    /// knows more is found in that step.
+    pub(super) fn told(way: Way, position: u64, bits: u64, partial: u8) -> Option<Self> {
+        let told = Self { position, bits, partial, ..Self::start() };
+        match way.memory() {
+            Some(Memory::Window { lazy: true, skips: false, .. }) => {
+                // the window slides when this much of it is behind; a token that begins before may end behind, and what is
+                // decided there (`Encoder::early`) is best left within one stretch
+                const EDGE: u64 = (2 * FARTHEST - LOOKAHEAD) as u64;
+                let beyond = position.saturating_sub(EDGE);
+                let window = beyond.next_multiple_of(FARTHEST as u64);
+                let (behind, ahead) = (FARTHEST as u64 - (window - beyond), window + EDGE - position);
+                let is_clear = (beyond == 0 || behind > 2 * LONGEST as u64) && ahead > 2 * LONGEST as u64;
+                is_clear.then_some(Self { window, ..told })
+            }
+            Some(Memory::Nothing) => Some(told),
+            None if bits.is_multiple_of(8) => {
+                let at_block = |block| position.is_multiple_of(u64::from(block));
+                way.block().is_some_and(at_block).then_some(Self { partial: 0, ..told })
+            }
+            _ => None,
+        }
     }
 
     /// Checks that an encoder can be in this state, as far as can be seen without the input.

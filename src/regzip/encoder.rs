@@ -151,6 +151,16 @@ impl Encoder {
         self.branches.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Whether all that follows is what another one makes of it, which has the same behind it. Not all that are alike are told.
+    pub(super) fn goes_on_as(&self, other: &Self) -> bool {
+        match (&self.method, &other.method) {
+            (Method::Search(one), Method::Search(two)) => {
+                self.blocks.bits.position() == other.blocks.bits.position() && one.goes_on_as(two)
+            }
+            _ => false,
+        }
+    }
+
     /// Returns the edges at which the window slides early.
     pub(super) fn edges(&self) -> &[u64] {
         match &self.method {

@@ -1,6 +1,6 @@
 //! Which program and which level it was: by making the stream again, and comparing as it comes.
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{Checkpoint, ResumeError};
 use super::encoder::Encoder;
 use super::gzip::Header;
 use super::klauspost::Headers;
@@ -154,6 +154,8 @@ pub struct Differs {
 /// What makes a stream again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Followed {
+    /// At which bit of the stream it was begun to follow it.
+    pub begin: u64,
     /// How many bytes of deflate it has.
     pub length: u64,
     /// What to tell [`Encoder::early`].
@@ -170,6 +172,16 @@ impl Follower {
     pub fn new(way: impl Into<Way>) -> Self {
         let first = Branch { encoder: Encoder::new(way).branching(), compared: 0 };
         Self { branches: vec![first], expected: Vec::new(), passed: 0, differs: 0 }
+    }
+
+    /// Makes one that goes on at a checkpoint, as [`Encoder::resume`] does: what it expects begins with the byte in which that lies.
+    ///
+    /// # Errors
+    /// Those of [`Encoder::resume`].
+    pub(super) fn resume(way: Way, from: &Checkpoint, history: &[u8]) -> Result<Self, ResumeError> {
+        let compared = from.bits / 8;
+        let first = Branch { encoder: Encoder::resume(way, from, history)?.branching(), compared };
+        Ok(Self { branches: vec![first], expected: Vec::new(), passed: compared, differs: 0 })
     }
 
     /// Takes checkpoints, as [`Encoder::checkpoints_every`] does.
@@ -218,7 +230,26 @@ impl Follower {
             }
             self.keep(branch);
         }
+        self.merge();
         self.settle()
+    }
+
+    /// Puts those first that slid early less often, and forgets a branch if one before it goes on alike: of what makes no difference
+    /// nothing is told.
+    fn merge(&mut self) {
+        if self.branches.len() < 2 {
+            return;
+        }
+        self.branches.sort_by(|one, two| {
+            let (one, two) = (one.encoder.edges(), two.encoder.edges());
+            one.len().cmp(&two.len()).then_with(|| one.cmp(two))
+        });
+        for branch in std::mem::take(&mut self.branches) {
+            let goes_on = |kept: &Branch| kept.compared == branch.compared && kept.encoder.goes_on_as(&branch.encoder);
+            if !self.branches.iter().any(goes_on) {
+                self.branches.push(branch);
+            }
+        }
     }
 
     /// Ends.
@@ -231,11 +262,40 @@ impl Follower {
             if self.agrees(&mut branch) && branch.encoder.ready().is_empty() {
                 let rest = self.expected.split_off((branch.compared - self.passed) as usize);
                 return Ok(Followed {
+                    begin: 0,
                     length: branch.compared,
                     early: branch.encoder.edges().to_vec(),
                     checkpoints: branch.encoder.take_checkpoints(),
                     rest,
                 });
+            }
+            self.differs = self.differs.max(branch.compared);
+        }
+        Err(Differs { at: self.differs })
+    }
+
+    /// Ends at the end of a block after so many plain bytes, where `last` is the byte in which it lies: all before that was expected.
+    ///
+    /// # Errors
+    /// When it differs, or no block ends there.
+    pub(super) fn finish_block(mut self, end: u64, last: u8) -> Result<Followed, Differs> {
+        for mut branch in std::mem::take(&mut self.branches) {
+            // what comes of the bytes behind it is no matter
+            branch.encoder.end();
+            let agrees = self.agrees(&mut branch) && branch.compared == self.passed + self.expected.len() as u64;
+            let mut checkpoints = branch.encoder.take_checkpoints();
+            let found = checkpoints.iter().position(|one| one.position - u64::from(one.waiting) == end);
+            checkpoints.truncate(found.map_or(0, |at| at + 1));
+            if let Some(at) = checkpoints.last().filter(|_| agrees) {
+                let (whole, ready) = (at.bits / 8 - branch.compared.min(at.bits / 8), branch.encoder.ready());
+                let same = match at.bits % 8 {
+                    0 => whole == 1 && ready.first() == Some(&last),
+                    bits => whole == 0 && at.bits / 8 == branch.compared && at.partial == last & ((1 << bits) - 1),
+                };
+                if same {
+                    let early = branch.encoder.edges().iter().copied().filter(|edge| *edge < at.position).collect();
+                    return Ok(Followed { begin: 0, length: branch.compared, early, checkpoints, rest: Vec::new() });
+                }
             }
             self.differs = self.differs.max(branch.compared);
         }

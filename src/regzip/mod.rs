@@ -37,6 +37,7 @@
 //! | `checkpoint` | where an encoder can go on, so that several work on one stream |
 //! | `gzip` | [`Header`] and [`Trailer`] |
 //! | `find` | which way it was, by trying: [`find`](find::find), [`Follower`] |
+//! | `stretch` | following a stream at several places at once |
 //!
 //! # Licence
 //!
@@ -63,6 +64,7 @@ mod klauspost;
 mod level;
 mod plain;
 mod search;
+pub mod stretch;
 mod tail;
 mod token;
 mod way;

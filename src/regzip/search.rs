@@ -14,7 +14,7 @@ pub(super) const AHEAD: usize = SHORTEST + LONGEST;
 const EDGE: usize = WINDOW - AHEAD;
 
 /// What is known of the byte before the current one, if it is not written yet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Waiting {
     byte: bool,
     /// The repetition that begins with it; its length is three if there is none.
@@ -92,6 +92,12 @@ impl Search {
         this.waiting = Waiting { byte: from.waiting, length, distance };
         this.missing = Some(Missing { from: index - history.len(), findable: from.findable.clone() });
         this
+    }
+
+    /// Whether it goes on as another does, whatever came before.
+    pub(super) fn goes_on_as(&self, other: &Self) -> bool {
+        let state = |it: &Self| (it.index, it.base, it.block, it.waiting, it.doubt, it.missing.is_some());
+        state(self) == state(other) && self.tokens == other.tokens && self.chains == other.chains
     }
 
     /// Returns the position at which this window may slide early.

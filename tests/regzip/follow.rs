@@ -89,6 +89,25 @@ fn what_go_makes_of_unlucky_writes_is_made_again_too() {
 }
 
 #[test]
+fn what_makes_no_difference_is_not_told() {
+    let at = 2 * 32768 + EDGE;
+    let mut data = Random::new(9).bytes(400_000);
+    // what begins a byte before the edge is as long as what begins there far back, and wins
+    data.copy_within(at - 1001..at - 991, at - 1);
+    data.copy_within(at..at + 10, at - 32600);
+    let stream = deflate(6, &data);
+    let mut encoder = Encoder::new(level(6));
+    encoder.write(&data, &mut std::io::sink()).unwrap();
+    assert_eq!(encoder.doubts(), [at as u64]);
+    for size in [10_000, 50_000, 65_536, 400_000] {
+        let mut follower = Follower::new(level(6));
+        follower.expect(&stream).unwrap();
+        data.chunks(size).for_each(|data| follower.write(data).unwrap());
+        assert_eq!(follower.finish().unwrap().early, Vec::<u64>::new(), "{size}");
+    }
+}
+
+#[test]
 fn writes_of_any_size_are_followed() {
     let mut go = Peer::start();
     let mut random = Random::new(10);

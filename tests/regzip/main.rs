@@ -10,6 +10,7 @@ mod klauspost;
 mod peer;
 mod pieces;
 mod same;
+mod stretch;
 mod tools;
 mod zlib;
 

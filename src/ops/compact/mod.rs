@@ -19,6 +19,7 @@ mod bases;
 mod older;
 mod press;
 mod proof;
+mod shared;
 mod shelf;
 mod sought;
 mod staged;

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use flate2::{Decompress, FlushDecompress, Status};
+use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::Why;
-use super::trial::{Take, beside};
+use super::trial::{Take, Unpacked, beside};
 use crate::blob::{BlobError, BlobReader, CHUNK};
 use crate::compact::{Guide, Packer};
 use crate::content::Content;
@@ -42,7 +42,7 @@ pub(super) struct Again {
     pub(super) guide: Option<Guide>,
 }
 
-/// Looks at a layer, with more than one thread on two of them. Of one that goes along as it is not all is read.
+/// Looks at a layer, on all of these threads if they are more than one. Of one that goes along as it is not all is read.
 ///
 /// # Errors
 /// When it cannot be read or is not what its digest says, or there is no room for what it unpacks to.
@@ -145,26 +145,33 @@ impl Surveyor<'_> {
 
     /// Unpacks a stream up to its end, and reads what follows it. Returns why it goes along as it is, if that is known by now.
     fn unpack(&mut self, take: &mut Take<'_>) -> Result<Option<Why>, Failed> {
-        let mut inflate = Decompress::new(false);
-        let mut out = Vec::with_capacity(CHUNK);
+        /// The most that deflate looks back, as a power of two (RFC 1951, section 2).
+        const WINDOW_BITS: u8 = 15;
+        let mut inflate = Inflate::new(false, WINDOW_BITS);
+        let mut out = vec![0; CHUNK];
         loop {
+            let mut at = 0;
             let ended = loop {
-                out.clear();
-                let before = inflate.total_in();
-                let Ok(status) = inflate.decompress_vec(&self.bytes, &mut out, FlushDecompress::None) else {
+                let (before, made) = (inflate.total_in(), inflate.total_out());
+                let Ok(status) = inflate.decompress(&self.bytes[at..], &mut out, InflateFlush::Block) else {
                     return Ok(Some(Why::Unknown));
                 };
                 let taken = usize::try_from(inflate.total_in() - before).unwrap_or_default();
+                let made = usize::try_from(inflate.total_out() - made).unwrap_or_default();
                 let ended = status == Status::StreamEnd;
-                if !take(&self.bytes[..taken], &out, ended) {
+                // it stops at the end of each block; where input or room ends as well it may be anywhere
+                let block_ends = at + taken < self.bytes.len() && made < out.len();
+                let it = Unpacked { packed: &self.bytes[at..at + taken], plain: &out[..made], block_ends, ended };
+                if !take(it) {
                     return Ok(Some(Why::Unknown));
                 }
-                self.plain.write(&out)?;
-                self.bytes.drain(..taken);
-                if ended || (taken == 0 && out.is_empty()) {
+                self.plain.write(&out[..made])?;
+                at += taken;
+                if ended || (taken == 0 && made == 0) {
                     break ended;
                 }
             };
+            self.bytes.drain(..at);
             if ended {
                 break;
             }

@@ -1,10 +1,11 @@
-//! Which program packed a layer, and whether it makes all of it again: seen while the layer is unpacked, on a thread of its own if
-//! there is one.
+//! Which program packed a layer, and whether it makes all of it again: seen while the layer is unpacked, on threads of its own if
+//! there are some.
 
 use std::panic::resume_unwind;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
+use super::shared::Shared;
 use super::survey::CHECKPOINTS;
 use crate::compact::Guide;
 use crate::regzip::find::{Sample, find};
@@ -12,25 +13,38 @@ use crate::regzip::{Follower, Way};
 
 /// How much is looked at to find the packer: plain bytes, and packed ones; and how many plain bytes at most.
 const SAMPLE: (usize, usize, usize) = (2 << 20, 128 << 10, 16 << 20);
+/// How many plain bytes a stretch has at least that a thread follows.
+const STRETCH: u64 = 4 << 20;
 /// How many pieces whoever unpacks may be ahead: of each side a piece has as much as is read at once.
 const AHEAD: usize = 16;
 
 /// What packs a layer, and what it needs for that.
 pub(super) type Found = Option<(Way, Guide)>;
 
-/// Hears some of the packed bytes, what of the plain ones they were enough for, and whether that was all. Returns whether it is worth
-/// while to go on.
-pub(super) type Take<'a> = dyn FnMut(&[u8], &[u8], bool) -> bool + 'a;
+/// What was just unpacked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Unpacked<'a> {
+    pub(super) packed: &'a [u8],
+    /// What of the plain bytes they were enough for.
+    pub(super) plain: &'a [u8],
+    /// Whether a block ends with them for certain.
+    pub(super) block_ends: bool,
+    /// Whether that was all.
+    pub(super) ended: bool,
+}
 
-/// Runs what unpacks a layer, and looks beside it for what packs it.
+/// Hears what was unpacked. Returns whether it is worth while to go on.
+pub(super) type Take<'a> = dyn FnMut(Unpacked<'_>) -> bool + 'a;
+
+/// Runs what unpacks a layer, and looks beside it for what packs it: with more than one thread on all of them.
 pub(super) fn beside<R>(ways: &[Way], threads: usize, unpack: impl FnOnce(&mut Take<'_>) -> R) -> (R, Found) {
-    let trial = || Trial::Sample { deflate: Vec::new(), plain: Vec::new(), ways: ways.to_vec() };
     thread::scope(|scope| {
-        let (send, receive) = sync_channel::<(Vec<u8>, Vec<u8>, bool)>(AHEAD);
+        let trial = move |threads| Trial::new(scope, threads, ways);
+        let (send, receive) = sync_channel::<(Vec<u8>, Vec<u8>, bool, bool)>(AHEAD);
         let follow = move || {
-            let mut trial = trial();
-            while let Ok((packed, plain, ended)) = receive.recv() {
-                if !trial.take(&packed, &plain, ended) {
+            let mut trial = trial(threads);
+            while let Ok((packed, plain, block_ends, ended)) = receive.recv() {
+                if !trial.take(Unpacked { packed: &packed, plain: &plain, block_ends, ended }) {
                     break;
                 }
             }
@@ -40,50 +54,85 @@ pub(super) fn beside<R>(ways: &[Way], threads: usize, unpack: impl FnOnce(&mut T
             (threads > 1).then(|| thread::Builder::new().name("follow".to_owned()).spawn_scoped(scope, follow));
         if let Some(Ok(thread)) = thread {
             let result =
-                unpack(&mut |packed, plain, ended| send.send((packed.to_vec(), plain.to_vec(), ended)).is_ok());
+                unpack(&mut |it| send.send((it.packed.to_vec(), it.plain.to_vec(), it.block_ends, it.ended)).is_ok());
             drop(send);
             return (result, thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
         }
-        let mut trial = trial();
-        let result = unpack(&mut |packed, plain, ended| trial.take(packed, plain, ended));
+        let mut trial = trial(1);
+        let result = unpack(&mut |it| trial.take(it));
         (result, trial.done())
     })
 }
 
 /// Looking for the packer, then following it.
-enum Trial {
+struct Trial<'scope, 'env> {
+    scope: &'scope thread::Scope<'scope, 'env>,
+    threads: usize,
+    stage: Stage<'scope, 'env>,
+}
+
+enum Stage<'scope, 'env> {
     Sample { deflate: Vec<u8>, plain: Vec<u8>, ways: Vec<Way> },
     Following(Way, Box<Follower>),
+    Shared(Way, Box<Shared<'scope, 'env>>),
     Failed,
 }
 
-impl Trial {
+impl<'scope, 'env> Trial<'scope, 'env> {
+    fn new(scope: &'scope thread::Scope<'scope, 'env>, threads: usize, ways: &[Way]) -> Self {
+        let stage = Stage::Sample { deflate: Vec::new(), plain: Vec::new(), ways: ways.to_vec() };
+        Self { scope, threads, stage }
+    }
+
     /// Takes some of both sides; false when no packer makes it.
-    fn take(&mut self, packed: &[u8], unpacked: &[u8], ended: bool) -> bool {
-        if let Self::Sample { deflate, plain, ways } = self {
-            deflate.extend_from_slice(packed);
-            plain.extend_from_slice(unpacked);
+    fn take(&mut self, it: Unpacked<'_>) -> bool {
+        if let Stage::Sample { deflate, plain, ways } = &mut self.stage {
+            deflate.extend_from_slice(it.packed);
+            plain.extend_from_slice(it.plain);
             let is_enough = plain.len() >= SAMPLE.2 || plain.len() >= SAMPLE.0 && deflate.len() >= SAMPLE.1;
-            if is_enough || ended {
-                let found = find(Sample { deflate, data: plain, whole: ended }, ways);
-                let next = found.map(|way| {
-                    let mut follower = Box::new(Follower::new(way).checkpoints_every(CHECKPOINTS));
-                    let same = follower.expect(deflate).and_then(|()| follower.write(plain));
-                    same.map_or(Self::Failed, |()| Self::Following(way, follower))
-                });
-                *self = next.unwrap_or(Self::Failed);
+            if is_enough || it.ended {
+                let found = find(Sample { deflate, data: plain, whole: it.ended }, ways);
+                let all = Unpacked { packed: deflate, plain, ..it };
+                self.stage = found.map_or(Stage::Failed, |way| Stage::of(way, all, self.scope, self.threads));
             }
-        } else if let Self::Following(_, follower) = self
-            && follower.expect(packed).and_then(|()| follower.write(unpacked)).is_err()
-        {
-            *self = Self::Failed;
+        } else if !self.stage.follow(it) {
+            self.stage = Stage::Failed;
         }
-        !matches!(self, Self::Failed)
+        !matches!(self.stage, Stage::Failed)
     }
 
     fn done(self) -> Found {
-        let Self::Following(way, follower) = self else { return None };
-        let followed = follower.finish().ok().filter(|followed| followed.rest.is_empty())?;
-        Some((way, Guide { early: followed.early, checkpoints: followed.checkpoints }))
+        let (way, early, checkpoints) = match self.stage {
+            Stage::Following(way, follower) => {
+                let followed = follower.finish().ok().filter(|followed| followed.rest.is_empty())?;
+                (way, followed.early, followed.checkpoints)
+            }
+            Stage::Shared(way, shared) => {
+                let (early, checkpoints) = shared.done().ok()?;
+                (way, early, checkpoints)
+            }
+            Stage::Sample { .. } | Stage::Failed => return None,
+        };
+        Some((way, Guide { early, checkpoints }))
+    }
+}
+
+impl<'scope, 'env> Stage<'scope, 'env> {
+    /// What follows a way from the beginning.
+    fn of(way: Way, all: Unpacked<'_>, scope: &'scope thread::Scope<'scope, 'env>, threads: usize) -> Self {
+        let shared = if threads > 1 { Shared::new(way, CHECKPOINTS, STRETCH, scope, threads) } else { None };
+        let mut stage = match shared {
+            Some(shared) => Self::Shared(way, Box::new(shared)),
+            None => Self::Following(way, Box::new(Follower::new(way).checkpoints_every(CHECKPOINTS))),
+        };
+        if stage.follow(all) { stage } else { Self::Failed }
+    }
+
+    fn follow(&mut self, it: Unpacked<'_>) -> bool {
+        match self {
+            Self::Following(_, follower) => follower.expect(it.packed).and_then(|()| follower.write(it.plain)).is_ok(),
+            Self::Shared(_, shared) => shared.take(it.packed, it.plain, it.block_ends).is_ok(),
+            Self::Sample { .. } | Self::Failed => false,
+        }
     }
 }
