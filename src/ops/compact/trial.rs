@@ -18,6 +18,10 @@ const STRETCH: u64 = 4 << 20;
 /// How many pieces whoever unpacks may be ahead: of each side a piece has as much as is read at once.
 const AHEAD: usize = 16;
 
+/// How many packed bytes there may be beyond two for each plain one: no packer has that much to say of nothing, and what cannot be
+/// compared yet is kept.
+const EMPTY: u64 = 4 << 20;
+
 /// What packs a layer, and what it needs for that.
 pub(super) type Found = Option<(Way, Guide)>;
 
@@ -68,6 +72,8 @@ pub(super) fn beside<R>(ways: &[Way], threads: usize, unpack: impl FnOnce(&mut T
 struct Trial<'scope, 'env> {
     scope: &'scope thread::Scope<'scope, 'env>,
     threads: usize,
+    /// How many packed and plain bytes were heard of.
+    heard: (u64, u64),
     stage: Stage<'scope, 'env>,
 }
 
@@ -81,11 +87,17 @@ enum Stage<'scope, 'env> {
 impl<'scope, 'env> Trial<'scope, 'env> {
     fn new(scope: &'scope thread::Scope<'scope, 'env>, threads: usize, ways: &[Way]) -> Self {
         let stage = Stage::Sample { deflate: Vec::new(), plain: Vec::new(), ways: ways.to_vec() };
-        Self { scope, threads, stage }
+        Self { scope, threads, heard: (0, 0), stage }
     }
 
     /// Takes some of both sides; false when no packer makes it.
     fn take(&mut self, it: Unpacked<'_>) -> bool {
+        let (packed, plain) = &mut self.heard;
+        *packed += it.packed.len() as u64;
+        *plain += it.plain.len() as u64;
+        if *packed > plain.saturating_mul(2).saturating_add(EMPTY) {
+            self.stage = Stage::Failed;
+        }
         if let Stage::Sample { deflate, plain, ways } = &mut self.stage {
             deflate.extend_from_slice(it.packed);
             plain.extend_from_slice(it.plain);
@@ -133,6 +145,31 @@ impl<'scope, 'env> Stage<'scope, 'env> {
             Self::Following(_, follower) => follower.expect(it.packed).and_then(|()| follower.write(it.plain)).is_ok(),
             Self::Shared(_, shared) => shared.take(it.packed, it.plain, it.block_ends).is_ok(),
             Self::Sample { .. } | Self::Failed => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::regzip::Level;
+
+    #[test]
+    fn a_stream_of_empty_blocks_is_not_kept() {
+        let empty = [0, 0, 0, 0xff, 0xff].repeat(200_000);
+        for threads in [1, 3] {
+            let mut pieces = 0;
+            let (ended, found) = beside(&[Way::Go(Level::USUAL)], threads, |take| {
+                let mut told = |packed, plain| take(Unpacked { packed, plain, block_ends: true, ended: false });
+                // the beginning is that of a stream of some way; then nothing comes for as long as anybody likes
+                told(&[1, 0, 0, 0xff, 0xff], b"")
+                    && (0..100_000).all(|_| {
+                        pieces += 1;
+                        told(&empty, b"")
+                    })
+            });
+            assert!(!ended && found.is_none());
+            assert!(pieces < 100, "{pieces}");
         }
     }
 }
