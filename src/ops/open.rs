@@ -338,17 +338,8 @@ fn nothing_there(word: &str, searched: Option<&Layout>, layout: Option<&Path>) -
     Error::Absent {
         message: format!("cannot find {}", quoted(word)),
         cause: Some(format!("no such file or directory{}", name.unwrap_or_default())),
-        hint: near
-            .map(|near| format!("did you mean {} ?", escaped(&near)))
-            .or_else(|| registry_hint(word))
-            .or_else(|| layout_hint(word, layout)),
+        hint: near.map(|near| format!("did you mean {} ?", escaped(&near))).or_else(|| registry_hint(word)),
     }
-}
-
-/// Returns where names of images are looked for, if what was written may be one and nothing says where.
-fn layout_hint(word: &str, layout: Option<&Path>) -> Option<String> {
-    let may_be_name = layout.is_none() && !word.starts_with(['/', '.', '~']) && !word.ends_with('/');
-    may_be_name.then(|| "if an image's name is meant, say where: DIR:NAME, FILE:NAME or -L DIR".to_owned())
 }
 
 /// Returns what to write when a registry is meant: elsewhere than in a push or a pull that is never guessed.

@@ -235,7 +235,6 @@ fn a_mistyped_word_is_told_with_what_it_may_mean() {
         ("merge --on-duplicate kep", 2, "keep"),
         ("load dist.tar", 2, "tip: write 'barge load -i dist.tar'"),
         ("import -q dist.tar -o new", 2, "tip: write 'barge load -i dist.tar'"),
-        ("inspect wholly-new:v1", 3, "hint: if an image's name is meant, say where: DIR:NAME"),
     ] {
         barge.line(line).exits(code).says(&[hint]);
     }
