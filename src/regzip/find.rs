@@ -128,6 +128,8 @@ fn makes(sample: Sample<'_>, way: Way) -> bool {
 /// What cannot be known of how it was written ([`Encoder::early`]) is tried side by side until the bytes tell.
 #[derive(Debug)]
 pub struct Follower {
+    /// The bit at which it began.
+    begin: u64,
     branches: Vec<Branch>,
     expected: Vec<u8>,
     /// How many bytes stood before `expected`.
@@ -171,7 +173,7 @@ impl Follower {
     #[must_use]
     pub fn new(way: impl Into<Way>) -> Self {
         let first = Branch { encoder: Encoder::new(way).branching(), compared: 0 };
-        Self { branches: vec![first], expected: Vec::new(), passed: 0, differs: 0 }
+        Self { begin: 0, branches: vec![first], expected: Vec::new(), passed: 0, differs: 0 }
     }
 
     /// Makes one that goes on at a checkpoint, as [`Encoder::resume`] does: what it expects begins with the byte in which that lies.
@@ -181,7 +183,7 @@ impl Follower {
     pub(super) fn resume(way: Way, from: &Checkpoint, history: &[u8]) -> Result<Self, ResumeError> {
         let compared = from.bits / 8;
         let first = Branch { encoder: Encoder::resume(way, from, history)?.branching(), compared };
-        Ok(Self { branches: vec![first], expected: Vec::new(), passed: compared, differs: 0 })
+        Ok(Self { begin: from.bits, branches: vec![first], expected: Vec::new(), passed: compared, differs: 0 })
     }
 
     /// Takes checkpoints, as [`Encoder::checkpoints_every`] does.
@@ -262,7 +264,7 @@ impl Follower {
             if self.agrees(&mut branch) && branch.encoder.ready().is_empty() {
                 let rest = self.expected.split_off((branch.compared - self.passed) as usize);
                 return Ok(Followed {
-                    begin: 0,
+                    begin: self.begin,
                     length: branch.compared,
                     early: branch.encoder.edges().to_vec(),
                     checkpoints: branch.encoder.take_checkpoints(),
@@ -287,14 +289,20 @@ impl Follower {
             let found = checkpoints.iter().position(|one| one.position - u64::from(one.waiting) == end);
             checkpoints.truncate(found.map_or(0, |at| at + 1));
             if let Some(at) = checkpoints.last().filter(|_| agrees) {
-                let (whole, ready) = (at.bits / 8 - branch.compared.min(at.bits / 8), branch.encoder.ready());
+                let bytes = at.bits / 8;
                 let same = match at.bits % 8 {
-                    0 => whole == 1 && ready.first() == Some(&last),
-                    bits => whole == 0 && at.bits / 8 == branch.compared && at.partial == last & ((1 << bits) - 1),
+                    0 => bytes == branch.compared + 1 && branch.encoder.ready().first() == Some(&last),
+                    bits => bytes == branch.compared && at.partial == last & ((1 << bits) - 1),
                 };
                 if same {
                     let early = branch.encoder.edges().iter().copied().filter(|edge| *edge < at.position).collect();
-                    return Ok(Followed { begin: 0, length: branch.compared, early, checkpoints, rest: Vec::new() });
+                    return Ok(Followed {
+                        begin: self.begin,
+                        length: branch.compared,
+                        early,
+                        checkpoints,
+                        rest: Vec::new(),
+                    });
                 }
             }
             self.differs = self.differs.max(branch.compared);

@@ -74,12 +74,10 @@ impl Stretch {
         for piece in self.plain[at..].chunks(STEP) {
             follower.write(piece)?;
         }
-        let mut followed = match last {
-            Some((end, last)) => follower.finish_block(end, last)?,
-            None => follower.finish()?,
-        };
-        followed.begin = from.bits;
-        Ok(followed)
+        match last {
+            Some((end, last)) => follower.finish_block(end, last),
+            None => follower.finish(),
+        }
     }
 
     /// Whether a block with codes of its own may begin at a bit, and not be the last one.
