@@ -18,6 +18,8 @@ use crate::platform::Platform;
 pub const LARGEST_DOCUMENT: u64 = 8 * 1024 * 1024;
 /// The largest `index.json` that is read, in bytes: it may hold many names.
 pub const LARGEST_INDEX_JSON: u64 = 64 * 1024 * 1024;
+/// The largest `manifest.json` of an archive that is read, in bytes: it names all images of an `index.json`, with their layers.
+pub const LARGEST_MANIFEST_JSON: u64 = LARGEST_INDEX_JSON;
 
 /// A document that refers to other content.
 #[derive(Clone, Debug)]

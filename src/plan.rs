@@ -97,7 +97,8 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn position(&self, digest: &Digest) -> Option<usize> {
+    /// Returns where in the inventory a piece stands that is to arrive.
+    pub(crate) fn position(&self, digest: &Digest) -> Option<usize> {
         self.positions.get(digest, |at| &self.inventory.contents[at].digest)
     }
 

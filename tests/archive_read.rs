@@ -487,6 +487,22 @@ fn several_images_share_layers_and_names_are_completed() {
 }
 
 #[test]
+fn a_docker_archive_may_list_more_images_than_one_document_has_values() {
+    let (bench, base) = (Bench::new(), layer("base"));
+    let config = config_of(&[&base]);
+    let opened = |list: &Value| bench.open(&images(Tar::new().file("l", &base).file("one.json", &config), list));
+    let named = |at: usize| image("one.json", &json!([format!("app:v{at}")]), &["l"]);
+    let many = opened(&(0..51_000).map(named).collect()).unwrap();
+    assert_eq!(many.roots().unwrap().len(), 51_000);
+    let long = image("one.json", &Value::Null, &vec!["l"; 250_000]);
+    let error = told(&opened(&json!([long, long, long, long])).unwrap_err());
+    assert!(error.contains("it holds more values than are read"), "{error}");
+    let names: Vec<_> = (0..140_000).map(|at| format!("a:{at}")).collect();
+    let error = told(&opened(&json!([image("one.json", &json!(names), &["l"])])).unwrap_err());
+    assert!(error.contains("more names than are read"), "{error}");
+}
+
+#[test]
 fn a_docker_archive_that_contradicts_itself_is_refused() {
     let (bench, base, top) = (Bench::new(), layer("base"), layer("top"));
     let (one, two) = (config_of(&[&base]), config_of(&[&top]));

@@ -92,12 +92,13 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
 }
 
 /// A long list.
-struct List<'a, 'c> {
-    at: usize,
-    document: &'a str,
-    name: &'a str,
-    take: &'a mut dyn FnMut(usize, &View<'_>),
-    room: &'c Room,
+pub(super) struct List<'a, 'c> {
+    pub(super) at: usize,
+    pub(super) document: &'a str,
+    /// The field that it stands in. Empty for one that is the document itself.
+    pub(super) name: &'a str,
+    pub(super) take: &'a mut dyn FnMut(usize, &View<'_>),
+    pub(super) room: &'c Room,
 }
 
 impl<'c> List<'_, 'c> {

@@ -25,7 +25,7 @@ use serde::de::DeserializeSeed;
 use serde_json::Value;
 
 pub use self::encode::{ListField, encode, encode_items, encode_lists};
-use self::lists::Top;
+use self::lists::{List, Top};
 pub use self::object::{Object, edited, list_of};
 use self::strict::Strict;
 pub use self::view::View;
@@ -55,7 +55,7 @@ pub enum JsonError {
 /// with a platform and two annotations, has as many.
 pub const MOST_VALUES: usize = 300_000;
 /// The most items of a list that is read item by item.
-const MOST_ITEMS: usize = 1_000_000;
+pub const MOST_ITEMS: usize = 1_000_000;
 
 /// Parses a document strictly.
 ///
@@ -81,6 +81,17 @@ pub fn parse_lists(
 ) -> Result<Value, JsonError> {
     let room = Room::default();
     read(bytes, &room, Top { name, lists, take, room: &room })
+}
+
+/// Parses a list strictly that may be long: `take` gets its items one by one, and the result is an empty list. Anything else is
+/// parsed as [`parse`] does. The bounds are those of [`parse_lists`]; `name` stands for the document in messages.
+///
+/// # Errors
+/// As [`parse`]. What an item is, `take` alone knows.
+pub fn parse_items(bytes: &[u8], name: &str, take: &mut dyn FnMut(&View<'_>)) -> Result<Value, JsonError> {
+    let room = Room::default();
+    let take = &mut |_: usize, item: &View<'_>| take(item);
+    read(bytes, &room, List { at: 0, document: name, name: "", take, room: &room })
 }
 
 fn read<'de, S: DeserializeSeed<'de, Value = Value>>(

@@ -57,6 +57,27 @@ fn long_lists_are_handed_out_item_by_item() {
 }
 
 #[test]
+fn a_document_that_is_a_long_list_is_handed_out_item_by_item() {
+    let read = |text: &str| {
+        let mut heard = Vec::new();
+        let rest = parse_items(text.as_bytes(), "top", &mut |item| heard.push(item.wrong("x").to_string()))?;
+        Ok::<_, JsonError>((heard.join("; "), rest.to_string()))
+    };
+    let expected = "top[0] is true, expected x; top[1] is a list, expected x";
+    assert_eq!(read("[true,[2]]").unwrap(), (expected.to_owned(), "[]".to_owned()));
+    for other in ["null", r#"{"x":[1]}"#, "1", r#""x""#] {
+        assert_eq!(read(other).unwrap(), (String::new(), other.to_owned()), "{other}");
+    }
+    assert!(read(r#"[{"a":1,"A":2}]"#).unwrap_err().to_string().contains("but for upper and lower case"));
+    assert!(read("[1] 2").unwrap_err().to_string().contains("trailing"));
+    let many = |count: usize| format!("[{}0]", "0,".repeat(count));
+    assert!(parse_items(many(MOST_VALUES).as_bytes(), "top", &mut |_| ()).is_ok());
+    for endless in [many(MOST_ITEMS), format!("[{}]", many(MOST_VALUES))] {
+        assert_eq!(parse_items(endless.as_bytes(), "top", &mut |_| ()), Err(JsonError::Long));
+    }
+}
+
+#[test]
 fn what_parsers_disagree_on_is_refused() {
     for (text, complaint) in [
         (&b""[..], "empty"),

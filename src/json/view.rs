@@ -17,7 +17,7 @@ pub struct View<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Name<'a> {
     Document(&'a str),
-    /// An item of a list of the document that is read item by item.
+    /// An item of a list of the document that is read item by item; without a name the document itself is the list.
     Item(&'a str, &'a str, usize),
 }
 
@@ -40,6 +40,7 @@ impl<'a> View<'a> {
     fn path(&self) -> String {
         let start = match self.name {
             Name::Document(name) => name.to_owned(),
+            Name::Item(document, "", number) => format!("{document}[{number}]"),
             Name::Item(document, list, number) => format!("{document}.{list}[{number}]"),
         };
         start + &way_to(self.value, self.top).unwrap_or_default()

@@ -1,7 +1,7 @@
 //! What belongs to an image without being part of it: signatures, attestations and other referrers at the top of a place.
 
 use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::lookup::name_of;
 use crate::content::{CONTAINERD_NAME, CONTAINERD_SUBJECT, Descriptor, REF_NAME};
@@ -302,26 +302,53 @@ fn is_one_of(asked: &[String], types: &Option<Vec<String>>) -> bool {
     types.as_ref().is_none_or(|types| types.iter().any(|text| asked.contains(text)))
 }
 
-/// Returns what belongs to some content, to what belongs to it, and so on, in the order of the place.
-#[must_use]
-pub fn belonging(attached: &[Attached], contents: &HashSet<Digest>) -> Vec<Descriptor> {
-    let mut by_subject: HashMap<&Digest, Vec<usize>> = HashMap::new();
-    for (at, one) in attached.iter().enumerate() {
-        by_subject.entry(&one.subject).or_default().push(at);
+/// Who belongs to what, for who asks of many images one by one.
+#[derive(Debug)]
+pub struct Belongings<'a> {
+    attached: &'a [Attached],
+    by_subject: HashMap<&'a Digest, Vec<usize>>,
+}
+
+impl<'a> Belongings<'a> {
+    /// Sorts what is attached by what it belongs to.
+    #[must_use]
+    pub fn new(attached: &'a [Attached]) -> Self {
+        let mut by_subject: HashMap<&Digest, Vec<usize>> = HashMap::new();
+        for (at, one) in attached.iter().enumerate() {
+            by_subject.entry(&one.subject).or_default().push(at);
+        }
+        Self { attached, by_subject }
     }
-    let mut taken = vec![false; attached.len()];
-    let mut pending: Vec<Digest> =
-        by_subject.keys().filter(|subject| contents.contains(**subject)).map(|it| **it).collect();
-    while let Some(subject) = pending.pop() {
-        for at in by_subject.remove(&subject).unwrap_or_default() {
-            let root = &attached[at].root;
-            taken[at] = !contents.contains(root.digest());
-            if taken[at] {
-                pending.push(*root.digest());
+
+    /// Returns what belongs to some content, to what belongs to it, and so on, in the order of the place.
+    #[must_use]
+    pub fn of(&self, contents: &HashSet<Digest>) -> Vec<Descriptor> {
+        let mut taken = BTreeSet::new();
+        let mut seen = HashSet::new();
+        let mut pending: Vec<&Digest> = match contents.len() < self.by_subject.len() {
+            true => contents.iter().filter(|content| self.by_subject.contains_key(content)).collect(),
+            false => self.by_subject.keys().copied().filter(|subject| contents.contains(*subject)).collect(),
+        };
+        while let Some(subject) = pending.pop() {
+            if !seen.insert(subject) {
+                continue;
+            }
+            for &at in self.by_subject.get(subject).into_iter().flatten() {
+                let digest = self.attached[at].root.digest();
+                if !contents.contains(digest) {
+                    taken.insert(at);
+                    pending.push(digest);
+                }
             }
         }
+        taken.into_iter().map(|at| self.attached[at].root.clone()).collect()
     }
-    attached.iter().zip(taken).filter(|(_, taken)| *taken).map(|(one, _)| one.root.clone()).collect()
+}
+
+/// Returns what belongs to some content, as [`Belongings::of`].
+#[must_use]
+pub fn belonging(attached: &[Attached], contents: &HashSet<Digest>) -> Vec<Descriptor> {
+    Belongings::new(attached).of(contents)
 }
 
 /// Returns what of some top-level descriptors stands for itself: images, and of what belongs to others that which has a name of its

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::attached::{Attached, attached_as_far_as_read, belonging, counted, wanted_among};
+use super::attached::{Attached, Belongings, attached_as_far_as_read, belonging, counted, wanted_among};
 use super::carry::{Carried, CarryOptions};
 use crate::content::Descriptor;
 use crate::digest::Digest;
@@ -46,9 +46,9 @@ pub fn left_behind(
     indexes: &[Digest],
     arrives: &dyn Fn(&Digest) -> bool,
 ) -> Vec<LeftBehind> {
-    let mut behind = Vec::new();
+    let (mut behind, belongings) = (Vec::new(), Belongings::new(attached));
     for subject in indexes {
-        let mut referrers = belonging(attached, &HashSet::from([*subject]));
+        let mut referrers = belongings.of(&HashSet::from([*subject]));
         referrers.retain(|referrer| !arrives(referrer.digest()));
         if !referrers.is_empty() {
             behind.push(LeftBehind { subject: *subject, referrers: counted(source, &referrers) });

@@ -31,11 +31,14 @@ pub struct Loadable {
     pub zstd: Vec<String>,
 }
 
+/// An image in it.
 #[derive(Clone, Debug)]
-struct Element {
+pub struct Element {
     config: Digest,
-    layers: Vec<Digest>,
-    tags: Vec<String>,
+    /// Its layers, the lowest first.
+    pub layers: Vec<Digest>,
+    /// Its names, in full.
+    pub tags: Vec<String>,
 }
 
 impl Loadable {
@@ -49,6 +52,11 @@ impl Loadable {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.elements.is_empty()
+    }
+
+    /// Returns what it says of each image.
+    pub fn elements(&self) -> impl Iterator<Item = &Element> {
+        self.elements.iter()
     }
 
     /// Returns the content that it names.

@@ -222,7 +222,7 @@ fn whole_road(form: Form) {
     let image = other.image("linux/amd64", &[Layer::plain(&noise(99, 1000))]);
     other.root(named(image, "other:v1")).layout(&barge.path("other-site"));
     let before = listing(&barge.path("other-site"));
-    barge.line(&format!("{load} -o other-site")).exits(4).says(&["that it builds on", "barge receipt"]);
+    barge.line(&format!("{load} -o other-site")).exits(4).says(&["what it builds on is not there", "barge receipt"]);
     assert_eq!(listing(&barge.path("other-site")), before, "a wrong base is changed");
     barge.line(&format!("{load} -o nowhere")).exits(4);
     assert!(!barge.path("nowhere").exists());
@@ -242,7 +242,7 @@ fn whole_road(form: Form) {
     barge
         .line(&format!("push --plain-http stick/update.tar.001 {}", empty.host()))
         .exits(4)
-        .says(&["that it builds on"]);
+        .says(&["what it builds on is not there"]);
     assert_eq!((writes(&empty), empty.catalog()), (0, Vec::new()), "something was written");
     let told = barge
         .line(&format!("push --plain-http --verify-key release.pub stick/update.tar.001 {}", registry.host()))

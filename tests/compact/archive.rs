@@ -164,8 +164,7 @@ fn an_update_finds_its_base_in_the_layout() {
     old.layout(&barge.path("old"));
     write(&barge.path("d.tar"), &new, &made);
     let base = made.index.bases[0].digest.to_string();
-    let missing =
-        ["1 blob, ", "that it builds on are not there", &base, "a layer of example.com/app:v1, of whose bytes"];
+    let missing = ["what it builds on is not there: 1 blob, ", &base, "a layer of example.com/app:v1, of whose bytes"];
     for line in ["copy d.tar out", "load -L empty -i d.tar", "load -i d.tar -o out"] {
         barge.line(line).exits(4).says(&missing);
     }

@@ -65,8 +65,7 @@ fn without_its_base_a_delta_does_nothing() {
     layouts(&barge, &[1, 2]);
     barge.line("save -o update.tar --base v1 v2").exits(0);
     let refused = barge.line("load -i update.tar -o new").exits(4);
-    let refused =
-        refused.says(&["4 blobs", "that it builds on are not there", "(layer 1 of linux/amd64", "save again"]);
+    let refused = refused.says(&["what it builds on is not there: 4 blobs", "(layer 1 of linux/amd64", "save again"]);
     for digest in bases() {
         assert!(refused.stderr().contains(&digest), "{digest}");
     }

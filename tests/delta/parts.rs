@@ -35,7 +35,7 @@ fn a_split_delta_says_with_its_first_part_that_its_base_is_not_there() {
     carry(&barge, "d.tar", &[1], "one");
     carry(&barge, "d.tar", &[2], "two");
     carry(&barge, "d.tar", &[3], "three");
-    barge.line("load -i one/d.tar.001 -o empty").exits(4).says(&["1 blob, 1.4 MiB, that it builds on are not there"]);
+    barge.line("load -i one/d.tar.001 -o empty").exits(4).says(&["what it builds on is not there: 1 blob, 1.4 MiB"]);
     assert!(!barge.path("empty").exists(), "something was written");
 
     barge.line("copy v1 site").exits(0);

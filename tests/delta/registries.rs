@@ -43,7 +43,7 @@ fn a_registry_without_the_base_gets_nothing() {
     barge.line(&format!("push v1 {}", has.host())).exits(0);
     has.clear_log();
     let refused = barge.line(&format!("push update.tar {} {}", has.host(), has_not.host())).exits(4);
-    refused.says(&["4 blobs", "that it builds on are not there", has_not.host(), "barge receipt docker://"]);
+    refused.says(&["what it builds on is not there: 4 blobs", has_not.host(), "barge receipt docker://"]);
     assert_eq!([writes(&has), writes(&has_not)], [[""; 0]; 2]);
     barge.line(&format!("push --dry-run update.tar {}", has_not.host())).exits(4);
     barge.line(&format!("copy update.tar docker://{}/a/b:c", has_not.host())).exits(4);

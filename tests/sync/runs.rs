@@ -105,7 +105,7 @@ fn an_update_leaves_out_what_its_base_has() {
     bench.write("barge.yaml", "sync: [{from: [{archive: update.tar}], to: [{layout: site}]}]");
     bench.ok("sync -q");
     bench.write("barge.yaml", "sync: [{from: [{archive: update.tar}], to: [{layout: elsewhere}]}]");
-    bench.fails("sync -q", 4, "that it builds on are not there");
+    bench.fails("sync -q", 4, "what it builds on is not there");
 }
 
 #[test]

@@ -230,7 +230,7 @@ pub fn refuse_incomplete(
     };
     Err(Error::Missing {
         class: Class::Content,
-        message: format!("cannot take {delta} into {place}: {pieces}, {bytes}, that it builds on are not there"),
+        message: format!("cannot take {delta} into {place}: what it builds on is not there: {pieces}, {bytes}"),
         missing: named,
         hint: Some(hint),
     })

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::Error;
-use super::super::attached::{Attached, attached, belonging, paired};
+use super::super::attached::{Attached, Belongings, attached, paired};
 use super::super::compact::Goods;
 use super::super::look::look_at;
 use super::super::lookup::name_of;
@@ -103,10 +103,11 @@ pub(in crate::ops) fn packing_list(
     }
     // what belongs to an image that is elsewhere stands for itself
     let stands_below = |one: &Attached| reached.position(&one.subject).is_some();
+    let belongings = Belongings::new(&belongs);
     let mut images = Vec::new();
     for (root, _) in paired(&belongs, roots).filter(|(_, belongs)| !belongs.is_some_and(stands_below)) {
         let Some(listed) = looked_at.get(&(*root.digest(), root.media_type())) else { continue };
-        let referrers = belonging(&belongs, &listed.contents);
+        let referrers = belongings.of(&listed.contents);
         images.push(PackedImage {
             name: name_of(root).map(str::to_owned),
             digest: *root.digest(),

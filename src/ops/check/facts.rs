@@ -7,14 +7,15 @@ use serde_json::Value;
 
 use super::super::Error;
 use super::super::bundle::Packed;
-use super::super::loadable::loadable;
+use super::super::loadable::{self, Loadable, loadable};
 use super::super::lookup::is_attached;
 use super::super::target::{ArchiveFormat, WriteOptions};
 use crate::bundle::PackingList;
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
-use crate::document::{Body, LARGEST_DOCUMENT};
+use crate::digest::Digest;
+use crate::document::{Body, LARGEST_MANIFEST_JSON};
 use crate::graph;
-use crate::json;
+use crate::json::{self, View};
 use crate::media::{Compression, Role};
 use crate::plan::Plan;
 use crate::platform::Platform;
@@ -110,7 +111,7 @@ impl Facts {
         let images = images(archive, &archive.roots()?, &mut zstd);
         // links in a docker-archive are followed when it is opened, so there nothing can be missing
         let is_there = |name: &str| !layout || archive.read_entry_unverified(name).is_some();
-        let elements = manifest_json(archive)?.map(|value| elements(&value, is_there, &zstd));
+        let elements = manifest_json(archive, &is_there, &zstd)?;
         let compact = archive.compact().map(|index| match index.bases.is_empty() {
             true => Needs::Compact,
             false => Needs::CompactAndBase,
@@ -128,19 +129,18 @@ impl Facts {
         let malformed = |error| StoreError::malformed("index.json", place, error);
         let index = names::edit(None, &plan.inventory().roots, &[]).map_err(malformed)?.unwrap_or_default();
         let roots = names::parse(&index).map_err(malformed)?;
-        let manifest_json = match options.format {
-            ArchiveFormat::Oci => None,
-            ArchiveFormat::Hybrid | ArchiveFormat::Docker => loadable(plan, &roots)?.manifest_json(),
+        let loadable = match options.format {
+            ArchiveFormat::Oci => Loadable::default(),
+            ArchiveFormat::Hybrid | ArchiveFormat::Docker => loadable(plan, &roots)?,
         };
-        let value = manifest_json.map(|bytes| json::parse(&bytes));
-        let value = value.transpose().map_err(|error| StoreError::malformed("manifest.json", place, error))?;
         let mut zstd = HashMap::new();
         let images = images(plan, &roots, &mut zstd);
         Ok(Self {
             compression: options.compression,
             layout: options.format != ArchiveFormat::Docker,
             images,
-            elements: value.map(|value| elements(&value, |_| true, &zstd)),
+            elements: (!loadable.is_empty())
+                .then(|| loadable.elements().map(|element| planned(element, &zstd)).collect()),
             needs: None,
             host: host.clone(),
         })
@@ -232,29 +232,34 @@ fn missing(source: &dyn Source, reach: &graph::Reach) -> usize {
 }
 
 /// Reads `manifest.json`, if there is one.
-fn manifest_json(archive: &Archive) -> Result<Option<Value>, Error> {
+fn manifest_json(
+    archive: &Archive,
+    is_there: &dyn Fn(&str) -> bool,
+    zstd: &HashMap<String, bool>,
+) -> Result<Option<Vec<Element>>, Error> {
     let Some(entry) = archive.read_entry_unverified("manifest.json") else { return Ok(None) };
     let mut raw = Vec::new();
     let path = archive.location().to_string();
-    entry.take(LARGEST_DOCUMENT).read_to_end(&mut raw).map_err(StoreError::io("read", path))?;
-    match json::parse(&raw) {
-        Ok(value) => Ok(Some(value)),
+    entry.take(LARGEST_MANIFEST_JSON).read_to_end(&mut raw).map_err(StoreError::io("read", path))?;
+    let mut elements = Vec::new();
+    match json::parse_items(&raw, "manifest.json", &mut |item| elements.push(element(item, is_there, zstd))) {
+        Ok(_) => Ok(Some(elements)),
         Err(error) => Err(StoreError::malformed("manifest.json", archive.location(), error).into()),
     }
 }
 
-fn elements(value: &Value, is_there: impl Fn(&str) -> bool, zstd: &HashMap<String, bool>) -> Vec<Element> {
-    let texts = |value: &Value| -> Vec<String> {
-        value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-    };
-    let element = |value: &Value| {
-        let layers = texts(&value["Layers"]);
-        let config = value["Config"].as_str().map(str::to_owned);
-        Element {
-            tags: texts(&value["RepoTags"]),
-            zstd: layers.iter().any(|layer| zstd.get(layer).copied().unwrap_or(false)),
-            incomplete: !layers.iter().chain(&config).all(|name| is_there(name)),
-        }
-    };
-    value.as_array().into_iter().flatten().map(element).collect()
+fn element(item: &View<'_>, is_there: &dyn Fn(&str) -> bool, zstd: &HashMap<String, bool>) -> Element {
+    let value = item.value();
+    let texts = |name: &str| value[name].as_array().into_iter().flatten().filter_map(Value::as_str);
+    Element {
+        tags: texts("RepoTags").map(str::to_owned).collect(),
+        zstd: texts("Layers").any(|layer| zstd.get(layer).copied().unwrap_or(false)),
+        incomplete: !texts("Layers").chain(value["Config"].as_str()).all(is_there),
+    }
+}
+
+/// The same of what is about to be written: all that it names goes along.
+fn planned(element: &loadable::Element, zstd: &HashMap<String, bool>) -> Element {
+    let is_zstd = |layer: &Digest| zstd.get(&layer.blob_path()).copied().unwrap_or(false);
+    Element { tags: element.tags.clone(), zstd: element.layers.iter().any(is_zstd), incomplete: false }
 }

@@ -60,7 +60,7 @@ pub(super) fn spread(images: &[Vec<Content>], capacity: u64) -> Option<Vec<Sprea
     let mut order: Vec<usize> = (0..images.len()).collect();
     let size = |image: &usize| -> u64 { images[*image].iter().map(cost).sum() };
     // the largest first; those of one size in their order
-    order.sort_by_key(|image| (std::cmp::Reverse(size(image)), *image));
+    order.sort_by_cached_key(|image| (std::cmp::Reverse(size(image)), *image));
     let mut bins: Vec<Bin> = Vec::new();
     let mut parts: Vec<SpreadPart> = Vec::new();
     for image in order {

@@ -1,6 +1,6 @@
 //! Parts that are archives by themselves: which images each of them brings, and what it says of itself.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::WriteOptions;
 use super::form::archive_options;
@@ -10,7 +10,7 @@ use crate::content::{Content, Descriptor};
 use crate::digest::Digest;
 use crate::graph::{self, Finding};
 use crate::ops::Error;
-use crate::ops::attached::{attached, belonging, paired};
+use crate::ops::attached::{Belongings, attached, paired};
 use crate::ops::bundle::Packing;
 use crate::plan::Plan;
 use crate::store::Location;
@@ -73,26 +73,44 @@ pub(super) fn forms(
 fn groups(plan: &Plan<'_>) -> Result<Vec<Group>, Error> {
     let inventory = plan.inventory();
     let belongs = attached(plan, &inventory.roots)?;
+    let belongings = Belongings::new(&belongs);
     let mut groups: Vec<Group> = Vec::new();
     for (root, _) in paired(&belongs, &inventory.roots).filter(|(_, belongs)| belongs.is_none()) {
         let own: HashSet<Digest> = reached(plan, std::slice::from_ref(root))?;
         let mut roots = vec![root.clone()];
-        roots.extend(belonging(&belongs, &own));
+        roots.extend(belongings.of(&own));
         groups.push(group(plan, roots)?);
     }
     // what belongs to images that are not among them goes for itself
-    for root in &inventory.roots {
-        if !groups.iter().any(|group| group.roots.contains(root)) {
-            groups.push(group(plan, vec![root.clone()])?);
-        }
-    }
+    let grouped = Roots::of(&groups);
+    let alone = inventory.roots.iter().filter(|root| !grouped.contain(root));
+    let alone = alone.map(|root| group(plan, vec![root.clone()])).collect::<Result<Vec<_>, _>>()?;
+    groups.extend(alone);
     Ok(groups)
 }
 
+/// The top-level descriptors of some groups, by their digests.
+struct Roots<'a>(HashMap<&'a Digest, Vec<&'a Descriptor>>);
+
+impl<'a> Roots<'a> {
+    fn of(groups: impl IntoIterator<Item = &'a Group>) -> Self {
+        let mut by_digest: HashMap<_, Vec<_>> = HashMap::new();
+        for root in groups.into_iter().flat_map(|group| &group.roots) {
+            by_digest.entry(root.digest()).or_default().push(root);
+        }
+        Self(by_digest)
+    }
+
+    fn contain(&self, root: &Descriptor) -> bool {
+        self.0.get(root.digest()).is_some_and(|same| same.contains(&root))
+    }
+}
+
 fn group(plan: &Plan<'_>, roots: Vec<Descriptor>) -> Result<Group, Finding> {
-    let reached = reached(plan, &roots)?;
-    let contents = plan.inventory().contents.iter().filter(|content| reached.contains(&content.digest));
-    Ok(Group { roots, contents: contents.cloned().collect() })
+    let mut planned: Vec<usize> = reached(plan, &roots)?.iter().filter_map(|digest| plan.position(digest)).collect();
+    planned.sort_unstable();
+    let contents = planned.into_iter().map(|at| plan.inventory().contents[at].clone());
+    Ok(Group { roots, contents: contents.collect() })
 }
 
 /// Finds all that lies below some images.
@@ -113,8 +131,8 @@ fn form(
     let here: HashSet<Digest> =
         part.pieces.iter().filter(|piece| piece.is_whole()).map(|piece| piece.content.digest).collect();
     let named: Vec<&Group> = part.images.iter().map(|image| &groups[*image]).collect();
-    let in_it = |root: &&Descriptor| named.iter().any(|group| group.roots.contains(root));
-    let roots = plan.inventory().roots.iter().filter(in_it).cloned().collect();
+    let named_here = Roots::of(named.iter().copied());
+    let roots = plan.inventory().roots.iter().filter(|root| named_here.contain(root)).cloned().collect();
     let mut own = plan.part(|content| here.contains(&content.digest), roots);
     let packing = packing.map(|packing| {
         let mut packing = Packing { split: Some(split), ..packing.clone() };

@@ -21,8 +21,8 @@ use super::{cannot_read, refusal};
 use crate::blob::{CHUNK, Cancel, Mismatch};
 use crate::content::{CONTAINERD_NAME, Descriptor, REF_NAME};
 use crate::digest::{Algorithm, Digest};
-use crate::document::{ImageConfig, LARGEST_DOCUMENT};
-use crate::json::{self, JsonError, View};
+use crate::document::{ImageConfig, LARGEST_DOCUMENT, LARGEST_MANIFEST_JSON};
+use crate::json::{self, Items, JsonError, MOST_ITEMS, View};
 use crate::media::{
     Compression, MediaType, OCI_CONFIG, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD, OCI_MANIFEST, foreign_packing,
 };
@@ -30,9 +30,10 @@ use crate::platform::Platform;
 use crate::store::StoreError;
 use crate::text::quoted;
 
-/// The most bytes of manifests that are made for one archive: they stay in memory, and a short name in `manifest.json`
-/// becomes a whole descriptor.
+/// The most bytes of manifests and descriptors that are made for one archive: they stay in memory.
 const MOST_MADE: u64 = 64 << 20;
+/// How many bytes a descriptor counts: what a short name in `manifest.json` becomes.
+const DESCRIPTOR: u64 = 512;
 
 /// The images of a docker-archive, as OCI would describe them.
 #[derive(Debug, Default)]
@@ -70,7 +71,7 @@ impl Images {
                 files.index.find(OCI_LAYOUT).map(|_| "it holds an OCI layout: write `oci-archive:` before the path");
             return Err(refusal("the archive", files.place, "it holds no manifest.json", hint));
         };
-        let raw = files.read_small(entry, LARGEST_DOCUMENT)?;
+        let raw = files.read_small(entry, LARGEST_MANIFEST_JSON)?;
         let listed = listed(&raw).map_err(|error| StoreError::malformed(MANIFEST_JSON, files.place, error))?;
         let mut reading = Reading {
             files,
@@ -79,6 +80,8 @@ impl Images {
             configs: HashMap::new(),
             layers: HashMap::new(),
             made: 0,
+            named: HashMap::new(),
+            unnamed: HashSet::new(),
         };
         for image in &listed {
             reading.take(image, oddities)?;
@@ -135,13 +138,6 @@ struct Name {
 }
 
 fn listed(raw: &[u8]) -> Result<Vec<Listed>, JsonError> {
-    let value = json::parse(raw)?;
-    let top = View::top(&value, MANIFEST_JSON);
-    let images = top.list()?;
-    if images.is_empty() {
-        let expected = "a list of at least one image".to_owned();
-        return Err(JsonError::Field { path: MANIFEST_JSON.to_owned(), got: "an empty list".to_owned(), expected });
-    }
     let image = |image: &View<'_>| {
         let name = |name: &View<'_>| Name::parse(name.text()?).ok_or_else(|| name.wrong("a name with a tag"));
         Ok(Listed {
@@ -154,7 +150,18 @@ fn listed(raw: &[u8]) -> Result<Vec<Listed>, JsonError> {
                 .collect::<Result<_, _>>()?,
         })
     };
-    images.iter().map(image).collect()
+    let (mut images, mut held) = (Items::default(), 0);
+    let rest = json::parse_items(raw, MANIFEST_JSON, &mut |item| {
+        held += json::count(item.value());
+        images.take(|| if held > MOST_ITEMS { Err(JsonError::Long) } else { image(item) });
+    })?;
+    View::top(&rest, MANIFEST_JSON).list()?; // nothing is left in it, but it may be something else
+    let images = images.all()?;
+    if images.is_empty() {
+        let expected = "a list of at least one image".to_owned();
+        return Err(JsonError::Field { path: MANIFEST_JSON.to_owned(), got: "an empty list".to_owned(), expected });
+    }
+    Ok(images)
 }
 
 impl Name {
@@ -209,6 +216,9 @@ struct Reading<'a> {
     configs: HashMap<usize, Rc<Config>>,
     layers: HashMap<usize, Layer>,
     made: u64,
+    // the first image of each name, and those without one
+    named: HashMap<String, Digest>,
+    unnamed: HashSet<Digest>,
 }
 
 impl<'a> Reading<'a> {
@@ -238,9 +248,9 @@ impl<'a> Reading<'a> {
             "config": Descriptor::new(&MediaType::new(OCI_CONFIG), config.digest, config.size).to_value(),
             "layers": layers,
         }));
-        self.made += manifest.len() as u64;
+        self.made += manifest.len() as u64 + DESCRIPTOR * image.names.len().max(1) as u64;
         if manifest.len() as u64 > LARGEST_DOCUMENT || self.made > MOST_MADE {
-            return Err(self.refuse("it lists more layers than a manifest can hold"));
+            return Err(self.refuse("it lists more layers than a manifest can hold, or more names than are read"));
         }
         let mut root = Descriptor::of(&MediaType::new(OCI_MANIFEST), &manifest);
         self.images.contents.insert(*root.digest(), Place::Made(manifest));
@@ -253,17 +263,16 @@ impl<'a> Reading<'a> {
 
     fn name(&mut self, root: &Descriptor, names: &[Name], oddities: &mut Vec<String>) {
         let roots = &mut self.images.roots;
-        if names.is_empty() && !roots.contains(root) {
+        if names.is_empty() && self.unnamed.insert(*root.digest()) {
             roots.push(root.clone());
         }
         for Name { full, tag } in names {
-            let named = root.clone().with_annotation(CONTAINERD_NAME, full).with_annotation(REF_NAME, tag);
-            match roots.iter().find(|other| other.annotation(CONTAINERD_NAME) == Some(full)) {
-                Some(same) if *same == named => continue,
+            match self.named.get(full) {
+                Some(same) if same == root.digest() => continue,
                 Some(_) => oddities.push(format!("gives the name {} to two images", quoted(full))),
-                None => {}
+                None => drop(self.named.insert(full.clone(), *root.digest())),
             }
-            roots.push(named);
+            roots.push(root.clone().with_annotation(CONTAINERD_NAME, full).with_annotation(REF_NAME, tag));
         }
     }
 

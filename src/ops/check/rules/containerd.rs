@@ -3,8 +3,11 @@
 //! An image is made for every entry of `index.json` that has a name, also for a signature that has one; the name in
 //! containerd's annotation is taken as it stands, and the layout's own goes through a translation that differs.
 
+use std::collections::HashMap;
+
 use super::super::facts::{Facts, Image};
 use super::{Case, NAME_IT, UNPACKED, WHOLE, elements, gone, name_it};
+use crate::digest::Digest;
 use crate::media::Compression;
 use crate::ops::check::Verdict;
 use crate::reference::ImageName;
@@ -126,7 +129,7 @@ enum Unpacking {
 /// whatever it is for; out of an index there must be one for the machine.
 fn unpacking(facts: &Facts) -> Unpacking {
     let host = &facts.host;
-    let mut seen: Vec<(&str, &Image)> = Vec::new();
+    let mut seen: HashMap<&str, &Digest> = HashMap::new();
     for image in &facts.images {
         let Some(name) = image.full.as_deref().or(image.own.as_deref()) else { continue };
         let what = escaped(name);
@@ -137,10 +140,9 @@ fn unpacking(facts: &Facts) -> Unpacking {
             return Unpacking::Fails(format!("{what} is no image that can be unpacked"));
         }
         // the content of the one that loses its name may be collected before it is unpacked
-        if seen.iter().any(|(other, first)| *other == name && first.root.digest() != image.root.digest()) {
+        if *seen.entry(name).or_insert_with(|| image.root.digest()) != image.root.digest() {
             return Unpacking::Fails(format!("{what} loses its name to another image"));
         }
-        seen.push((name, image));
     }
     Unpacking::Works
 }

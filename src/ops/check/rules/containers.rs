@@ -105,10 +105,7 @@ fn skopeo_layout(facts: &Facts, file: &str, case: &mut Case) {
         let name = name.map(|name| format!(":{name}")).unwrap_or_default();
         let from = shell_word(&format!("oci-archive:{file}{name}"));
         let to = destination(image.full.as_deref().or(image.own.as_deref()));
-        let command = format!("skopeo copy --all --preserve-digests {from} {to}");
-        if !case.commands.contains(&command) {
-            case.commands.push(command);
-        }
+        case.command(format!("skopeo copy --all --preserve-digests {from} {to}"));
     };
     for image in &facts.images {
         let what = image.own.as_deref().map_or_else(|| image.root.digest().short(), escaped);

@@ -17,7 +17,7 @@ mod containers;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::facts::{Facts, Image, Needs};
 use super::{Loader, Prediction, Remark, Verdict};
@@ -39,12 +39,14 @@ struct Case {
     commands: Vec<String>,
     /// What stands under a name so far.
     taken: HashMap<String, Option<Digest>>,
+    /// Remarks and commands so far: there may be one for each of many images, and each counts once.
+    said: HashSet<(String, String)>,
 }
 
 impl Case {
     fn new() -> Self {
         let (names, remarks, commands) = (Vec::new(), Vec::new(), Vec::new());
-        Self { verdict: Verdict::Takes, names, remarks, commands, taken: HashMap::new() }
+        Self { verdict: Verdict::Takes, names, remarks, commands, taken: HashMap::new(), said: HashSet::new() }
     }
 
     /// Notes that not all is taken, or not as one would think.
@@ -59,10 +61,16 @@ impl Case {
 
     fn remark(&mut self, verdict: Verdict, reason: impl Into<String>, fix: &str) {
         self.verdict = self.verdict.max(verdict);
-        let fix = (!fix.is_empty()).then(|| fix.to_owned());
-        let remark = Remark { reason: reason.into(), fix };
-        if !self.remarks.contains(&remark) {
-            self.remarks.push(remark);
+        let reason = reason.into();
+        if self.said.insert((reason.clone(), fix.to_owned())) {
+            self.remarks.push(Remark { reason, fix: (!fix.is_empty()).then(|| fix.to_owned()) });
+        }
+    }
+
+    /// Notes a command that takes something out of it.
+    fn command(&mut self, command: String) {
+        if self.said.insert((command.clone(), String::new())) {
+            self.commands.push(command);
         }
     }
 
