@@ -1,8 +1,11 @@
 //! The two files at the top of a layout: `oci-layout`, which says what the directory is, and `index.json`, which names
 //! what is in it (image-spec v1.1.1, image-layout.md). Read here, strictly and within bounds.
 
+use std::fs::File;
 use std::io::Read as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::unix::fs::MetadataExt as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::beneath::Directory;
 use crate::content::Descriptor;
@@ -42,17 +45,29 @@ pub(super) fn read_index(root: &Directory) -> Result<Option<Vec<u8>>, StoreError
 
 /// Returns the top-level descriptors; none when there is no `index.json`.
 pub(super) fn roots(root: &Directory, known: &KnownIndexes) -> Result<Arc<[Descriptor]>, StoreError> {
-    let Some(bytes) = read_index(root)? else { return Ok(Arc::default()) };
-    known.parse(&bytes).map_err(|error| unusable_index(root, error))
+    let Some((file, size)) = root.file(INDEX)? else { return Ok(Arc::default()) };
+    // before the bytes: a file that changes while it is read has another one afterwards
+    let stamp = Stamp::of(&file, SystemTime::now());
+    if let Some(roots) = stamp.as_ref().and_then(|stamp| known.of_file(stamp)) {
+        return Ok(roots);
+    }
+    let bytes = read_open(root, INDEX, (file, size), LARGEST_INDEX_JSON)?;
+    known.parse_file(&bytes, stamp).map_err(|error| unusable_index(root, error))
 }
 
 /// What an `index.json` says, of the few that were read last. Whoever changes a layout reads its names when it is opened, when a
-/// plan is made, and again under each lock; while the bytes are the same, they are parsed once.
+/// plan is made, and again under each lock; while the bytes are the same, they are parsed once, and while the file is, they are not
+/// read either: who names a thousand images looks for each.
 #[derive(Clone, Debug, Default)]
 pub struct KnownIndexes(Arc<Mutex<Vec<Known>>>);
 
-/// The digest of an `index.json`, and what it says.
-type Known = (Digest, Arc<[Descriptor]>);
+/// What an `index.json` of this digest says, and in which file it was read last.
+#[derive(Debug)]
+struct Known {
+    digest: Digest,
+    stamp: Option<Stamp>,
+    roots: Arc<[Descriptor]>,
+}
 
 /// How many are kept: of the source, of the target, and of the current layout.
 const MOST_KNOWN: usize = 3;
@@ -63,17 +78,56 @@ impl KnownIndexes {
     /// # Errors
     /// As [`names::parse`].
     pub(super) fn parse(&self, bytes: &[u8]) -> Result<Arc<[Descriptor]>, JsonError> {
+        self.parse_file(bytes, None)
+    }
+
+    fn parse_file(&self, bytes: &[u8], stamp: Option<Stamp>) -> Result<Arc<[Descriptor]>, JsonError> {
         let digest = Digest::of(bytes);
-        let held = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = held().iter().find(|(known, _)| *known == digest).map(|(_, roots)| Arc::clone(roots));
-        if let Some(roots) = found {
-            return Ok(roots);
+        if let Some(known) = self.held().iter_mut().find(|known| known.digest == digest) {
+            known.stamp = stamp.or_else(|| known.stamp.take());
+            return Ok(Arc::clone(&known.roots));
         }
         let roots: Arc<[Descriptor]> = names::parse(bytes)?.into();
-        let mut held = held();
-        held.insert(0, (digest, Arc::clone(&roots)));
+        let mut held = self.held();
+        held.insert(0, Known { digest, stamp, roots: Arc::clone(&roots) });
         held.truncate(MOST_KNOWN);
         Ok(roots)
+    }
+
+    fn of_file(&self, stamp: &Stamp) -> Option<Arc<[Descriptor]>> {
+        let known = |known: &&Known| known.stamp.as_ref() == Some(stamp);
+        self.held().iter().find(known).map(|known| Arc::clone(&known.roots))
+    }
+
+    fn held(&self) -> MutexGuard<'_, Vec<Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Which file it was, and in which state: device, inode, size, and both times. The system sets the time of change at every write
+/// and rename, and nobody sets it back.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    /// `None` of a file that changed a moment ago, or in the future: it may change again without another time.
+    fn of(file: &File, now: SystemTime) -> Option<Self> {
+        /// Longer than a tick of any clock that files have their times from; FAT's are two seconds.
+        const SETTLED: Duration = Duration::from_secs(4);
+        let metadata = file.metadata().ok()?;
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        let since = now.duration_since(UNIX_EPOCH + Duration::from_secs(changed.0.try_into().ok()?)).ok()?;
+        (since >= SETTLED).then(|| Self {
+            file: (metadata.dev(), metadata.ino()),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed,
+        })
     }
 }
 
@@ -94,7 +148,10 @@ fn unusable(root: &Directory, name: &str, error: JsonError) -> StoreError {
 }
 
 fn read(root: &Directory, name: &str, largest: u64) -> Result<Option<Vec<u8>>, StoreError> {
-    let Some((file, size)) = root.file(name)? else { return Ok(None) };
+    root.file(name)?.map(|opened| read_open(root, name, opened, largest)).transpose()
+}
+
+fn read_open(root: &Directory, name: &str, (file, size): (File, u64), largest: u64) -> Result<Vec<u8>, StoreError> {
     let too_large = || root.malformed(name, &format!("it is larger than {}", human_size(largest)));
     if size > largest {
         return Err(too_large());
@@ -102,7 +159,7 @@ fn read(root: &Directory, name: &str, largest: u64) -> Result<Option<Vec<u8>>, S
     let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
     // the size may change while it is read
     file.take(largest + 1).read_to_end(&mut bytes).map_err(StoreError::io("read", root.path_of(name)))?;
-    if bytes.len() as u64 > largest { Err(too_large()) } else { Ok(Some(bytes)) }
+    if bytes.len() as u64 > largest { Err(too_large()) } else { Ok(bytes) }
 }
 
 #[cfg(test)]
@@ -134,5 +191,31 @@ mod tests {
         }
         assert_eq!(known.0.lock().unwrap().len(), MOST_KNOWN);
         assert!(!Arc::ptr_eq(&first, &known.parse(&index("v1")).unwrap()));
+    }
+
+    #[test]
+    fn a_file_that_has_long_been_as_it_is_is_read_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(INDEX);
+        std::fs::write(&path, index("v1")).unwrap();
+        let stamp = |later: u64| Stamp::of(&File::open(&path).unwrap(), SystemTime::now() + Duration::from_secs(later));
+        assert!(stamp(0).is_none(), "what was written just now may be written again in the same tick");
+        let known = KnownIndexes::default();
+        let first = known.parse_file(&index("v1"), stamp(60)).unwrap();
+        assert!(Arc::ptr_eq(&first, &known.of_file(&stamp(60).unwrap()).unwrap()));
+        // who reads the bytes without their file takes nothing away
+        known.parse(&index("v1")).unwrap();
+        assert!(known.of_file(&stamp(60).unwrap()).is_some());
+        // the same bytes, another file
+        std::fs::write(directory.path().join("new"), index("v1")).unwrap();
+        std::fs::rename(directory.path().join("new"), &path).unwrap();
+        assert!(known.of_file(&stamp(60).unwrap()).is_none());
+        known.parse_file(&index("v1"), stamp(60)).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        // as long, in place
+        std::fs::write(&path, index("v2")).unwrap();
+        assert!(known.of_file(&stamp(60).unwrap()).is_none());
+        assert_eq!(known.parse_file(&index("v2"), stamp(60)).unwrap()[0].annotation(REF_NAME), Some("v2"));
+        assert!(stamp(60).is_some_and(|stamp| known.of_file(&stamp).is_some()));
     }
 }
