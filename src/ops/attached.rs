@@ -95,8 +95,19 @@ impl<'a> Entry<'a> {
 
     /// What the document itself says: one that cannot be read is nobody's referrer as far as can be told.
     fn own(&self) -> Result<Option<Claim>, StoreError> {
-        let subject = self.document()?.and_then(Document::subject);
-        Ok(subject.map(|subject| (*subject.digest(), Convention::Subject)))
+        let memory = self.source.subjects();
+        let subject = match memory.and_then(|memory| memory.known(self.root)) {
+            Some(known) => known,
+            None => {
+                let document = self.document()?;
+                let subject = document.and_then(Document::subject).map(|subject| *subject.digest());
+                if let (Some(memory), Some(_)) = (memory, document) {
+                    memory.note(self.root, subject);
+                }
+                subject
+            }
+        };
+        Ok(subject.map(|subject| (subject, Convention::Subject)))
     }
 
     /// Returns what it belongs to by the first convention that says so.

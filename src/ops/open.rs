@@ -19,7 +19,7 @@ use crate::store::archive::{Archive, Format, PartSet, ReadOptions};
 use crate::store::layout::{KnownIndexes, Layout};
 use crate::store::listing::{is_empty, names_in};
 use crate::store::registry::{Registries, Repository};
-use crate::store::{Location, Source, StoreError, Wanted};
+use crate::store::{Location, Source, StoreError, Subjects, Wanted};
 use crate::text::{escaped, quoted};
 use crate::transfer::{Event, Observer};
 
@@ -98,6 +98,10 @@ impl Source for Store {
 
     fn unlisted(&self, subjects: &[Digest], wanted: &Wanted<'_>) -> Result<Vec<Descriptor>, StoreError> {
         self.source().unlisted(subjects, wanted)
+    }
+
+    fn subjects(&self) -> Option<&Subjects> {
+        self.source().subjects()
     }
 
     fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {

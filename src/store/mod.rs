@@ -18,6 +18,7 @@ mod placed;
 pub mod referrer_list;
 pub mod registry;
 mod room;
+mod subjects;
 
 use std::error::Error;
 use std::fmt;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use self::outcome::Outcome;
+pub use self::subjects::Subjects;
 use crate::blob::{BlobError, BlobReader, Mismatch};
 use crate::content::{CONTAINERD_NAME, Content, Descriptor, REF_NAME};
 use crate::digest::Digest;
@@ -423,6 +425,11 @@ pub trait Source: Sync {
     /// When it cannot be asked for, or is wrong.
     fn unlisted(&self, _subjects: &[Digest], _wanted: &Wanted<'_>) -> Result<Vec<Descriptor>, StoreError> {
         Ok(Vec::new())
+    }
+
+    /// Returns where it is remembered what its documents belong to; a place that is read but once remembers nothing.
+    fn subjects(&self) -> Option<&Subjects> {
+        None
     }
 
     /// Opens content for reading. May be called from several threads.

@@ -1,6 +1,7 @@
 //! The two files at the top of a layout: `oci-layout`, which says what the directory is, and `index.json`, which names
 //! what is in it (image-spec v1.1.1, image-layout.md). Read here, strictly and within bounds.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -12,7 +13,7 @@ use crate::content::Descriptor;
 use crate::digest::Digest;
 use crate::document::LARGEST_INDEX_JSON;
 use crate::json::{self, JsonError, View};
-use crate::store::{Reason, StoreError, names};
+use crate::store::{Location, Reason, StoreError, Subjects, names};
 use crate::text::human_size;
 
 /// The file that makes a directory a layout.
@@ -59,7 +60,11 @@ pub(super) fn roots(root: &Directory, known: &KnownIndexes) -> Result<Arc<[Descr
 /// plan is made, and again under each lock; while the bytes are the same, they are parsed once, and while the file is, they are not
 /// read either: who names a thousand images looks for each.
 #[derive(Clone, Debug, Default)]
-pub struct KnownIndexes(Arc<Mutex<Vec<Known>>>);
+pub struct KnownIndexes {
+    indexes: Arc<Mutex<Vec<Known>>>,
+    /// What the documents of each layout belong to.
+    subjects: Arc<Mutex<HashMap<Location, Subjects>>>,
+}
 
 /// What an `index.json` of this digest says, and in which file it was read last.
 #[derive(Debug)]
@@ -99,8 +104,13 @@ impl KnownIndexes {
         self.held().iter().find(known).map(|known| Arc::clone(&known.roots))
     }
 
+    /// Returns what is remembered of the documents of a layout.
+    pub(super) fn subjects_of(&self, place: &Location) -> Subjects {
+        self.subjects.lock().unwrap_or_else(PoisonError::into_inner).entry(place.clone()).or_default().clone()
+    }
+
     fn held(&self) -> MutexGuard<'_, Vec<Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.indexes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -189,7 +199,7 @@ mod tests {
         for at in 0..MOST_KNOWN {
             known.parse(&index(&format!("other{at}"))).unwrap();
         }
-        assert_eq!(known.0.lock().unwrap().len(), MOST_KNOWN);
+        assert_eq!(known.indexes.lock().unwrap().len(), MOST_KNOWN);
         assert!(!Arc::ptr_eq(&first, &known.parse(&index("v1")).unwrap()));
     }
 

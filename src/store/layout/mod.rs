@@ -48,7 +48,7 @@ pub use self::intake::{FrontComing, Intake, IntakeStock, LoadLeft};
 pub use self::partial::Partial;
 pub use self::sweep::{FileId, Lying, Sweeper};
 pub use self::write::{LayoutOptions, LayoutSink};
-use super::{Location, Source, StoreError};
+use super::{Location, Source, StoreError, Subjects};
 use crate::blob::{BlobReader, Mismatch};
 use crate::content::{Content, Descriptor};
 use crate::digest::{Algorithm, Digest};
@@ -58,6 +58,7 @@ use crate::digest::{Algorithm, Digest};
 pub struct Layout {
     root: Directory,
     indexes: KnownIndexes,
+    subjects: Subjects,
     /// `blobs/ALGORITHM`, where it was opened.
     blobs: [OnceLock<Directory>; Algorithm::ALL.len()],
 }
@@ -108,7 +109,8 @@ impl Layout {
     }
 
     fn of(root: Directory, indexes: &KnownIndexes) -> Self {
-        Self { root, indexes: indexes.clone(), blobs: Default::default() }
+        let subjects = indexes.subjects_of(root.location());
+        Self { root, indexes: indexes.clone(), subjects, blobs: Default::default() }
     }
 
     /// Returns `blobs/ALGORITHM`, to look at what lies there; `None` when it is not there.
@@ -203,6 +205,10 @@ impl Source for Layout {
 
     fn roots(&self) -> Result<Vec<Descriptor>, StoreError> {
         Ok(files::roots(&self.root, &self.indexes)?.to_vec())
+    }
+
+    fn subjects(&self) -> Option<&Subjects> {
+        Some(&self.subjects)
     }
 
     fn open(&self, content: &Content) -> Result<BlobReader<'_>, StoreError> {
