@@ -134,10 +134,16 @@ pub(crate) fn run(args: &LsArgs, session: &Session<'_>) -> Result<Report, Error>
     let mut rows = Vec::new();
     let mut hidden = 0;
     let places = places(&local, session)?;
+    // of many images in one place each is found in one list: how much of it no other image has needs all of them
+    let mut last: Option<(&Store, Vec<Listed>, Option<CompactFacts>)> = None;
     for (store, selector, label) in &places {
-        let packed = packed_in(store)?.map(|packed| packed.list);
-        let facts = CompactFacts::of(store)?;
-        let mut images = list(store, packed.as_ref(), session.global.jobs(), &session.cancel)?;
+        if last.as_ref().is_none_or(|(of, ..)| of.location() != store.location()) {
+            let packed = packed_in(store)?.map(|packed| packed.list);
+            let all = list(store, packed.as_ref(), session.global.jobs(), &session.cancel)?;
+            last = Some((store, all, CompactFacts::of(store)?));
+        }
+        let Some((_, all, facts)) = &last else { continue };
+        let mut images: Vec<&Listed> = all.iter().collect();
         if selector.is_some() {
             let wanted = select(store, selector.as_ref())?;
             images.retain(|image| wanted.iter().any(|root| *root.digest() == image.digest));
@@ -146,7 +152,7 @@ pub(crate) fn run(args: &LsArgs, session: &Session<'_>) -> Result<Report, Error>
             images.retain(|image| !image.attached);
             hidden += before - images.len();
         }
-        for image in &images {
+        for image in images {
             if session.global.json {
                 report.results.push(as_json(&store.location().to_string(), image, facts.as_ref()));
                 continue;
