@@ -68,7 +68,7 @@ fn manifest_json() {
             "upper and lower case",
         ),
         case("deep", "recursion", raw("[".repeat(100_000).as_bytes()), (Open, 4), "recursion"),
-        case("9 MiB", "more than is read", raw(" ".repeat(9 << 20).as_bytes()), (Open, 4), "8388608"),
+        case("65 MiB", "more than is read", raw(" ".repeat(65 << 20).as_bytes()), (Open, 4), "67108864"),
         case("no config", "nothing to run", listing(&json!([{"Layers": []}])), (Open, 4), "Config is absent"),
         case("a config that is a number", "another type", listing(&json!([{"Config": 1}])), (Open, 4), "Config is 1"),
         case(
