@@ -5,10 +5,11 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use barge::compact::{
-    BaseBytes, BaseLayer, CompactIndex, CompactLayer, Frame, Guide, Packer, Piece, Pieces, Rebuild, Recipe, Stock,
+    BaseBytes, BaseLayer, CompactIndex, CompactLayer, Echoes, Frame, Guide, Packer, Piece, Pieces, Rebuild, Recipe,
+    Stock,
 };
 use barge::digest::Digest;
-use barge::regzip::Way;
+use barge::regzip::{Encoder, Level, Way};
 
 use super::shown;
 
@@ -25,7 +26,7 @@ impl Pieces for InMemory {
 
 /// The documents come back as they were read, and a layer by any recipe and any guide is made or refused.
 ///
-/// The first byte says what the rest is: an index, or a packer, and then a recipe and a guide.
+/// The first byte says what the rest is: an index, or a packer, and then a recipe and a guide, or a recipe and echoes.
 pub fn compact(input: &[u8]) {
     let Some((kind, rest)) = input.split_first() else { return };
     if *kind == 0 {
@@ -51,8 +52,13 @@ pub fn compact(input: &[u8]) {
         Ok(read) => assert_eq!(Guide::parse(&read.encode()), Ok(read)),
         Err(error) => shown(&error),
     }
+    match Echoes::parse(guide) {
+        Ok(read) => assert_eq!(Echoes::parse(&read.encode()), Ok(read)),
+        Err(error) => shown(&error),
+    }
+    let (guide, echoes) = if *kind < 180 { (guide, &[][..]) } else { (&[][..], guide) };
     if plain <= MOST {
-        make(i8::try_from(kind % 60).unwrap_or(0) - 2, recipe, guide, plain);
+        make(i8::try_from(kind % 60).unwrap_or(0) - 2, recipe, guide, echoes, plain);
     }
 }
 
@@ -76,7 +82,7 @@ fn way(number: i8) -> Option<Way> {
 }
 
 /// Makes a layer; a pool, a base and its heads have 64 KiB each.
-fn make(packer: i8, recipe: &[u8], guide: &[u8], plain: u64) {
+fn make(packer: i8, recipe: &[u8], guide: &[u8], echoes: &[u8], plain: u64) {
     let bytes: Vec<u8> = (0..65_536_u32).map(|at| ((at * at) >> 7) as u8).collect();
     let mut pack = Vec::new();
     let mut frame = |content: &[u8]| {
@@ -85,7 +91,12 @@ fn make(packer: i8, recipe: &[u8], guide: &[u8], plain: u64) {
         pack.extend(packed);
         Frame { piece: 1, offset, length, plain: content.len() as u64 }
     };
-    let (recipe, guide) = (vec![frame(recipe)], if guide.is_empty() { Vec::new() } else { vec![frame(guide)] });
+    let recipe = vec![frame(recipe)];
+    let [guide, echoes] = [guide, echoes].map(|it| if it.is_empty() { Vec::new() } else { vec![frame(it)] });
+    let mut echoed = Vec::new();
+    let mut encoder = Encoder::new(Level::USUAL);
+    let written = encoder.write(&bytes.repeat(4), &mut echoed).and_then(|()| encoder.finish(&mut echoed));
+    written.expect("a vector takes everything");
     // frames that a recipe may find: at 0 of the second pack
     let other = zstd::bulk::compress(&bytes[..5000], 1).expect("a frame");
     let pieces = vec![zstd::bulk::compress(&bytes, 1).expect("a pool"), pack, other];
@@ -97,11 +108,11 @@ fn make(packer: i8, recipe: &[u8], guide: &[u8], plain: u64) {
         barge: String::new(),
         bases: vec![BaseLayer { digest, size: 1, diff_id: digest, plain: bytes.len() as u64, image: None }],
         pieces: pieces.iter().zip(pools).map(piece).collect(),
-        layers: vec![CompactLayer { digest, size: 1, diff_id: digest, plain, packer, recipe, guide }],
+        layers: vec![CompactLayer { digest, size: 1, diff_id: digest, plain, packer, recipe, guide, echoes }],
     };
     let stock = Arc::new(Stock::new(index, Box::new(InMemory(pieces)), NonZeroUsize::MIN));
     let heads = Box::new(bytes.clone());
-    stock.provide(0, BaseBytes { plain: Box::new(bytes), heads, heads_length: 65_536 });
+    stock.provide(0, BaseBytes { plain: Box::new(bytes), heads, heads_length: 65_536, packed: Some(Arc::new(echoed)) });
     match Rebuild::open(&stock, &stock.index().layers[0]) {
         Ok(mut layer) => {
             let mut made = Vec::new();

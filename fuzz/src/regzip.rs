@@ -2,10 +2,12 @@
 //! somebody tampered with does no harm.
 
 use std::io::Read as _;
+use std::sync::Arc;
 
 use barge::regzip::find::Differs;
+use barge::regzip::listen::{Listening, Match, Original, listen};
 use barge::regzip::stretch::{Divider, Joined};
-use barge::regzip::{Checkpoint, Encoder, Follower, Header, LOOKAHEAD, Way};
+use barge::regzip::{Checkpoint, Encoder, Follower, Header, LOOKAHEAD, Packed, Way};
 
 use crate::shown;
 
@@ -15,6 +17,7 @@ pub fn regzip(input: &[u8]) {
         Ok((header, length)) => assert_eq!(header.to_bytes(), input[..length]),
         Err(error) => shown(&error),
     }
+    listened(input);
     let Some((&[number, times, field, value], rest)) = input.split_first_chunk() else { return };
     let way = way(number % 40);
     let data = rest.repeat(usize::from(times % 16));
@@ -56,6 +59,25 @@ pub fn regzip(input: &[u8]) {
     if let Some(bad) = tampered(last, field, value) {
         // wrong bytes are what it deserves
         let _ = piece(way, &data, &bad, None);
+    }
+}
+
+/// Reads it as deflate, and finds all of it in itself.
+fn listened(input: &[u8]) {
+    let packed: Arc<dyn Packed> = Arc::new(input.to_vec());
+    match Original::read(Arc::clone(&packed), 0, &|| true) {
+        Err(error) => shown(&error),
+        Ok(original) => {
+            let to = Listening {
+                originals: &[Some(&original)],
+                matches: &[Match { at: 0, original: 0, from: 0, length: u64::MAX }],
+                cuts: &[],
+                plain: u64::MAX,
+            };
+            for (_, echo) in listen(packed, 0, to, &|| true).expect("it was read before") {
+                assert!(echo.at >= echo.skip);
+            }
+        }
     }
 }
 

@@ -55,6 +55,9 @@ enum Lies<'a> {
     In(Extent<'a>),
 }
 
+/// Who is shown the bytes as they pass.
+type Listener<'a> = &'a (dyn Fn(&[u8]) + Sync);
+
 /// Content under way, checked while it is read.
 pub struct BlobReader<'a> {
     content: Content,
@@ -64,6 +67,7 @@ pub struct BlobReader<'a> {
     remaining: u64,
     cancel: Option<&'a Cancel>,
     meter: Option<&'a (dyn Fn(u64) + Sync)>,
+    listener: Option<Listener<'a>>,
 }
 
 impl<'a> BlobReader<'a> {
@@ -82,7 +86,7 @@ impl<'a> BlobReader<'a> {
     fn of_bytes(content: Content, bytes: Bytes<'a>) -> Self {
         let state = State::Reading(content.digest.algorithm().hasher());
         let remaining = content.size;
-        Self { content, bytes, lies: Lies::Nowhere, state, remaining, cancel: None, meter: None }
+        Self { content, bytes, lies: Lies::Nowhere, state, remaining, cancel: None, meter: None, listener: None }
     }
 
     /// Puts the check before a file that is the content as a whole.
@@ -195,6 +199,13 @@ impl<'a> BlobReader<'a> {
         self
     }
 
+    /// Shows somebody all bytes as they pass. Whether they are right shows at the end.
+    #[must_use]
+    pub const fn shown_to(mut self, listener: Listener<'a>) -> Self {
+        self.listener = Some(listener);
+        self
+    }
+
     /// Returns what was promised.
     #[must_use]
     pub const fn content(&self) -> &Content {
@@ -227,6 +238,9 @@ impl<'a> BlobReader<'a> {
         let room = buffer.len().min(usize::try_from(self.remaining).unwrap_or(usize::MAX));
         let count = if room == 0 { 0 } else { read_some(&mut self.bytes, &mut buffer[..room])? };
         hasher.update(&buffer[..count]);
+        if let Some(listener) = self.listener {
+            listener(&buffer[..count]);
+        }
         self.remaining -= count as u64;
         if count == 0 && self.remaining > 0 {
             let expected = self.content.size;

@@ -97,6 +97,8 @@ pub struct CompactLayer {
     pub recipe: Vec<Frame>,
     /// The frames that together hold what the packer needs. None for one that needs nothing.
     pub guide: Vec<Frame>,
+    /// The frames that together hold its [echoes](super::Echoes), which nobody needs.
+    pub echoes: Vec<Frame>,
 }
 
 impl CompactLayer {
@@ -159,7 +161,7 @@ impl CompactIndex {
             }
         }
         for layer in &self.layers {
-            for frame in layer.recipe.iter().chain(&layer.guide) {
+            for frame in layer.recipe.iter().chain(&layer.guide).chain(&layer.echoes) {
                 if !self.holds(frame) {
                     return fail(format!("a frame of {} outside of the packs", layer.digest), "frames in packs");
                 }
@@ -240,6 +242,9 @@ fn layer_value(layer: &CompactLayer) -> Value {
         }
         value["guide"] = frames(&layer.guide);
     }
+    if !layer.echoes.is_empty() {
+        value["echoes"] = frames(&layer.echoes);
+    }
     value
 }
 
@@ -272,6 +277,7 @@ fn layer(view: &View<'_>) -> Result<CompactLayer, JsonError> {
         packer,
         recipe: frames("recipe")?,
         guide: frames("guide")?,
+        echoes: frames("echoes")?,
     })
 }
 
@@ -334,8 +340,10 @@ mod tests {
             },
             recipe: vec![frame],
             guide: vec![Frame { offset: 0, length: 5, plain: 1, ..frame }],
+            echoes: vec![Frame { offset: 1, length: 4, plain: 2, ..frame }],
         };
-        let tar = CompactLayer { digest: of("tar"), packer: Packer::None, guide: vec![], ..layer.clone() };
+        let tar =
+            CompactLayer { digest: of("tar"), packer: Packer::None, guide: vec![], echoes: vec![], ..layer.clone() };
         CompactIndex {
             barge: "0.1.0".to_owned(),
             bases: vec![BaseLayer {
@@ -374,6 +382,7 @@ mod tests {
             ("[1,5,7,100]", "[1,6,7,100]", "frames in packs"),
             ("[1,5,7,100]", "[0,5,7,100]", "frames in packs"),
             ("[1,5,7,100]", "[2,5,7,100]", "frames in packs"),
+            ("[1,1,4,2]", "[1,1,40,2]", "frames in packs"),
             ("[1,5,7,100]", "[1,5,7]", "[piece, offset, length, plain]"),
             (&*tar, &*layer, "each layer once, and no piece"),
             (&*tar, &*pool, "each layer once, and no piece"),

@@ -14,6 +14,7 @@
 //! | `index` | [`CompactIndex`], the text of `compact.json` |
 //! | `recipe` | [`Recipe`]: the steps that yield the plain bytes of a layer |
 //! | `guide` | [`Guide`]: what the encoder of a layer needs beside them |
+//! | `echoes` | [`Echoes`]: which tokens of it are those of a base |
 //! | `cut` | [`Cutter`]: what of a layer is content of files and what is not |
 //! | `stock` | [`Stock`]: pools, frames and bases, read by position and checked |
 //! | `plain` | [`Plain`]: a reader of the plain bytes of a layer, step by step |
@@ -21,6 +22,7 @@
 
 mod crew;
 mod cut;
+mod echoes;
 mod fault;
 mod guide;
 mod index;
@@ -31,6 +33,7 @@ mod stock;
 mod varint;
 
 pub use cut::{Cut, Cutter};
+pub use echoes::{Echoes, PackedFile};
 pub use fault::RebuildError;
 pub use guide::{BadGuide, Guide};
 pub use index::{BaseLayer, CompactIndex, CompactLayer, Frame, Packer, Piece};
@@ -51,5 +54,7 @@ pub const LARGEST_PREFIX: u64 = 16 << 20;
 pub const LARGEST_RECIPE: u64 = 32 << 20;
 /// The largest guide that is followed, in bytes: 16 MiB.
 pub const LARGEST_GUIDE: u64 = 16 << 20;
+/// The largest list of echoes that is followed, in bytes: 2 MiB, which is enough for some ten GiB of stretches of the smallest size.
+pub const LARGEST_ECHOES: u64 = 2 << 20;
 /// The largest index that is read, in bytes: as large as `index.json` may be.
 pub const LARGEST_INDEX: u64 = crate::document::LARGEST_INDEX_JSON;

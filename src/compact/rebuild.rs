@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 
 use super::crew::Place;
-use super::{CompactLayer, Guide, LARGEST_GUIDE, Packer, Plain, RebuildError, Stock};
-use crate::regzip::{Checkpoint, Encoder, HISTORY, LOOKAHEAD, Way};
+use super::{CompactLayer, Echoes, Guide, LARGEST_ECHOES, LARGEST_GUIDE, Packer, Plain, RebuildError, Stock};
+use crate::regzip::{Checkpoint, Echo, Encoder, HISTORY, LOOKAHEAD, Packed, ReadError, Way};
 
 /// Checkpoints nearer to each other are not all used: an encoder costs as much as some hundred KiB of data.
 const SMALLEST: u64 = 512 << 10;
@@ -48,6 +48,7 @@ impl Rebuild {
             way: *way,
             early: guide.early,
             starts: starts(guide.checkpoints, layer.plain),
+            echoes: if way.takes_echoes() { echoes(stock, layer)? } else { VecDeque::new() },
             supply: Supply { plain, length: layer.plain, begin: 0, bytes: Vec::new() },
             under_way: VecDeque::new(),
             own: None,
@@ -81,8 +82,26 @@ fn starts(checkpoints: Vec<Checkpoint>, length: u64) -> VecDeque<Checkpoint> {
     starts
 }
 
+/// A stretch whose tokens are known, and where.
+type Known = (Echo, Arc<dyn Packed>);
+
+/// Returns the echoes of a layer, as far as those bases are at hand as they are packed.
+fn echoes(stock: &Stock, layer: &CompactLayer) -> Result<VecDeque<Known>, RebuildError> {
+    let echoes = Echoes::parse(&stock.frames(&layer.echoes, LARGEST_ECHOES, "list of echoes")?)?;
+    let mut known = VecDeque::with_capacity(echoes.0.len());
+    for (base, echo) in echoes.0 {
+        match stock.packed(base) {
+            Ok(packed) => known.extend(packed.map(|packed| (echo, packed))),
+            // whether the layer needs it is for its recipe to say
+            Err(RebuildError::Base(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(known)
+}
+
 /// What a thread will have packed.
-type Packed = Receiver<Result<Vec<u8>, RebuildError>>;
+type Packing = Receiver<Result<Vec<u8>, RebuildError>>;
 
 /// A layer that Go packed.
 struct Go {
@@ -91,9 +110,11 @@ struct Go {
     early: Vec<u64>,
     /// Where the segments begin that nobody has begun.
     starts: VecDeque<Checkpoint>,
+    /// What is known of these.
+    echoes: VecDeque<Known>,
     supply: Supply,
     /// The segments that threads pack, in order.
-    under_way: VecDeque<(Packed, Place)>,
+    under_way: VecDeque<(Packing, Place)>,
     /// The segment that is packed here, before all that are under way.
     own: Option<Own>,
     /// What is packed, and how much of it was handed out.
@@ -118,6 +139,7 @@ struct Segment {
     /// How far plain bytes are wanted for it.
     end: u64,
     early: Vec<u64>,
+    echoes: Vec<Known>,
 }
 
 impl Segment {
@@ -126,7 +148,7 @@ impl Segment {
             0 => Encoder::new(way),
             _ => Encoder::resume(way, &self.from, history)?,
         };
-        let encoder = encoder.early(&self.early);
+        let encoder = encoder.early(&self.early).echoing(self.echoes.clone());
         Ok(match self.until {
             Some(until) => encoder.until(until),
             None => encoder,
@@ -146,7 +168,14 @@ impl Segment {
 
 /// Ends an encoder; that it cannot stop where it was told to is the fault of the guide.
 fn finish(encoder: &mut Encoder, to: &mut Vec<u8>) -> Result<(), RebuildError> {
-    encoder.finish(to).map_err(|error| RebuildError::Wrong(format!("its guide is wrong: at a checkpoint, {error}")))
+    let finished = encoder.finish(to);
+    if let Some(failure) = encoder.echo_failure() {
+        return Err(match &*failure {
+            ReadError::Io(error) => io::Error::new(error.kind(), Arc::clone(&failure)).into(),
+            ReadError::Wrong(reason) => RebuildError::Wrong(format!("its echoes are wrong: {reason}")),
+        });
+    }
+    finished.map_err(|error| RebuildError::Wrong(format!("its guide is wrong: at a checkpoint, {error}")))
 }
 
 impl Go {
@@ -229,7 +258,10 @@ impl Go {
         let first = self.early.partition_point(|edge| *edge < from.position.saturating_sub(AROUND));
         let last = self.early.partition_point(|edge| *edge < end.saturating_add(AROUND));
         let early = self.early[first..last].to_vec();
-        Some(Segment { from, until, end, early })
+        // one that goes on behind the end is cut there
+        let mine = self.echoes.partition_point(|(echo, _)| until.is_none_or(|until| echo.at < until));
+        let echoes = self.echoes.drain(..mine).collect();
+        Some(Segment { from, until, end, early, echoes })
     }
 }
 

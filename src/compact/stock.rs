@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::crew::Crew;
 use super::recipe::Steps;
 use super::{BaseLayer, CompactIndex, CompactLayer, Frame, LARGEST_PREFIX, LARGEST_RECIPE, RebuildError, Space, Span};
+use crate::regzip::Packed;
 
 /// How many pieces are kept, unpacked if they are pools: 64 MiB of them.
 const KEPT: usize = 8;
@@ -55,6 +56,8 @@ pub struct BaseBytes {
     pub heads: Box<dyn Bytes>,
     /// How many those are.
     pub heads_length: u64,
+    /// Its packed bytes, where they can be read by position.
+    pub packed: Option<Arc<dyn Packed>>,
 }
 
 impl fmt::Debug for BaseBytes {
@@ -240,6 +243,14 @@ impl Stock {
             drop(place.set(found));
         }
         place.get().ok_or_else(|| RebuildError::Base(Box::new(said.clone())))
+    }
+
+    /// Returns the packed bytes of a base, if they can be read by position.
+    ///
+    /// # Errors
+    /// When it is not there, or cannot be used.
+    pub(super) fn packed(&self, base: u32) -> Result<Option<Arc<dyn Packed>>, RebuildError> {
+        Ok(self.base(base)?.packed.clone())
     }
 
     /// Reads some bytes of a space from where `span` begins, at most as many as it has and the buffer takes, and at least one;

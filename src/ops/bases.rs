@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use super::Error;
 use super::bundle::has;
-use super::layer::unpacked;
+use super::layer::{Keeping, unpacked};
 use super::open::{Context, Store};
 use crate::blob::{CHUNK, Cancel};
 use crate::compact::{BaseBytes, BaseLayer, Bases, Cut, Cutter};
@@ -38,6 +38,8 @@ struct InPlaces {
 struct Unpacking {
     /// Where to: the first of these in which a file can be made.
     directories: Vec<PathBuf>,
+    /// Whether somebody wants them as they are packed, too.
+    echoes: bool,
     cancel: Cancel,
 }
 
@@ -134,7 +136,8 @@ impl Unpacking {
                 beside.into_iter().chain([ELSEWHERE.into()]).collect()
             }
         };
-        Self { directories, cancel: context.cancel.clone() }
+        let echoes = archive.compact().is_some_and(|index| index.layers.iter().any(|layer| !layer.echoes.is_empty()));
+        Self { directories, echoes, cancel: context.cancel.clone() }
     }
 
     /// Unpacks a base of a place, and checks it. `None` when it is not there; `meter` hears of the bytes that are read.
@@ -150,6 +153,9 @@ impl Unpacking {
             Err(error) => return Err(error),
         };
         let (plain, heads) = (self.temporary()?, self.temporary()?);
+        let keeping = Keeping::of(&reader, || self.temporary().ok().filter(|_| self.echoes));
+        let take = |bytes: &[u8]| keeping.take(bytes);
+        let reader = reader.shown_to(&take);
         let read = unpacked(reader, source.location(), |from| cut(from, &plain, &heads, base));
         let known = read?.map_err(StoreError::io(TEMPORARY, self.directories.first().cloned().unwrap_or_default()))?;
         if known.length != base.plain || known.diff_id != base.diff_id {
@@ -157,8 +163,8 @@ impl Unpacking {
             let reason = format!("it unpacks to {got}, and the compact archive needs {expected}");
             return Err(StoreError::malformed(base.digest.to_string(), source.location(), reason));
         }
-        let heads_length = known.heads;
-        Ok(Some(BaseBytes { plain: Box::new(plain), heads: Box::new(heads), heads_length }))
+        let (heads_length, packed) = (known.heads, keeping.done());
+        Ok(Some(BaseBytes { plain: Box::new(plain), heads: Box::new(heads), heads_length, packed }))
     }
 
     fn temporary(&self) -> Result<File, StoreError> {

@@ -1,9 +1,14 @@
 //! Layers as the tars that they are: unpacked while their digest is checked, in one pass over the bytes.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::blob::{BlobError, BlobReader, CHUNK};
+use crate::compact::PackedFile;
 use crate::media::{Compression, foreign_packing};
+use crate::regzip::Packed;
 use crate::store::{Location, Reason, StoreError};
 use crate::tar::header::starts_tar;
 
@@ -53,6 +58,39 @@ pub(super) fn unpacked<T>(
         }
         other => failed(other),
     })
+}
+
+/// The packed bytes of a layer, to be read by position while it is unpacked and afterwards: where it lies by itself in a file, or in one of
+/// their own.
+pub(super) struct Keeping {
+    lies: Option<Arc<dyn Packed>>,
+    file: Option<File>,
+    size: u64,
+    has_failed: AtomicBool,
+}
+
+impl Keeping {
+    /// Finds them; if they lie nowhere, `file` is for them.
+    pub(super) fn of(reader: &BlobReader<'_>, file: impl FnOnce() -> Option<File>) -> Self {
+        let size = reader.content().size;
+        let lies = reader.extent_unverified().and_then(|extent| PackedFile::of(extent.file, extent.at, size).ok());
+        let lies = lies.map(|packed| Arc::new(packed) as Arc<dyn Packed>);
+        Self { file: if lies.is_some() { None } else { file() }, lies, size, has_failed: AtomicBool::new(false) }
+    }
+
+    /// Takes what was read, in its order.
+    pub(super) fn take(&self, bytes: &[u8]) {
+        if self.file.as_ref().is_some_and(|mut file| file.write_all(bytes).is_err()) {
+            self.has_failed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns them. None: there was no room, and whoever wants them can do without.
+    pub(super) fn done(self) -> Option<Arc<dyn Packed>> {
+        let kept = self.file.filter(|_| !self.has_failed.load(Ordering::Relaxed));
+        let kept = kept.and_then(|file| PackedFile::of(&file, 0, self.size).ok());
+        self.lies.or_else(|| kept.map(|packed| Arc::new(packed) as _))
+    }
 }
 
 /// Returns whether a tar begins here: the name of its first file may look like anything.

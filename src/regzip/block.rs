@@ -12,7 +12,8 @@ const LENGTH_SYMBOLS: usize = 19;
 /// The longest word for one of these.
 const LONGEST_OF_LENGTHS: usize = 7;
 /// The order in which the lengths of their words are written.
-const LENGTH_ORDER: [usize; LENGTH_SYMBOLS] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+pub(super) const LENGTH_ORDER: [usize; LENGTH_SYMBOLS] =
+    [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 const REPEAT: u8 = 16;
 const ZEROS: u8 = 17;
 const MANY_ZEROS: u8 = 18;

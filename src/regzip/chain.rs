@@ -101,9 +101,10 @@ impl Chains {
         }
     }
 
-    /// Remembers all positions that have four bytes and are not remembered yet.
-    pub(super) fn insert_all(&mut self) {
+    /// Remembers all positions that have four bytes and are not remembered yet; those alone that can be found from `at` on.
+    pub(super) fn insert_from(&mut self, at: usize) {
         let end = (self.end + 1).saturating_sub(SHORTEST);
+        self.known = self.known.max(at.saturating_sub(FARTHEST));
         for at in self.known..end {
             self.remember(at);
         }
@@ -305,7 +306,7 @@ mod tests {
             text.truncate(WINDOW);
             let mut chains = Chains::new();
             assert_eq!(chains.fill(&text), WINDOW);
-            chains.insert_all();
+            chains.insert_from(0);
             for level in [4, 5, 6, 9] {
                 let effort = Level::new(level).unwrap().effort();
                 for _ in 0..200 {

@@ -1,15 +1,18 @@
 //! The encoder: input in pieces of any size, deflate out.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use super::bits::BitWriter;
 use super::block::BlockWriter;
 use super::blocks::Blocks;
 use super::checkpoint::{Checkpoint, ResumeError, Watch};
+use super::echo::{Echo, Echoes};
 use super::fast::Fast;
 use super::klauspost::Klauspost;
 use super::level::Level;
 use super::plain::Plain;
+use super::read::{Packed, ReadError};
 use super::search::{AHEAD, Doubt, Search};
 use super::way::Way;
 use super::zlib::{Pigz, Program, Stream};
@@ -131,6 +134,31 @@ impl Encoder {
             search.early = edges.to_vec();
         }
         self
+    }
+
+    /// Takes the tokens of some stretches from other streams, and looks for nothing there; they ascend and do not overlap. A stretch
+    /// counts if the encoder comes to be where it begins, and has just written a repetition: that of a stream of the same way and
+    /// the same input. Only ways take them that remember every byte and look ahead before they take a repetition: others search.
+    ///
+    /// An encoder that takes them takes no checkpoints. Stretches that are wrong yield wrong bytes, and nothing worse.
+    #[must_use]
+    pub fn echoing(mut self, stretches: Vec<(Echo, Arc<dyn Packed>)>) -> Self {
+        if let Method::Search(search) = &mut self.method
+            && !stretches.is_empty()
+            && search.takes_echoes()
+        {
+            search.echoes = Some(Box::new(Echoes::new(stretches)));
+        }
+        self
+    }
+
+    /// Returns why tokens of another stream could not be read, if so: then what came out is wrong.
+    #[must_use]
+    pub fn echo_failure(&self) -> Option<Arc<ReadError>> {
+        match &self.method {
+            Method::Search(search) => search.echoes.as_ref().and_then(|echoes| echoes.failure().cloned()),
+            _ => None,
+        }
     }
 
     /// Returns the edges so far at which the window did not slide early, and it would have made a difference.

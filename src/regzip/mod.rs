@@ -35,6 +35,7 @@
 //! | `block`, `code`, `token`, `bits` | blocks, Huffman codes, symbols, bits |
 //! | `tail` | what a block knows of the one before |
 //! | `checkpoint` | where an encoder can go on, so that several work on one stream |
+//! | `read`, `decoder`, `echo`, `listen` | tokens of a stream that is there, and where they are those of another one: [`Echo`] |
 //! | `gzip` | [`Header`] and [`Trailer`] |
 //! | `find` | which way it was, by trying: [`find`](find::find), [`Follower`] |
 //! | `stretch` | following a stream at several places at once |
@@ -56,13 +57,17 @@ mod blocks;
 mod chain;
 mod checkpoint;
 mod code;
+mod decoder;
+mod echo;
 mod encoder;
 mod fast;
 pub mod find;
 mod gzip;
 mod klauspost;
 mod level;
+pub mod listen;
 mod plain;
+mod read;
 mod search;
 pub mod stretch;
 mod tail;
@@ -71,11 +76,13 @@ mod way;
 mod zlib;
 
 pub use checkpoint::{Checkpoint, HISTORY, ResumeError};
+pub use echo::Echo;
 pub use encoder::{Encoder, LOOKAHEAD};
 pub use find::Follower;
 pub use gzip::{Header, HeaderError, Trailer};
 pub use klauspost::Headers;
 pub use level::Level;
+pub use read::{Packed, ReadError};
 pub use way::Way;
 pub use zlib::PigzBlocks;
 

@@ -3,6 +3,7 @@
 use super::block::BlockWriter;
 use super::chain::{Chains, WINDOW, Wanted};
 use super::checkpoint::{Checkpoint, Findable, HISTORY, Watch};
+use super::echo::Echoes;
 use super::level::{Effort, Level};
 use super::token::{FARTHEST, LONGEST, SHORTEST, Token};
 
@@ -54,6 +55,8 @@ pub(super) struct Search {
     /// The edges of the windows that slide early. See [`super::Encoder::early`].
     pub(super) early: Vec<u64>,
     pub(super) doubt: Doubt,
+    /// Stretches whose tokens are known.
+    pub(super) echoes: Option<Box<Echoes>>,
 }
 
 /// Just after a checkpoint: what has to be put into chains once there are bytes that follow.
@@ -77,6 +80,7 @@ impl Search {
             missing: None,
             early: Vec::new(),
             doubt: Doubt::None,
+            echoes: None,
         }
     }
 
@@ -98,6 +102,11 @@ impl Search {
     pub(super) fn goes_on_as(&self, other: &Self) -> bool {
         let state = |it: &Self| (it.index, it.base, it.block, it.waiting, it.doubt, it.missing.is_some());
         state(self) == state(other) && self.tokens == other.tokens && self.chains == other.chains
+    }
+
+    /// Whether nothing but the input before matters where a repetition has just ended.
+    pub(super) const fn takes_echoes(&self) -> bool {
+        self.level.is_lazy()
     }
 
     /// Returns the position at which this window may slide early.
@@ -138,9 +147,6 @@ impl Search {
 
     fn run(&mut self, blocks: &mut BlockWriter, watch: &mut Watch, last: bool) {
         self.catch_up();
-        if self.level.is_lazy() {
-            self.chains.insert_all();
-        }
         let end = if last {
             self.chains.end
         } else if self.early.binary_search(&self.edge()).is_ok() {
@@ -148,6 +154,35 @@ impl Search {
         } else {
             EDGE + 1
         };
+        let Some(mut echoes) = self.echoes.take() else { return self.search(end, last, blocks, watch) };
+        loop {
+            if echoes.is_under_way() {
+                self.echo(&mut echoes, end, blocks, watch);
+            }
+            if echoes.is_under_way() || self.index >= end || watch.stopped {
+                break;
+            }
+            let position = self.base + self.index as u64;
+            let next = echoes.next_from(position);
+            if next == position && self.waiting == Waiting::NOTHING {
+                echoes.begin();
+                continue;
+            }
+            // what stands where the next one begins but is in another state than it needs passes it with the next step
+            let next = usize::try_from(next.max(position + 1) - self.base).unwrap_or(usize::MAX);
+            self.search(end.min(next), last, blocks, watch);
+            if self.doubt == Doubt::Open {
+                break;
+            }
+        }
+        self.echoes = Some(echoes);
+    }
+
+    /// Goes on to `end`, or a little further, by looking for repetitions.
+    fn search(&mut self, end: usize, last: bool, blocks: &mut BlockWriter, watch: &mut Watch) {
+        if self.level.is_lazy() {
+            self.chains.insert_from(self.index);
+        }
         while self.index < end && !watch.stopped {
             if self.index == EDGE && !last && self.doubt == Doubt::None {
                 self.doubt = if self.is_doubtful() { Doubt::Open } else { Doubt::Settled };
@@ -163,6 +198,22 @@ impl Search {
             if self.tokens.len() == MOST_TOKENS {
                 self.write_block(blocks);
                 watch.block_ended(self.base + self.index as u64, || self.checkpoint(blocks));
+            }
+        }
+    }
+
+    /// Goes on to `end`, or a little further, with tokens that are known: of a level that is lazy.
+    ///
+    /// The search is a step further when it writes a token, at the byte behind its first. Here that byte alone is minded.
+    fn echo(&mut self, echoes: &mut Echoes, end: usize, blocks: &mut BlockWriter, watch: &mut Watch) {
+        while self.index + 1 < end && !watch.stopped {
+            let Some(token) = echoes.next() else { return };
+            self.tokens.push(token);
+            self.index += token.length();
+            if self.tokens.len() == MOST_TOKENS {
+                self.write_block(blocks);
+                let ahead = u64::from(token.repeated().is_none());
+                watch.block_ended(self.base + self.index as u64 + ahead, || self.checkpoint(blocks));
             }
         }
     }

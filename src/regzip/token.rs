@@ -2,7 +2,7 @@
 
 /// A byte that stands for itself, or a repetition of what was there before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Token(u32);
+pub(crate) struct Token(u32);
 
 /// The shortest repetition that has a symbol. The search looks for none below [`SHORTEST`].
 const BASE_LENGTH: u32 = 3;
@@ -39,6 +39,46 @@ impl Token {
     #[inline]
     pub(super) const fn repetition(length: usize, distance: usize) -> Self {
         Self(MATCH | (length as u32 - BASE_LENGTH) << 15 | (distance as u32 - 1))
+    }
+
+    /// Returns how many bytes it stands for.
+    #[inline]
+    pub(super) const fn length(self) -> usize {
+        match self.repeated() {
+            Some((length, _)) => length,
+            None => 1,
+        }
+    }
+
+    /// Returns length and distance of a repetition.
+    #[inline]
+    pub(crate) const fn repeated(self) -> Option<(usize, usize)> {
+        if self.0 & MATCH == 0 {
+            return None;
+        }
+        Some((((self.0 >> 15 & 0xff) + BASE_LENGTH) as usize, (self.0 & 0x7fff) as usize + 1))
+    }
+
+    /// Returns the length that a symbol above [`END`] and the bits that follow it stand for.
+    #[inline]
+    pub(super) const fn length_of(symbol: usize, extra: u32) -> usize {
+        let at = symbol - END - 1;
+        let above = match at {
+            0..8 => at as u32,
+            28 => 255,
+            _ => ((4 + at as u32 % 4) << extra_bits_of_length(symbol)) + extra,
+        };
+        (above + BASE_LENGTH) as usize
+    }
+
+    /// Returns the distance that a symbol and the bits that follow it stand for.
+    #[inline]
+    pub(super) const fn distance_of(symbol: usize, extra: u32) -> usize {
+        let above = match symbol {
+            0..4 => symbol as u32,
+            _ => ((2 + symbol as u32 % 2) << extra_bits_of_distance(symbol)) + extra,
+        };
+        above as usize + 1
     }
 
     /// Returns the byte that stands for itself; of a repetition the symbols of its length and distance.
@@ -126,13 +166,17 @@ mod tests {
     }
 
     #[test]
-    fn extra_bits_are_the_same_seen_from_the_symbol() {
+    fn a_symbol_and_its_extra_bits_are_what_they_stand_for() {
         for length in BASE_LENGTH as usize..=LONGEST {
             let symbol = LENGTHS[length - BASE_LENGTH as usize];
+            assert_eq!(Token::length_of(usize::from(symbol.symbol), u32::from(symbol.extra)), length);
             assert_eq!(extra_bits_of_length(usize::from(symbol.symbol)), usize::from(symbol.extra_bits), "{length}");
         }
         for above in 0..FARTHEST as u32 {
             let symbol = distance(above);
+            let found = Token::distance_of(usize::from(symbol.symbol), u32::from(symbol.extra));
+            assert_eq!(found, above as usize + 1);
+            assert_eq!(Token::repetition(9, found).repeated(), Some((9, found)));
             assert_eq!(extra_bits_of_distance(usize::from(symbol.symbol)), usize::from(symbol.extra_bits), "{above}");
         }
     }

@@ -164,6 +164,12 @@ impl Way {
         }
     }
 
+    /// Whether its encoder takes the tokens of another stream: [`Encoder::echoing`](super::Encoder::echoing).
+    #[must_use]
+    pub const fn takes_echoes(self) -> bool {
+        matches!(self, Self::Go(level) if level.is_lazy())
+    }
+
     /// Returns what an encoder remembers at the end of a block, if it can go on there at all and is not one that begins anew with every
     /// block.
     pub(super) const fn memory(self) -> Option<Memory> {

@@ -4,9 +4,11 @@ use std::fs;
 use std::io::Read as _;
 use std::path::Path;
 
-use barge::compact::{CompactIndex, CompactLayer, Frame, Guide, Packer, Piece, Rebuild, Recipe, Space, Span, Step};
+use barge::compact::{
+    CompactIndex, CompactLayer, Echoes, Frame, Guide, Packer, Piece, Rebuild, Recipe, Space, Span, Step,
+};
 use barge::digest::Digest;
-use barge::regzip::Checkpoint;
+use barge::regzip::{Checkpoint, Echo};
 
 use crate::packer::Made;
 use crate::support::tar::Tar;
@@ -66,6 +68,7 @@ fn the_page_says_what_comes_out() {
             packer: Packer::None,
             recipe: vec![at(heads_frame.len(), &recipe_frame, recipe.len())],
             guide: vec![],
+            echoes: vec![],
         }],
     };
     let guide = Guide {
@@ -81,7 +84,10 @@ fn the_page_says_what_comes_out() {
         }],
     };
     let text = String::from_utf8(index.encode()).unwrap();
-    let made = Made { index, pieces: vec![pack, pool.clone()], bases: vec![] };
+    let first = Echo { at: 638, length: 525_000, bits: 15_944, skip: 1_290 };
+    let second = Echo { at: 525_638, length: 131_072, bits: 15_944 + (5 << 27), skip: 0 };
+    let echoes = Echoes(vec![(0, first), (1, second)]);
+    let made = Made { index, pieces: vec![pack, pool.clone()], bases: vec![], is_packed: false };
     let mut got = Vec::new();
     let stock = made.stock(1);
     Rebuild::open(&stock, &made.index.layers[0]).unwrap().read_to_end(&mut got).unwrap();
@@ -89,7 +95,13 @@ fn the_page_says_what_comes_out() {
 
     let page =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/compact-format.md")).unwrap_or_default();
-    let blocks = [hex(&pool), hex(&recipe), hex(&guide.encode()), text.trim_end().replace('\n', "\n    ")];
+    let blocks = [
+        hex(&pool),
+        hex(&recipe),
+        hex(&guide.encode()),
+        hex(&echoes.encode()),
+        text.trim_end().replace('\n', "\n    "),
+    ];
     let missing: Vec<&String> = blocks.iter().filter(|block| !page.contains(&**block)).collect();
     assert!(
         missing.is_empty(),

@@ -17,6 +17,7 @@ mod support;
 
 mod archive;
 mod bases;
+mod echoes;
 mod example;
 mod hostile;
 mod packer;

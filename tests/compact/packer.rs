@@ -11,7 +11,7 @@ use barge::compact::{
     Piece, Pieces, Recipe, Space, Span, Step, Stock,
 };
 use barge::digest::Digest;
-use barge::regzip::{Encoder, Header, Level, Trailer, Way};
+use barge::regzip::{Encoder, Header, Level, Packed, Trailer, Way};
 
 /// What of a tar is content, with its name, and what is heads.
 pub(crate) enum Part {
@@ -77,15 +77,20 @@ pub(crate) struct Maker {
     old_heads: Option<(Span, Vec<u8>)>,
     pack: Vec<u8>,
     index: CompactIndex,
-    bases: Vec<(Vec<u8>, Vec<u8>)>,
+    bases: Vec<InBase>,
 }
+
+/// A base: its plain bytes, its heads, and itself.
+type InBase = (Vec<u8>, Vec<u8>, Vec<u8>);
 
 /// A compact archive without the archive.
 #[derive(Clone)]
 pub(crate) struct Made {
     pub(crate) index: CompactIndex,
     pub(crate) pieces: Vec<Vec<u8>>,
-    pub(crate) bases: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) bases: Vec<InBase>,
+    /// Whether the bases can be read as they are packed.
+    pub(crate) is_packed: bool,
 }
 
 impl Maker {
@@ -115,7 +120,7 @@ impl Maker {
         }
         let span = Span { space: Space::BaseHeads(number), from: 0, length: heads.len() as u64 };
         self.old_heads = Some((span, heads.clone()));
-        self.bases.push((plain.to_vec(), heads));
+        self.bases.push((plain.to_vec(), heads, layer.to_vec()));
     }
 
     pub(crate) fn put(&mut self, bytes: &[u8], prefix: &[u8]) -> Frame {
@@ -189,6 +194,7 @@ impl Maker {
             packer,
             recipe,
             guide,
+            echoes: Vec::new(),
         });
         bytes
     }
@@ -204,7 +210,7 @@ impl Maker {
         let piece = |(bytes, pool): (&Vec<u8>, _)| Piece { digest: Digest::of(bytes), size: bytes.len() as u64, pool };
         self.index.pieces = pieces.iter().zip(pools).map(piece).collect();
         self.index.barge = "test".to_owned();
-        Made { index: self.index, pieces, bases: self.bases }
+        Made { index: self.index, pieces, bases: self.bases, is_packed: true }
     }
 }
 
@@ -219,9 +225,10 @@ impl Pieces for InMemory {
 impl Made {
     pub(crate) fn stock(&self, threads: usize) -> Arc<Stock> {
         let stock = self.stock_without_bases(threads);
-        for (number, (plain, heads)) in self.bases.iter().enumerate() {
+        for (number, (plain, heads, layer)) in self.bases.iter().enumerate() {
             let (plain, heads_length) = (Box::new(plain.clone()), heads.len() as u64);
-            stock.provide(number, BaseBytes { plain, heads: Box::new(heads.clone()), heads_length });
+            let packed: Option<Arc<dyn Packed>> = self.is_packed.then(|| Arc::new(layer.clone()) as _);
+            stock.provide(number, BaseBytes { plain, heads: Box::new(heads.clone()), heads_length, packed });
         }
         stock
     }

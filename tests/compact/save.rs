@@ -95,7 +95,10 @@ fn again(made: &Made, bases: &[&[u8]]) -> Vec<Digest> {
         cutter.write(plain, &mut take).unwrap();
         cutter.finish(&mut take).unwrap();
         let heads_length = heads.len() as u64;
-        stock.provide(number, BaseBytes { plain: Box::new(plain.to_vec()), heads: Box::new(heads), heads_length });
+        stock.provide(
+            number,
+            BaseBytes { plain: Box::new(plain.to_vec()), heads: Box::new(heads), heads_length, packed: None },
+        );
     }
     let check = |layer: &barge::compact::CompactLayer| {
         let content = Content { digest: layer.digest, size: layer.size, kind: Kind::Blob };

@@ -246,9 +246,14 @@ impl<'a> Assembler<'a> {
     }
 }
 
+/// Returns the number that a base has among the ones that are used.
+pub(super) fn renumbered(base: u32, used: &BTreeSet<usize>) -> u32 {
+    u32::try_from(used.iter().take_while(|one| **one < base as usize).count()).unwrap_or(base)
+}
+
 /// Gives the bases of a recipe other numbers: those that they have among the ones that are used.
 pub(super) fn renumber(recipe: &mut Recipe, used: &BTreeSet<usize>) {
-    let number = |base: u32| u32::try_from(used.iter().take_while(|one| **one < base as usize).count()).unwrap_or(base);
+    let number = |base: u32| renumbered(base, used);
     let change = |span: &mut Span| match &mut span.space {
         Space::Base(base) | Space::BaseHeads(base) => *base = number(*base),
         Space::Pool => {}

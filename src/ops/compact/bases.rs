@@ -5,15 +5,20 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
+use super::echoed::original;
 use super::survey::PlainFile;
 use super::{BaseLayers, CompactOptions, MOST_THREADS, press};
 use crate::blob::CHUNK;
 use crate::compact::{BaseLayer, Cut, Cutter};
 use crate::ops::Error;
-use crate::ops::layer::unpacked;
+use crate::ops::layer::{Keeping, unpacked};
 use crate::ops::open::Context;
+use crate::regzip::Packed;
+use crate::regzip::listen::Original;
 use crate::store::StoreError;
+use crate::store::lacking::unnamed_file;
 use crate::text::human_size;
 use crate::transfer::Making;
 
@@ -87,6 +92,9 @@ pub(super) struct Base {
     pub(super) layer: BaseLayer,
     pub(super) plain: File,
     pub(super) anatomy: Anatomy,
+    /// Its packed bytes, where they can be read by position.
+    pub(super) packed: Option<Arc<dyn Packed>>,
+    original: OnceLock<Option<Original>>,
 }
 
 impl Base {
@@ -104,7 +112,10 @@ impl Base {
             let about = format!("base layer, {}", human_size(content.size));
             let progress = Making::start(context.observer, &about, options.place, content.size);
             let count = |bytes| progress.count(bytes);
-            let reader = source.open(content)?.cancelled_by(context.cancel).metered_by(&count);
+            let reader = source.open(content)?;
+            let keeping = Keeping::of(&reader, || unnamed_file(options.spool).ok());
+            let take = |bytes: &[u8]| keeping.take(bytes);
+            let reader = reader.shown_to(&take).cancelled_by(context.cancel).metered_by(&count);
             let plain = unpacked(reader, source.location(), |from| {
                 let mut plain = PlainFile::new(options.spool).map_err(io::Error::other)?;
                 copy(from, &mut plain)?;
@@ -116,9 +127,15 @@ impl Base {
             progress.finish(content);
             let (digest, size) = (content.digest, content.size);
             let layer = BaseLayer { digest, size, diff_id, plain: length, image: image.clone() };
-            Ok(Self { layer, plain, anatomy })
+            Ok(Self { layer, plain, anatomy, packed: keeping.done(), original: OnceLock::new() })
         });
         opened.into_iter().collect()
+    }
+
+    /// Returns its stream, as far as it is one, to find what of others is packed as it is there.
+    pub(super) fn original(&self, may_go_on: &dyn Fn() -> bool) -> Option<&Original> {
+        let read = || self.packed.clone().and_then(|packed| original(packed, may_go_on));
+        self.original.get_or_init(read).as_ref()
     }
 }
 

@@ -4,6 +4,7 @@
 //! survey    a layer unpacked into a file, and what packs it again
 //! trial     which program that is, found while the layer is unpacked
 //! sought    layers of the other side, where they are found here
+//! echoed    what of layers is packed as it is there
 //! bases     the same unpacked, by what is in them
 //! assemble  a layer cut up: which of its bytes are where, or go into the stock
 //! shelf     the stock: pools of new content, packs of frames
@@ -16,6 +17,7 @@
 
 mod assemble;
 mod bases;
+mod echoed;
 mod older;
 mod press;
 mod proof;
@@ -35,14 +37,15 @@ use std::sync::Arc;
 pub use self::sought::{AbsentImage, BaseLayers};
 pub use self::staged::Staged;
 
-use self::assemble::{Assembler, Work, renumber};
+use self::assemble::{Assembler, Work, renumber, renumbered};
 use self::bases::Base;
+use self::echoed::Listener;
 use self::shelf::Shelf;
 use self::staged::Spool;
 use self::survey::{Again, Survey};
 use super::Error;
 use super::open::Context;
-use crate::compact::{BadRecipe, BaseLayer, CompactIndex, CompactLayer, Frame, Packer, Recipe};
+use crate::compact::{BadRecipe, BaseLayer, CompactIndex, CompactLayer, Echoes, Frame, Packer, Recipe};
 use crate::content::{Content, Kind, total};
 use crate::digest::Digest;
 use crate::plan::Plan;
@@ -198,7 +201,8 @@ impl Made {
                         let recipe = assembler.layer(&again, work)?;
                         progress.finish(content);
                         let guide = again.guide.as_ref().map(|guide| assembler.frames(&guide.encode())).transpose()?;
-                        made.push((compact_layer(&again, guide.unwrap_or_default()), recipe.encode()));
+                        let listener = Listener::of(&again, &recipe);
+                        made.push((compact_layer(&again, guide.unwrap_or_default()), recipe.encode(), listener));
                         before += content.size;
                     }
                     Survey::AsItIs(why) => report.store(why, content.size),
@@ -207,11 +211,24 @@ impl Made {
         }
         // a base that nothing is taken from is nobody's business
         let used = assembler.used().clone();
+        let echoes = press::each(jobs, &made, |(layer, _, listener)| match listener {
+            None => Ok(Echoes::default()),
+            Some(listener) => {
+                let about = format!("what of a layer is packed as before, {}", human_size(layer.size));
+                let progress = Making::start(context.observer, &about, options.place, layer.size);
+                let echoes = listener.listen(plan, &opened, context.cancel)?;
+                progress.finish(&layer.content());
+                Ok::<_, Error>(echoes)
+            }
+        });
         let mut index = CompactIndex { barge: env!("CARGO_PKG_VERSION").to_owned(), ..CompactIndex::default() };
-        for (mut layer, recipe) in made {
+        for ((mut layer, recipe, _), echoes) in made.into_iter().zip(echoes) {
             let mut recipe = Recipe::parse(&recipe).map_err(|error| unreadable(error, options))?;
             renumber(&mut recipe, &used);
             layer.recipe = assembler.frames(&recipe.encode())?;
+            let mut echoes = echoes?;
+            echoes.0.iter_mut().for_each(|(base, _)| *base = renumbered(*base, &used));
+            layer.echoes = assembler.frames(&echoes.encode())?;
             index.layers.push(layer);
         }
         let (spool, pieces) = assembler.finish()?;
@@ -226,7 +243,7 @@ impl Made {
 
     /// Makes each layer again, and returns those that do not come out as they were.
     fn prove(&mut self, options: &CompactOptions<'_>, context: &Context<'_>) -> Result<HashSet<Digest>, Error> {
-        proof::unproven(&self.index, &self.spool, std::mem::take(&mut self.bases), options, context)
+        proof::unproven(&mut self.index, &self.spool, std::mem::take(&mut self.bases), options, context)
     }
 
     fn leave_out(&mut self, plan: &Plan<'_>, wrong: &HashSet<Digest>) {
@@ -285,6 +302,7 @@ fn compact_layer(again: &Again, guide: Vec<Frame>) -> CompactLayer {
         packer: again.packer.clone(),
         recipe: Vec::new(),
         guide,
+        echoes: Vec::new(),
     }
 }
 

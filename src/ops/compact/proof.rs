@@ -8,7 +8,7 @@ use super::CompactOptions;
 use super::bases::Base;
 use super::staged::{Spool, StagedPieces};
 use crate::blob::{BlobError, BlobReader};
-use crate::compact::{BaseBytes, CompactIndex, Rebuild, Stock};
+use crate::compact::{BaseBytes, CompactIndex, CompactLayer, Rebuild, Stock};
 use crate::digest::Digest;
 use crate::ops::Error;
 use crate::ops::open::Context;
@@ -21,7 +21,7 @@ use crate::transfer::Making;
 /// # Errors
 /// When somebody asked to stop.
 pub(super) fn unproven(
-    index: &CompactIndex,
+    index: &mut CompactIndex,
     spool: &Arc<Spool>,
     bases: Vec<Base>,
     options: &CompactOptions<'_>,
@@ -33,26 +33,41 @@ pub(super) fn unproven(
     let stock = Arc::new(Stock::new(index.clone(), Box::new(pieces), threads));
     for (number, base) in bases.into_iter().enumerate() {
         let (heads, heads_length) = (Box::new(base.anatomy.heads), base.anatomy.heads_length);
-        stock.provide(number, BaseBytes { plain: Box::new(base.plain), heads, heads_length });
+        stock.provide(number, BaseBytes { plain: Box::new(base.plain), heads, heads_length, packed: base.packed });
     }
     let mut wrong = HashSet::new();
-    for layer in &index.layers {
-        let content = layer.content();
-        let about = format!("proof of a layer, {}", human_size(content.size));
-        let progress = Making::start(context.observer, &about, options.place, content.size);
-        let count = |bytes| progress.count(bytes);
-        let proved = Rebuild::open(&stock, layer).map(|rebuild| {
-            BlobReader::new(content.clone(), rebuild).cancelled_by(context.cancel).metered_by(&count).check()
-        });
-        match proved {
-            Ok(Ok(_)) => progress.finish(&content),
-            Ok(Err(BlobError::Cancelled)) => return Err(StoreError::Cancelled.into()),
-            // whatever it was: the layer itself is right
-            Ok(Err(_)) | Err(_) => {
-                wrong.insert(layer.digest);
-                progress.finish(&content);
-            }
+    for layer in &mut index.layers {
+        let mut is_proved = proved(&stock, layer, options, context)?;
+        if !is_proved && !layer.echoes.is_empty() {
+            // it is as right without them
+            layer.echoes.clear();
+            is_proved = proved(&stock, layer, options, context)?;
+        }
+        if !is_proved {
+            wrong.insert(layer.digest);
         }
     }
     Ok(wrong)
+}
+
+/// Whether a layer comes out as it was.
+fn proved(
+    stock: &Arc<Stock>,
+    layer: &CompactLayer,
+    options: &CompactOptions<'_>,
+    context: &Context<'_>,
+) -> Result<bool, Error> {
+    let content = layer.content();
+    let about = format!("proof of a layer, {}", human_size(content.size));
+    let progress = Making::start(context.observer, &about, options.place, content.size);
+    let count = |bytes| progress.count(bytes);
+    let made = Rebuild::open(stock, layer).map(|rebuild| {
+        BlobReader::new(content.clone(), rebuild).cancelled_by(context.cancel).metered_by(&count).check()
+    });
+    if let Ok(Err(BlobError::Cancelled)) = made {
+        return Err(StoreError::Cancelled.into());
+    }
+    // whatever it was: the layer itself is right
+    progress.finish(&content);
+    Ok(matches!(made, Ok(Ok(_))))
 }
