@@ -157,7 +157,7 @@ impl Ear<'_> {
         let theirs = walk.reader.next()?;
         if theirs.is_none() {
             // it has no more, whatever was said of it
-            self.matches.next();
+            self.matches.next_if(|it| it.at <= position);
             self.walk = None;
             self.close();
             return Ok(true);
