@@ -153,7 +153,7 @@ impl Unpacking {
             Err(error) => return Err(error),
         };
         let (plain, heads) = (self.temporary()?, self.temporary()?);
-        let keeping = Keeping::of(&reader, || self.temporary().ok().filter(|_| self.echoes));
+        let keeping = Keeping::of(&reader, || self.echoes.then(|| self.temporary().ok()).flatten());
         let take = |bytes: &[u8]| keeping.take(bytes);
         let reader = reader.shown_to(&take);
         let read = unpacked(reader, source.location(), |from| cut(from, &plain, &heads, base));

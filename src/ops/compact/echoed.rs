@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::bases::Base;
-use super::survey::Again;
+use super::survey::{Again, LONGEST_HEADER};
 use crate::blob::Cancel;
 use crate::compact::{Echoes, Packer, Recipe, Space, Step};
 use crate::content::Content;
@@ -14,12 +14,11 @@ use crate::regzip::listen::{Listening, Match, Original, SHORTEST_ECHO, listen};
 use crate::regzip::{Header, Packed};
 use crate::store::{Source as _, StoreError};
 
-/// The longest header that is looked at, in bytes.
-const LONGEST_HEADER: usize = 64 << 10;
-
 /// What is kept of a layer to look for its echoes.
 pub(super) struct Listener {
     content: Content,
+    /// At which bit of it the first block begins.
+    bits: u64,
     matches: Vec<Match>,
     cuts: Vec<u64>,
     plain: u64,
@@ -28,10 +27,13 @@ pub(super) struct Listener {
 impl Listener {
     /// Takes note of where a layer has bytes of bases. None: it has none that are worth it, or its packer has no use for echoes.
     pub(super) fn of(again: &Again, recipe: &Recipe) -> Option<Self> {
-        let takes = matches!(&again.packer, Packer::Gzip { way, .. } if way.takes_echoes());
+        let Packer::Gzip { way, header, .. } = &again.packer else { return None };
+        if !way.takes_echoes() {
+            return None;
+        }
         let mut at = 0;
         let mut matches = Vec::new();
-        for step in recipe.body.iter().filter(|_| takes) {
+        for step in &recipe.body {
             if let Step::Copy(span) = step
                 && let Space::Base(base) = span.space
                 && span.length >= SHORTEST_ECHO
@@ -42,7 +44,8 @@ impl Listener {
         }
         let guide = again.guide.as_ref().filter(|_| !matches.is_empty())?;
         let cuts = guide.checkpoints.iter().map(|one| one.position).collect();
-        Some(Self { content: again.content.clone(), matches, cuts, plain: again.plain })
+        let bits = 8 * header.len() as u64;
+        Some(Self { content: again.content.clone(), bits, matches, cuts, plain: again.plain })
     }
 
     /// Finds them. None where a side cannot be read by position: then all is searched again.
@@ -51,7 +54,7 @@ impl Listener {
     /// When somebody asked to stop, or the layer cannot be read.
     pub(super) fn listen(&self, plan: &Plan<'_>, bases: &[Base], cancel: &Cancel) -> Result<Echoes, Error> {
         let may_go_on = || !cancel.is_cancelled();
-        let Some((packed, bits)) = Keeping::of(&plan.open(&self.content)?, || None).done().and_then(begun) else {
+        let Some(packed) = Keeping::of(&plan.open(&self.content)?, || None).done() else {
             return Ok(Echoes::default());
         };
         let mut originals = Vec::new();
@@ -60,7 +63,7 @@ impl Listener {
             originals.push(if is_wanted { base.original(&may_go_on) } else { None });
         }
         let to = Listening { originals: &originals, matches: &self.matches, cuts: &self.cuts, plain: self.plain };
-        let found = listen(packed, bits, to, &may_go_on);
+        let found = listen(packed, self.bits, to, &may_go_on);
         if cancel.is_cancelled() {
             return Err(StoreError::Cancelled.into());
         }
@@ -69,16 +72,10 @@ impl Listener {
     }
 }
 
-/// Returns at which bit of packed bytes the first block begins, if they are gzip.
-fn begun(packed: Arc<dyn Packed>) -> Option<(Arc<dyn Packed>, u64)> {
+/// Reads the stream of a base, if it is gzip. What cannot be read as one has no echoes.
+pub(super) fn original(packed: Arc<dyn Packed>, may_go_on: &dyn Fn() -> bool) -> Option<Original> {
     let mut start = vec![0; LONGEST_HEADER];
     let count = packed.read_at(&mut start, 0).ok()?;
     let (_, length) = Header::parse(&start[..count]).ok()?;
-    Some((packed, 8 * length as u64))
-}
-
-/// Reads the stream of a base. What cannot be read as one has no echoes.
-pub(super) fn original(packed: Arc<dyn Packed>, may_go_on: &dyn Fn() -> bool) -> Option<Original> {
-    let (packed, bits) = begun(packed)?;
-    Original::read(packed, bits, may_go_on).ok()
+    Original::read(packed, 8 * length as u64, may_go_on).ok()
 }

@@ -21,7 +21,7 @@ use crate::store::{Location, StoreError, TEMPORARY};
 /// How many plain bytes there are between the places at which packing can go on.
 pub(super) const CHECKPOINTS: u64 = 2 << 20;
 /// The longest header that is kept, in bytes.
-const LONGEST_HEADER: usize = 64 << 10;
+pub(super) const LONGEST_HEADER: usize = 64 << 10;
 /// What may follow deflate: a check sum, a size, and perhaps padding.
 const LONGEST_TRAILER: usize = 1 << 10;
 
