@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `contests.rs` | the jobs, the command of each program, and how fast barge is to be |
 //! | `data.sh`, `many.rs` | what they work on: Debian root file systems, and a layout of many small images |
-//! | `measure.rs` | one run of one command: seconds, processor, memory |
+//! | `measure.rs`, `memory.rs` | one run of one command: seconds, processor, memory; what was free is at hand |
 //! | `server.rs` | an empty registry for each run that wants one |
 //! | `report.rs`, `chart.rs` | tables and a picture |
 
@@ -15,6 +15,7 @@ mod chart;
 mod contests;
 mod many;
 mod measure;
+mod memory;
 mod report;
 mod server;
 
@@ -27,10 +28,11 @@ use std::process::{Command, ExitCode};
 use contests::Contest;
 use measure::{Bench, Sample};
 
-const USAGE: &str = "usage: peers [--data DIR] [--rounds N] [--write DIR] [--list] [CONTEST...]
+const USAGE: &str = "usage: peers [--data DIR] [--rounds N] [--write DIR] [--hold] [--list] [CONTEST...]
   --data DIR   where the data is kept (default: target/bench-data; made when it is not there)
   --rounds N   how often each program does each job (default: 5)
   --write DIR  write benchmarks.md and benchmarks.svg there (docs, for a run of all)
+  --hold       hold all memory but what a job needs, for virtual machines that give free memory back
   --list       name the jobs, and end";
 
 /// What came out of one job: for each program that was there, its runs.
@@ -53,7 +55,8 @@ fn main() -> ExitCode {
 
 fn run() -> Result<ExitCode, String> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let (mut data, mut rounds, mut write, mut wanted) = (root.join("target/bench-data"), 5, None, Vec::new());
+    let (mut data, mut rounds, mut write, mut hold) = (root.join("target/bench-data"), 5, None, false);
+    let mut wanted = Vec::new();
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(USAGE);
@@ -62,6 +65,7 @@ fn run() -> Result<ExitCode, String> {
             "--data" => data = PathBuf::from(value()?),
             "--rounds" => rounds = value()?.parse().map_err(|_| USAGE)?,
             "--write" => write = Some(PathBuf::from(value()?)),
+            "--hold" => hold = true,
             "--list" => {
                 for contest in contests::all() {
                     println!("{:<16} {}", contest.name, contest.title);
@@ -82,7 +86,7 @@ fn run() -> Result<ExitCode, String> {
     let barge = root.join("target/release/barge");
     make_data(&root, &data, &barge)?;
     let data = data.canonicalize().map_err(|error| format!("cannot find {}: {error}", data.display()))?;
-    let bench = Bench::new(&barge, &data)?;
+    let bench = Bench::new(&barge, &data, hold)?;
     let outcomes = chosen.into_iter().map(|it| compete(it, rounds, &bench)).collect::<Result<Vec<_>, _>>()?;
     let text = report::markdown(&outcomes, &report::Setting::read(&data, rounds)?);
     println!("{text}");

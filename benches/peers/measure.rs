@@ -1,12 +1,14 @@
 //! One run of one command.
 
+use std::cell::RefCell;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::contests::{Contender, Contest};
+use crate::memory::Memory;
 use crate::server::Server;
 
 /// What a run took.
@@ -20,31 +22,22 @@ pub(crate) struct Sample {
     pub(crate) peak: u64,
 }
 
-/// How much memory is made ready before a run, in bytes: as much as the page cache of its output takes.
-const READY: usize = 1200 << 20;
-
-/// Makes sure that as much memory as a run is going to use is free and at hand. A virtual
-/// machine gives back what has been free for some two seconds, and it is slow when it is used again: that would come to one
-/// run and not to the next. So memory is held until all that was freed before has been given back, and freed at once before the run.
-fn warm() -> Vec<u8> {
-    let ready = std::hint::black_box(vec![1; READY]);
-    std::thread::sleep(Duration::from_millis(2500));
-    ready
-}
-
 /// Where commands run.
 #[derive(Debug)]
 pub(crate) struct Bench {
     barge: PathBuf,
     data: PathBuf,
     work: tempfile::TempDir,
+    /// What is held for `--hold`.
+    memory: Option<RefCell<Memory>>,
 }
 
 impl Bench {
     /// Makes a scratch directory where `TMPDIR` says.
-    pub(crate) fn new(barge: &Path, data: &Path) -> Result<Self, String> {
+    pub(crate) fn new(barge: &Path, data: &Path, hold: bool) -> Result<Self, String> {
         let work = tempfile::tempdir().map_err(|error| format!("cannot make a scratch directory: {error}"))?;
-        Ok(Self { barge: barge.to_owned(), data: data.to_owned(), work })
+        let memory = hold.then(RefCell::default);
+        Ok(Self { barge: barge.to_owned(), data: data.to_owned(), work, memory })
     }
 
     /// Whether a program is there.
@@ -53,8 +46,15 @@ impl Bench {
         found.is_ok_and(|status| status.success())
     }
 
+    fn with_memory(&self, change: impl FnOnce(&mut Memory)) {
+        if let Some(memory) = &self.memory {
+            change(&mut memory.borrow_mut());
+        }
+    }
+
     /// Prepares, runs and clears away.
     pub(crate) fn measure(&self, contest: &Contest, contender: &Contender) -> Result<Sample, String> {
+        self.with_memory(Memory::release);
         let out = self.work.path().join("out");
         let home = self.work.path().join("home");
         let fresh = || -> io::Result<()> {
@@ -91,15 +91,19 @@ impl Bench {
         }
         // what earlier runs left to be written is not this one's burden
         let _ = Command::new("sync").status();
-        let mut ready = Vec::new();
+        self.with_memory(Memory::take);
         if !contest.reads.is_empty() {
             let names: Vec<String> = contest.reads.split(' ').map(|name| format!("$DATA/{name}")).collect();
             let line = format!("find {} -type f -exec cat {{}} + >/dev/null", names.join(" "));
             if !command(&line).status().is_ok_and(|status| status.success()) {
                 return Err(failed(&line, "the data cannot be read".to_owned()));
             }
-            ready = warm();
         }
+        self.with_memory(|memory| {
+            memory.take();
+            Memory::settle();
+            memory.release();
+        });
         let times = self.work.path().join("times");
         let file = fs::File::create(&log).map_err(|error| failed(contender.command, error.to_string()))?;
         let inner = command(contender.command);
@@ -107,7 +111,6 @@ impl Bench {
         outer.arg("-q").arg("-o").arg(&times).args(["-f", "%U %S %M"]).arg("bash").args(inner.get_args());
         outer.current_dir(&out).stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
         outer.envs(inner.get_envs().filter_map(|(key, value)| Some((key, value?))));
-        drop(ready);
         let began = Instant::now();
         let status = outer.status();
         let seconds = began.elapsed().as_secs_f64();
