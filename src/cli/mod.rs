@@ -71,6 +71,7 @@ use barge::blob::Cancel;
 use barge::error::Class;
 use barge::ops::Error;
 use barge::ops::workspace::Workspace;
+use barge::store::local_lanes;
 use barge::store::registry::{Notice, Registries};
 use barge::transfer::{Event, Observer as _};
 use clap::{Args, FromArgMatches as _, Parser, Subcommand};
@@ -257,7 +258,7 @@ struct Global {
         help_heading = help::GLOBAL
     )]
     progress: Progress,
-    /// How many pieces to work on at once [default: one for each core, six from and to registries]
+    /// How many pieces to work on at once [default: one for each core, one more to copy, six from and to registries]
     #[arg(long, global = true, value_name = "N", help_heading = help::GLOBAL)]
     jobs: Option<NonZeroUsize>,
     /// Say what would be done, and write nothing
@@ -275,8 +276,14 @@ struct Global {
 }
 
 impl Global {
+    /// Returns how many pieces to work on at once, where that takes the processor.
     fn jobs(&self) -> NonZeroUsize {
         self.jobs.unwrap_or_else(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+    }
+
+    /// Returns how many pieces to copy at once on this machine.
+    fn lanes(&self) -> NonZeroUsize {
+        self.jobs.unwrap_or_else(local_lanes)
     }
 }
 

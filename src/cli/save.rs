@@ -146,7 +146,7 @@ pub(crate) fn run(args: &SaveArgs, session: &Session<'_>) -> Result<Report, Erro
     if args.compact {
         let stores: Vec<&Store> = opened.iter().map(|(store, ..)| store).chain(listed.stores()).collect();
         let spool = target.spool(session.global.dry_run, &context);
-        let options = CompactOptions { spool: &spool, place: &location, jobs: write.jobs };
+        let options = CompactOptions { spool: &spool, place: &location, jobs: session.global.jobs() };
         let bases = Bases { words: &args.base, from: &args.base_from, bases: &bases, stores: &stores };
         make_compact((&mut copying.plan, &staged), &mut packing, &bases, &options, session, &mut report)?;
     }

@@ -47,7 +47,7 @@ impl WriteArgs {
 
     pub(crate) fn options(&self, session: &Session<'_>) -> WriteOptions {
         WriteOptions {
-            jobs: session.global.jobs(),
+            jobs: session.global.lanes(),
             durability: self.durability(),
             lock_timeout: self.lock_timeout(),
             ..WriteOptions::default()

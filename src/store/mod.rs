@@ -23,6 +23,7 @@ mod subjects;
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -505,6 +506,13 @@ pub trait Sink: Sync {
 
     /// Returns how many `put`s at once serve this place best; 1 when the order matters.
     fn lanes(&self) -> usize;
+}
+
+/// Returns how many pieces go to a place on this machine at once where nobody says: one more than there are processors. Where one
+/// waits for the disk, no processor is idle then; and large ones that come to their end together leave none to the last.
+#[must_use]
+pub fn local_lanes() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN).saturating_add(1)
 }
 
 /// Returns the directory that a path stands in: for a name alone the working directory.

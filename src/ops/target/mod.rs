@@ -37,7 +37,7 @@ use crate::plan::Plan;
 use crate::reference::{Place, Reference, Selector, Word, parse_word};
 use crate::store::archive::{self, Alignment, Archive, ArchiveLock, ArchiveOptions, ArchiveSink, SetAside};
 use crate::store::layout::{Layout, LayoutOptions, LayoutSink};
-use crate::store::{Durability, Location, Sink, Source, StoreError, directory_of, names};
+use crate::store::{Durability, Location, Sink, Source, StoreError, directory_of, local_lanes, names};
 use crate::text::{escaped, human_size, quoted};
 use crate::transfer::{self, Event, Observer, Summary};
 
@@ -74,7 +74,7 @@ pub struct WriteOptions {
 }
 
 impl Default for WriteOptions {
-    /// A plain archive that skopeo and docker both take, as many lanes as there are cores, flushed to the disk, and ten seconds
+    /// A plain archive that skopeo and docker both take, one lane more than there are cores, flushed to the disk, and ten seconds
     /// of waiting.
     fn default() -> Self {
         Self {
@@ -82,7 +82,7 @@ impl Default for WriteOptions {
             compression: Compression::None,
             alignment: None,
             split: None,
-            jobs: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            jobs: local_lanes(),
             durability: Durability::Synced,
             lock_timeout: Duration::from_secs(10),
         }

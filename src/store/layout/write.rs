@@ -29,7 +29,6 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, Mode};
@@ -46,7 +45,7 @@ use crate::blob::{BlobReader, Cancel, Making};
 use crate::content::{Content, Kind};
 use crate::digest::{Algorithm, Digest};
 use crate::store::{
-    Committed, Durability, Inventory, Kept, Location, Outcome, PutError, Sink, StoreError, directory_of,
+    Committed, Durability, Inventory, Kept, Location, Outcome, PutError, Sink, StoreError, directory_of, local_lanes,
 };
 use crate::text::quoted;
 
@@ -60,7 +59,7 @@ pub struct LayoutOptions {
     pub durability: Durability,
     /// How long to wait for another process that holds the layout, before [`StoreError::Busy`].
     pub lock_timeout: Duration,
-    /// How many blobs are written at once; by default one a processor.
+    /// How many blobs are written at once; by default [`local_lanes`].
     pub jobs: Option<NonZeroUsize>,
     /// What was read of layouts before.
     pub indexes: KnownIndexes,
@@ -446,8 +445,7 @@ impl Sink for LayoutSink {
     }
 
     fn lanes(&self) -> usize {
-        let jobs = self.options.jobs.or_else(|| thread::available_parallelism().ok());
-        jobs.map_or(1, NonZeroUsize::get)
+        self.options.jobs.unwrap_or_else(local_lanes).get()
     }
 }
 
