@@ -91,7 +91,6 @@ impl Bench {
         }
         // what earlier runs left to be written is not this one's burden
         let _ = Command::new("sync").status();
-        self.with_memory(Memory::take);
         if !contest.reads.is_empty() {
             let names: Vec<String> = contest.reads.split(' ').map(|name| format!("$DATA/{name}")).collect();
             let line = format!("find {} -type f -exec cat {{}} + >/dev/null", names.join(" "));
@@ -99,11 +98,7 @@ impl Bench {
                 return Err(failed(&line, "the data cannot be read".to_owned()));
             }
         }
-        self.with_memory(|memory| {
-            memory.take();
-            Memory::settle();
-            memory.release();
-        });
+        self.with_memory(Memory::renew);
         let times = self.work.path().join("times");
         let file = fs::File::create(&log).map_err(|error| failed(contender.command, error.to_string()))?;
         let inner = command(contender.command);

@@ -25,21 +25,19 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// Takes all that is free but for a rest.
-    pub(crate) fn take(&mut self) {
+    /// Takes all that is free but for a rest, waits until what nobody took has been given back, so that this does not happen
+    /// during a run, and frees what a run needs.
+    pub(crate) fn renew(&mut self) {
         while free().is_some_and(|free| free > REST + PIECE) {
             self.pieces.push(black_box(vec![1; PIECE]));
         }
+        thread::sleep(GIVEN_BACK);
+        self.release();
     }
 
     /// Frees what a run needs.
     pub(crate) fn release(&mut self) {
         self.pieces.truncate(self.pieces.len().saturating_sub(RUN / PIECE));
-    }
-
-    /// Waits until what was freed and not taken again has been given back, so that this does not happen during a run.
-    pub(crate) fn settle() {
-        thread::sleep(GIVEN_BACK);
     }
 }
 
